@@ -1,0 +1,1 @@
+//! Knocking from the street: scenarios, suites, clients, load.

@@ -1,0 +1,7 @@
+//! What FHIR says: documents, paths, rules and formats. Pure: no clock, no network, no database.
+//! <https://hl7.org/fhir/R4/>
+
+pub mod json;
+pub mod outcome;
+
+pub use outcome::{Issue, IssueCode, Severity};

@@ -1,0 +1,1 @@
+//! How others speak: formats, maps, transports, connectors.

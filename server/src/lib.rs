@@ -1,0 +1,1 @@
+//! The world: HTTP, identity, database, time.
