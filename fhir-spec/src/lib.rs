@@ -1,7 +1,9 @@
 //! What FHIR says: documents, paths, rules and formats. Pure: no clock, no network, no database.
 //! <https://hl7.org/fhir/R4/>
 
+pub mod definitions;
 pub mod json;
 pub mod outcome;
+pub mod package;
 
 pub use outcome::{Issue, IssueCode, Severity};

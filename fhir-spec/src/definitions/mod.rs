@@ -1,0 +1,160 @@
+//! Definitions: everything that conformance resources say, R4's own and those of packages laid over them.
+//!
+//! R4 itself is packed into the binary ([`archive`]); its type graph ([`types`]) is built on first use, every other
+//! artifact is unpacked when it is asked for. Packages add shelves; what a later shelf holds hides what an earlier one
+//! holds under the same canonical url and version.
+
+pub mod archive;
+mod compartment;
+mod operation;
+mod search_parameter;
+mod shelf;
+mod slim;
+pub mod types;
+
+use std::sync::{Arc, LazyLock, OnceLock};
+
+pub use compartment::Compartment;
+pub use operation::{Operation, Parameter};
+pub use search_parameter::SearchParameter;
+pub use slim::{DEFINING, slim};
+pub use types::{Binding, Constraint, Element, Kind, Strength, TypeDef, TypeId, TypeRef, Types};
+
+use crate::json::Value;
+use crate::package::Package;
+use shelf::Shelf;
+
+/// R4 4.0.1, packed by the generator (`src/bin/distill.rs`).
+static R4_ARCHIVE: &[u8] = include_bytes!("../../data/r4/definitions.bin");
+
+static R4: LazyLock<Definitions> = LazyLock::new(|| Definitions {
+    shelves: vec![Arc::new(Shelf::embedded(R4_ARCHIVE))],
+    types: Arc::new(OnceLock::new()),
+    search_parameters: OnceLock::new(),
+    compartments: OnceLock::new(),
+    operations: OnceLock::new(),
+});
+
+/// The shelves, and what was built from them so far. Immutable: laying something over makes new definitions.
+#[derive(Debug)]
+pub struct Definitions {
+    shelves: Vec<Arc<Shelf>>,
+    types: Arc<OnceLock<Types>>,
+    search_parameters: OnceLock<Vec<SearchParameter>>,
+    compartments: OnceLock<Vec<Compartment>>,
+    operations: OnceLock<Vec<Operation>>,
+}
+
+impl Definitions {
+    /// R4 alone.
+    pub fn r4() -> &'static Self {
+        &R4
+    }
+
+    /// These definitions with those of a package laid over them.
+    #[must_use]
+    pub fn with_package(&self, package: Package) -> Self {
+        self.with_resources(package.resources)
+    }
+
+    /// These definitions with conformance resources laid over them; resources that define nothing are passed over.
+    #[must_use]
+    pub fn with_resources(&self, resources: impl IntoIterator<Item = Value>) -> Self {
+        let mut shelves = self.shelves.clone();
+        shelves.push(Arc::new(Shelf::of_resources(resources)));
+        Self {
+            shelves,
+            types: Arc::clone(&self.types),
+            search_parameters: OnceLock::new(),
+            compartments: OnceLock::new(),
+            operations: OnceLock::new(),
+        }
+    }
+
+    /// The type graph of R4.
+    pub fn types(&self) -> &Types {
+        self.types.get_or_init(|| {
+            let structures: Vec<Arc<Value>> = self.of_type("StructureDefinition");
+            let base: Vec<Value> = structures
+                .iter()
+                .filter(|structure| is_base_type(structure))
+                .map(|structure| Value::clone(structure))
+                .collect();
+            Types::build(&base)
+        })
+    }
+
+    /// The concrete resource types, in alphabetical order.
+    pub fn resource_types(&self) -> impl Iterator<Item = &str> {
+        self.types()
+            .iter()
+            .filter(|definition| definition.kind == Kind::Resource && !definition.is_abstract)
+            .map(|definition| &*definition.name)
+    }
+
+    pub fn is_resource_type(&self, name: &str) -> bool {
+        self.types()
+            .named(name)
+            .is_some_and(|definition| definition.kind == Kind::Resource && !definition.is_abstract)
+    }
+
+    /// A conformance resource by its canonical url, `url` or `url|version`. Without a version the newest shelf wins.
+    pub fn artifact(&self, canonical: &str) -> Option<Arc<Value>> {
+        let canonical = canonical.split('#').next().unwrap_or_default();
+        let (url, version) = match canonical.split_once('|') {
+            Some((url, version)) => (url, Some(version)),
+            None => (canonical, None),
+        };
+        self.shelves
+            .iter()
+            .rev()
+            .find_map(|shelf| shelf.by_url(url, version))
+    }
+
+    /// A conformance resource by type and id, as `GET [base]/ValueSet/x` asks for it.
+    pub fn artifact_by_id(&self, resource_type: &str, id: &str) -> Option<Arc<Value>> {
+        self.shelves
+            .iter()
+            .rev()
+            .find_map(|shelf| shelf.by_id(resource_type, id))
+    }
+
+    /// All artifacts of a type, the specification's first.
+    pub fn of_type(&self, resource_type: &str) -> Vec<Arc<Value>> {
+        self.shelves
+            .iter()
+            .flat_map(|shelf| shelf.of_type(resource_type))
+            .collect()
+    }
+
+    pub fn search_parameters(&self) -> &[SearchParameter] {
+        self.search_parameters
+            .get_or_init(|| self.parsed("SearchParameter", SearchParameter::from_resource))
+    }
+
+    pub fn compartments(&self) -> &[Compartment] {
+        self.compartments
+            .get_or_init(|| self.parsed("CompartmentDefinition", Compartment::from_resource))
+    }
+
+    pub fn operations(&self) -> &[Operation] {
+        self.operations
+            .get_or_init(|| self.parsed("OperationDefinition", Operation::from_resource))
+    }
+
+    fn parsed<T>(&self, resource_type: &str, parse: fn(&Value) -> Option<T>) -> Vec<T> {
+        self.of_type(resource_type)
+            .iter()
+            .filter_map(|resource| parse(resource))
+            .collect()
+    }
+}
+
+/// Whether a StructureDefinition defines a type of its own (and does not constrain another's).
+pub fn is_base_type(structure: &Value) -> bool {
+    structure.str_of("kind") != Some("logical")
+        && structure.str_of("derivation") != Some("constraint")
+}
+
+#[cfg(test)]
+mod tests;
