@@ -5,5 +5,7 @@ pub mod definitions;
 pub mod json;
 pub mod outcome;
 pub mod package;
+pub mod reference;
+pub mod summary;
 
 pub use outcome::{Issue, IssueCode, Severity};
