@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::{Data, Object, Text, Value, place};
 
-/// How deep objects and arrays may nest. A FHIR element inside a list costs two levels.
-pub const DEPTH_MAX: usize = 256;
+/// How deep objects and arrays may nest. A FHIR element inside a list costs two levels; the deepest example of the
+/// specification has 22.
+pub const DEPTH_MAX: usize = 64;
 
 /// What `parse_with` may be lenient about.
 #[derive(Debug, Clone, Copy)]
