@@ -1,1 +1,3 @@
 //! Knocking from the street: scenarios, suites, clients, load.
+
+pub mod oracle;
