@@ -7,5 +7,6 @@ pub mod outcome;
 pub mod package;
 pub mod reference;
 pub mod summary;
+pub mod terminology;
 
 pub use outcome::{Issue, IssueCode, Severity};

@@ -6,22 +6,32 @@
 
 pub mod archive;
 mod compartment;
+mod compiled;
 mod operation;
 mod search_parameter;
 mod shelf;
 mod slim;
+mod snapshot;
+mod structure;
 pub mod types;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
 pub use compartment::Compartment;
+pub use compiled::StructureProblem;
 pub use operation::{Operation, Parameter};
 pub use search_parameter::SearchParameter;
 pub use slim::{DEFINING, slim};
+pub use snapshot::{PATH_STEPS_MAX, PROFILE_CHAIN_MAX, SNAPSHOT_ELEMENTS_MAX, SnapshotError};
+pub use structure::{
+    ContextKind, Discriminator, DiscriminatorKind, ElementDef, ElementType, ExtensionContext,
+    Slicing, SlicingRules, Structure, StructureKind,
+};
 pub use types::{Binding, Constraint, Element, Kind, Strength, TypeDef, TypeId, TypeRef, Types};
 
 use crate::json::Value;
 use crate::package::Package;
+use compiled::Compiled;
 use shelf::Shelf;
 
 /// R4 4.0.1, packed by the generator (`src/bin/distill.rs`).
@@ -33,6 +43,7 @@ static R4: LazyLock<Definitions> = LazyLock::new(|| Definitions {
     search_parameters: OnceLock::new(),
     compartments: OnceLock::new(),
     operations: OnceLock::new(),
+    compiled: Compiled::default(),
 });
 
 /// The shelves, and what was built from them so far. Immutable: laying something over makes new definitions.
@@ -43,6 +54,7 @@ pub struct Definitions {
     search_parameters: OnceLock<Vec<SearchParameter>>,
     compartments: OnceLock<Vec<Compartment>>,
     operations: OnceLock<Vec<Operation>>,
+    compiled: Compiled,
 }
 
 impl Definitions {
@@ -68,6 +80,7 @@ impl Definitions {
             search_parameters: OnceLock::new(),
             compartments: OnceLock::new(),
             operations: OnceLock::new(),
+            compiled: Compiled::default(),
         }
     }
 
@@ -100,7 +113,16 @@ impl Definitions {
 
     /// A conformance resource by its canonical url, `url` or `url|version`. Without a version the newest shelf wins.
     pub fn artifact(&self, canonical: &str) -> Option<Arc<Value>> {
-        let canonical = canonical.split('#').next().unwrap_or_default();
+        self.find(canonical, None)
+    }
+
+    /// The same, of one resource type only: a code system and its value set may share a url.
+    pub fn artifact_of_type(&self, resource_type: &str, canonical: &str) -> Option<Arc<Value>> {
+        self.find(canonical, Some(resource_type))
+    }
+
+    fn find(&self, canonical: &str, resource_type: Option<&str>) -> Option<Arc<Value>> {
+        let canonical = without_fragment(canonical);
         let (url, version) = match canonical.split_once('|') {
             Some((url, version)) => (url, Some(version)),
             None => (canonical, None),
@@ -108,7 +130,7 @@ impl Definitions {
         self.shelves
             .iter()
             .rev()
-            .find_map(|shelf| shelf.by_url(url, version))
+            .find_map(|shelf| shelf.by_url(url, version, resource_type))
     }
 
     /// A conformance resource by type and id, as `GET [base]/ValueSet/x` asks for it.
@@ -154,6 +176,11 @@ impl Definitions {
 pub fn is_base_type(structure: &Value) -> bool {
     structure.str_of("kind") != Some("logical")
         && structure.str_of("derivation") != Some("constraint")
+}
+
+/// A canonical may name a part of the artifact after `#`; the artifact is the same.
+fn without_fragment(canonical: &str) -> &str {
+    canonical.split('#').next().unwrap_or_default()
 }
 
 #[cfg(test)]

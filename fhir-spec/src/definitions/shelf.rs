@@ -77,20 +77,28 @@ impl Shelf {
     }
 
     fn put(&mut self, url: &str, item: Item) {
-        self.by_url
-            .entry(url.into())
-            .or_default()
-            .push(self.items.len());
+        if !url.is_empty() {
+            self.by_url
+                .entry(url.into())
+                .or_default()
+                .push(self.items.len());
+        }
         self.items.push(item);
     }
 
-    /// With a version only that one; without, the last that came.
-    pub(super) fn by_url(&self, url: &str, version: Option<&str>) -> Option<Arc<Value>> {
+    /// With a version only that one; without, the last that came. With a resource type only that one.
+    pub(super) fn by_url(
+        &self,
+        url: &str,
+        version: Option<&str>,
+        resource_type: Option<&str>,
+    ) -> Option<Arc<Value>> {
         self.by_url
             .get(url)?
             .iter()
             .rev()
             .filter_map(|index| self.items.get(*index))
+            .filter(|item| resource_type.is_none_or(|name| *item.resource_type == *name))
             .find(|item| version.is_none_or(|version| *item.version == *version))
             .and_then(|item| self.value(item))
     }

@@ -141,3 +141,25 @@ fn a_later_shelf_hides_an_earlier_one() {
         Some("AdministrativeGender")
     );
 }
+
+#[test]
+fn structures_compile_with_their_slices() {
+    let bp = r4()
+        .structure("http://hl7.org/fhir/StructureDefinition/bp")
+        .unwrap();
+    let component = bp.by_id("Observation.component").unwrap();
+    let names: Vec<&str> = bp
+        .slices(component)
+        .filter_map(|slice| slice.slice_name.as_deref())
+        .collect();
+    assert_eq!(names, ["SystolicBP", "DiastolicBP"]);
+    let systolic = bp.slices(component).next().unwrap();
+    let value = bp.child(systolic, "value").unwrap();
+    assert!(value.is_choice);
+    assert_eq!(
+        bp.child(value, "code").unwrap().path.as_ref(),
+        "Observation.component.value[x].code"
+    );
+    assert!(bp.child(value, "code").unwrap().fixed.is_some());
+    assert!(!bp.child(value, "code").unwrap().is_choice);
+}

@@ -364,7 +364,7 @@ fn is_backbone(element: &Value) -> bool {
 
 /// Ids and urls are typed `http://hl7.org/fhirpath/System.String` with the FHIR type in an extension. That extension
 /// says `string` for ids of resources, where the specification's text says `id`.
-fn type_code<'a>(kind: &'a Value, path: &str, is_resource: bool) -> &'a str {
+pub(super) fn type_code<'a>(kind: &'a Value, path: &str, is_resource: bool) -> &'a str {
     let code = kind.str_of("code").unwrap_or_default();
     if !code.starts_with("http://hl7.org/fhirpath/System.") {
         return code;
@@ -396,7 +396,7 @@ fn primitive_regex(structure: &Value) -> Option<Box<str>> {
     regex.str_of("valueString").map(Into::into)
 }
 
-fn texts(value: &Value, name: &str) -> Vec<Box<str>> {
+pub(super) fn texts(value: &Value, name: &str) -> Vec<Box<str>> {
     value
         .items_of(name)
         .iter()
