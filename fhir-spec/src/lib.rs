@@ -5,8 +5,10 @@ pub mod definitions;
 pub mod json;
 pub mod outcome;
 pub mod package;
+pub mod primitive;
 pub mod reference;
 pub mod summary;
 pub mod terminology;
+pub mod xml;
 
 pub use outcome::{Issue, IssueCode, Severity};

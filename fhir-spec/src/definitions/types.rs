@@ -331,9 +331,16 @@ impl TypeDef {
 
     /// By the name JSON uses: `birthDate`, `valueQuantity` (without the underscore of `_birthDate`).
     pub fn property(&self, json_name: &str) -> Option<(&Element, &TypeRef)> {
+        self.ordered_property(json_name)
+            .map(|(_, element, kind)| (element, kind))
+    }
+
+    /// The property of that name, and where its element stands in the order of the specification.
+    pub fn ordered_property(&self, json_name: &str) -> Option<(usize, &Element, &TypeRef)> {
         let (element, choice) = self.properties.get(json_name)?;
-        let element = self.elements.get(usize::from(*element))?;
-        Some((element, element.types.get(usize::from(*choice))?))
+        let index = usize::from(*element);
+        let element = self.elements.get(index)?;
+        Some((index, element, element.types.get(usize::from(*choice))?))
     }
 }
 

@@ -1,0 +1,177 @@
+//! The official examples of R4, there and back in both notations. <https://hl7.org/fhir/R4/formats.html>
+
+use fhir_spec::definitions::Definitions;
+use fhir_spec::json::{self, Value};
+use fhir_spec::xml;
+
+use crate::material::{files, folder, unpacked};
+use crate::results::Tally;
+
+fn examples() -> Option<Vec<(String, Vec<u8>)>> {
+    let folder = folder("fhir-r4-examples")?;
+    let mut examples = unpacked(&folder.join("official-r4-examples-json.tar.zst"));
+    examples.extend(files(&folder.join("loose"), ".json"));
+    assert!(!examples.is_empty());
+    Some(examples)
+}
+
+fn tree(bytes: &[u8]) -> Result<Value, String> {
+    json::parse(bytes).map_err(|malformed| malformed.to_string())
+}
+
+fn told(issues: &[fhir_spec::Issue]) -> String {
+    issues
+        .iter()
+        .map(|issue| {
+            let path = issue.expression.as_deref().unwrap_or_default();
+            format!("[{:?} {path}: {}]", issue.place, issue.diagnostics)
+        })
+        .collect()
+}
+
+/// JSON without the white space between its tokens.
+fn minified(text: &str) -> String {
+    let mut in_string = false;
+    let mut is_escaped = false;
+    text.chars()
+        .filter(|character| {
+            if in_string {
+                in_string = is_escaped || *character != '"';
+                is_escaped = !is_escaped && *character == '\\';
+                return true;
+            }
+            in_string = *character == '"';
+            !character.is_ascii_whitespace()
+        })
+        .collect()
+}
+
+fn json_to_json(bytes: &[u8]) -> Result<(), String> {
+    let source = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    let (before, after) = (minified(source), tree(bytes)?.to_string());
+    let differs = before.bytes().zip(after.bytes()).position(|(a, b)| a != b);
+    match differs {
+        None if before.len() == after.len() => Ok(()),
+        at => {
+            let at = at.unwrap_or_default();
+            let around = |text: &str| {
+                text.chars()
+                    .skip(at.saturating_sub(20))
+                    .take(60)
+                    .collect::<String>()
+            };
+            Err(format!("{} / {}", around(&before), around(&after)))
+        }
+    }
+}
+
+fn json_to_xml_to_json(bytes: &[u8], definitions: &Definitions) -> Result<(), String> {
+    let before = tree(bytes)?;
+    let text = xml::write(&before, definitions).map_err(|issue| told(&[issue]))?;
+    let after = xml::read(text.as_bytes(), definitions).map_err(|issues| told(&issues))?;
+    // XML has the order of the definitions; in JSON the order of members says nothing (a few examples are alphabetical).
+    if let Some(difference) = difference("", &before, &after) {
+        return Err(difference);
+    }
+    let pretty = xml::write_pretty(&before, definitions).map_err(|issue| told(&[issue]))?;
+    let from_pretty = xml::read(pretty.as_bytes(), definitions).map_err(|issues| told(&issues))?;
+    if from_pretty != after {
+        return Err("pretty XML reads differently".to_owned());
+    }
+    let again = xml::write(&after, definitions).map_err(|issue| told(&[issue]))?;
+    if again != text {
+        return Err("XML -> JSON -> XML differs".to_owned());
+    }
+    Ok(())
+}
+
+/// The first place where two documents differ, order of members aside.
+fn difference(path: &str, before: &Value, after: &Value) -> Option<String> {
+    if let (Some(before), Some(after)) = (before.as_object(), after.as_object()) {
+        let names = before.names().chain(after.names());
+        return names
+            .map(|name| (format!("{path}.{name}"), before.get(name), after.get(name)))
+            .find_map(|(path, before, after)| match (before, after) {
+                (Some(before), Some(after)) => difference(&path, before, after),
+                _ => Some(format!("{path}: before {before:?}, after {after:?}")),
+            });
+    }
+    if let (Some(before), Some(after)) = (before.as_array(), after.as_array())
+        && before.len() == after.len()
+    {
+        return before
+            .iter()
+            .zip(after)
+            .enumerate()
+            .find_map(|(index, (before, after))| {
+                difference(&format!("{path}[{index}]"), before, after)
+            });
+    }
+    (before != after).then(|| format!("{path}: before {before:?}, after {after:?}"))
+}
+
+#[test]
+fn json_is_written_as_it_was_read() {
+    let Some(examples) = examples() else { return };
+    let mut tally = Tally::new("fhir-r4-examples: JSON -> JSON", &[]);
+    for (name, bytes) in &examples {
+        tally.count(name, json_to_json(bytes));
+    }
+    tally.finish();
+}
+
+#[test]
+fn json_survives_xml() {
+    let Some(examples) = examples() else { return };
+    let mut tally = Tally::new("fhir-r4-examples: JSON -> XML -> JSON", &[]);
+    for (name, bytes) in &examples {
+        tally.count(name, json_to_xml_to_json(bytes, Definitions::r4()));
+    }
+    tally.finish();
+}
+
+/// The twin of an XML example is the JSON example with its type and id.
+#[test]
+fn xml_says_what_json_says() {
+    let Some(folder) = folder("fhir-r4-examples") else {
+        return;
+    };
+    let examples = examples().unwrap_or_default();
+    let mut tally = Tally::new(
+        "fhir-r4-examples: XML -> JSON -> XML",
+        &[(
+            "observation-decimal.xml",
+            "the two files of the origin write the same number differently, 1.0e0 in XML and 1.0 in JSON; both keep their digits",
+        )],
+    );
+    for (name, bytes) in files(&folder.join("xml"), ".xml") {
+        tally.count(&name, xml_and_twin(&bytes, &examples));
+    }
+    tally.finish();
+}
+
+fn xml_and_twin(bytes: &[u8], examples: &[(String, Vec<u8>)]) -> Result<(), String> {
+    let definitions = Definitions::r4();
+    let read = xml::read(bytes, definitions).map_err(|issues| told(&issues))?;
+    let text = xml::write(&read, definitions).map_err(|issue| told(&[issue]))?;
+    let again = xml::read(text.as_bytes(), definitions).map_err(|issues| told(&issues))?;
+    if read != again {
+        return Err("XML -> JSON -> XML differs".to_owned());
+    }
+    let id = |value: &Value| {
+        let text = |name| value.str_of(name).unwrap_or_default().to_owned();
+        format!("{}-{}.json", text("resourceType"), text("id"))
+    };
+    let twin_name = id(&read);
+    let twin = examples.iter().find(|(name, _)| name.ends_with(&twin_name));
+    match twin {
+        None => {
+            println!("{twin_name}: no twin in JSON");
+            Ok(())
+        }
+        Some((_, bytes)) => match difference("", &tree(bytes)?, &read) {
+            None => Ok(()),
+            Some(difference) => Err(format!("differs from {twin_name}: {difference}")),
+        },
+    }
+}

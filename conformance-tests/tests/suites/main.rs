@@ -1,0 +1,13 @@
+//! Suites of others, run over the engines of `fhir-spec`; what they count stands in `RESULTS.md`.
+//!
+//! The material is not part of the repository: it is looked for in `$KILN_SHARED/testdata` or `../shared/testdata`, and a
+//! suite that is not there is skipped with a printed line. `KILN_RECORD=1` writes the counts down.
+
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod material;
+#[cfg(test)]
+mod primitives;
+#[cfg(test)]
+mod results;

@@ -1,0 +1,110 @@
+//! The table of results: one row a suite, whose counts must not fall.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+/// One at a time may rewrite the table.
+static TABLE: Mutex<()> = Mutex::new(());
+
+const HEAD: &str = "# Results
+
+Suites of others, run by `cargo test -p conformance-tests --test suites`. A case counts as explained when the suite and the
+specification disagree; the runner names it with the reason. Counts must not fall; `KILN_RECORD=1` writes them down.
+
+| suite | passed | total | explained |
+|---|---:|---:|---:|
+";
+
+/// The count of a run over a suite.
+pub(crate) struct Tally {
+    suite: &'static str,
+    /// Cases where the specification says otherwise, with the reason.
+    explanations: &'static [(&'static str, &'static str)],
+    passed: usize,
+    explained: usize,
+    failures: Vec<String>,
+}
+
+impl Tally {
+    pub(crate) fn new(
+        suite: &'static str,
+        explanations: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self {
+            suite,
+            explanations,
+            passed: 0,
+            explained: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    pub(crate) fn count(&mut self, case: &str, outcome: Result<(), String>) {
+        let Err(problem) = outcome else {
+            self.passed += 1;
+            return;
+        };
+        let explanation = self.explanations.iter().find(|(name, _)| *name == case);
+        if let Some((_, reason)) = explanation {
+            self.explained += 1;
+            println!("{}: {case} explained: {reason}", self.suite);
+        } else {
+            self.failures.push(format!("{case}: {problem}"));
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.passed + self.explained + self.failures.len()
+    }
+
+    /// Prints what failed, and compares with the recorded row (or records it).
+    pub(crate) fn finish(self) {
+        const FAILURES_SHOWN_MAX: usize = 40;
+        for failure in self.failures.iter().take(FAILURES_SHOWN_MAX) {
+            println!("{}: FAILED {failure}", self.suite);
+        }
+        let (passed, total, explained) = (self.passed, self.total(), self.explained);
+        println!("{}: {passed} of {total}, {explained} explained", self.suite);
+        let _guard = TABLE.lock().unwrap();
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut rows = rows(&text);
+        let row = (self.suite.to_owned(), [passed, total, explained]);
+        if std::env::var_os("KILN_RECORD").is_some() {
+            rows.retain(|(suite, _)| suite != self.suite);
+            rows.push(row);
+            rows.sort();
+            let lines: String = rows
+                .iter()
+                .map(|(suite, [passed, total, explained])| {
+                    format!("| {suite} | {passed} | {total} | {explained} |\n")
+                })
+                .collect();
+            std::fs::write(&path, format!("{HEAD}{lines}")).unwrap();
+            return;
+        }
+        let recorded = rows.iter().find(|(suite, _)| suite == self.suite);
+        let Some((_, [passed_before, total_before, _])) = recorded else {
+            panic!(
+                "{} has no row in RESULTS.md: run with KILN_RECORD=1",
+                self.suite
+            );
+        };
+        assert!(
+            passed >= *passed_before && total >= *total_before,
+            "{}: {passed} of {total} passed, before it were {passed_before} of {total_before}",
+            self.suite
+        );
+    }
+}
+
+fn rows(text: &str) -> Vec<(String, [usize; 3])> {
+    text.lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| ")?.split('|').map(str::trim);
+            let suite = cells.next()?.to_owned();
+            let mut number = || cells.next()?.parse().ok();
+            Some((suite, [number()?, number()?, number()?]))
+        })
+        .collect()
+}
