@@ -1,14 +1,20 @@
 //! What FHIR says: documents, paths, rules and formats. Pure: no clock, no network, no database.
 //! <https://hl7.org/fhir/R4/>
 
+pub mod decimal;
 pub mod definitions;
+pub mod fhirpath;
 pub mod json;
+pub mod narrative;
 pub mod outcome;
 pub mod package;
+pub mod patch;
 pub mod primitive;
 pub mod reference;
 pub mod summary;
 pub mod terminology;
+pub mod time;
+pub mod ucum;
 pub mod xml;
 
 pub use outcome::{Issue, IssueCode, Severity};

@@ -5,8 +5,8 @@
 //! cannot both carry is refused, so that JSON -> XML -> JSON gives back the same document. Comments are dropped: JSON has
 //! none. The narrative is kept as it is written.
 
-mod attribute;
-mod escape;
+pub(crate) mod attribute;
+pub(crate) mod escape;
 mod path;
 pub(crate) mod pull;
 mod read;

@@ -2,6 +2,7 @@
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{self, Value};
+use fhir_spec::narrative;
 use fhir_spec::xml;
 
 use crate::material::{files, folder, unpacked};
@@ -173,5 +174,54 @@ fn xml_and_twin(bytes: &[u8], examples: &[(String, Vec<u8>)]) -> Result<(), Stri
             None => Ok(()),
             Some(difference) => Err(format!("differs from {twin_name}: {difference}")),
         },
+    }
+}
+
+/// Every narrative of the examples is allowed, and stays byte for byte when it is made safe.
+#[test]
+fn narratives_are_left_alone() {
+    let Some(examples) = examples() else { return };
+    let mut tally = Tally::new(
+        "fhir-r4-examples: narratives",
+        &[(
+            "ActivityDefinition-heart-valve-replacement.json 0",
+            "its div has nothing but white space, which txt-2 forbids",
+        )],
+    );
+    for (name, bytes) in &examples {
+        let mut divs = Vec::new();
+        collect_divs(&tree(bytes).unwrap(), &mut divs);
+        for (index, div) in divs.iter().enumerate() {
+            tally.count(&format!("{name} {index}"), narrative_is_good(div));
+        }
+    }
+    tally.finish();
+}
+
+fn collect_divs(value: &Value, divs: &mut Vec<String>) {
+    for item in value.as_array().unwrap_or_default() {
+        collect_divs(item, divs);
+    }
+    for (name, member) in value.as_object().into_iter().flat_map(json::Object::iter) {
+        match member.as_str() {
+            Some(text) if name == "div" => divs.push(text.to_owned()),
+            _ => collect_divs(member, divs),
+        }
+    }
+}
+
+fn narrative_is_good(div: &str) -> Result<(), String> {
+    if let Some(problem) = narrative::check(div).first() {
+        return Err(problem.message.clone());
+    }
+    let safe = narrative::sanitise(div);
+    if !narrative::check(&safe).is_empty() {
+        return Err("the sanitised narrative is not allowed".to_owned());
+    }
+    let differs = safe.bytes().zip(div.bytes()).position(|(a, b)| a != b);
+    let is_rewritten = ["/>", "<!--", "&#"].iter().any(|part| div.contains(part));
+    match differs {
+        Some(at) if !is_rewritten => Err(format!("changed at {at}")),
+        _ => Ok(()),
     }
 }

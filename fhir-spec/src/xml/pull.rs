@@ -156,11 +156,19 @@ impl<'s> Pull<'s> {
 
     /// Whether the start tag that came last declares the default namespace itself.
     pub(crate) fn declares_default_space(&self) -> bool {
+        self.own_bindings().any(|binding| binding.prefix.is_empty())
+    }
+
+    /// How many namespaces the start tag that came last declares.
+    pub(crate) fn declarations(&self) -> usize {
+        self.own_bindings().count()
+    }
+
+    fn own_bindings(&self) -> impl Iterator<Item = &Binding<'s>> {
         self.bindings
             .iter()
             .rev()
             .take_while(|binding| binding.depth == self.depth)
-            .any(|binding| binding.prefix.is_empty())
     }
 
     pub(crate) fn next(&mut self) -> Result<Event<'s>, Broken> {

@@ -1,0 +1,122 @@
+//! Some of them, something of each, and all that can be reached. <http://hl7.org/fhirpath/N1/#filtering-and-projection>
+
+use std::cmp::Ordering;
+
+use super::invocation::Invocation;
+use super::{Function, row, type_row};
+use crate::fhirpath::error::Result;
+use crate::fhirpath::item::{Collection, Item};
+use crate::fhirpath::operator::combining::Set;
+use crate::fhirpath::operator::comparison::order;
+use crate::fhirpath::type_test;
+
+pub(super) const ALL: &[Function] = &[
+    row("where", 1..=1, filter),
+    row("select", 1..=1, select),
+    row("repeat", 1..=1, repeat),
+    type_row("ofType", of_type),
+    row("sort", 0..=16, sort),
+];
+
+fn filter<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let mut kept = Vec::new();
+    for (position, item) in std::mem::take(&mut call.input).into_iter().enumerate() {
+        if call.holds(0, &item, position)? {
+            kept.push(item);
+        }
+    }
+    Ok(kept)
+}
+
+fn select<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let mut selected = Vec::new();
+    for (position, item) in std::mem::take(&mut call.input).iter().enumerate() {
+        selected.extend(call.for_item(0, item, position)?);
+        call.run.check_size(call.at, selected.len())?;
+    }
+    Ok(selected)
+}
+
+/// Level by level, until nothing new turns up.
+fn repeat<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let mut found = Set::default();
+    let mut level = std::mem::take(&mut call.input);
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for (position, item) in level.iter().enumerate() {
+            for child in call.for_item(0, item, position)? {
+                if found.insert(call.run, call.at, child.clone())? {
+                    next.push(child);
+                }
+            }
+        }
+        level = next;
+    }
+    Ok(found.items)
+}
+
+fn of_type<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let name = call.type_arg()?;
+    let items = std::mem::take(&mut call.input);
+    type_test::of_type(call.run, call.at, items, name)
+}
+
+/// By `$this`, or by each argument in turn; a minus before it turns the order round. What has no value comes first.
+fn sort<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let items = std::mem::take(&mut call.input);
+    let mut keyed = Vec::with_capacity(items.len());
+    for (position, item) in items.into_iter().enumerate() {
+        let mut keys = Vec::new();
+        for index in 0..call.call.args.len() {
+            let key = call.negated_for_item(index, &item, position)?;
+            keys.push(call.run.single_value(call.at, "to sort by", &key)?);
+        }
+        if keys.is_empty() {
+            keys.push(
+                call.run
+                    .single_value(call.at, "to sort by", std::slice::from_ref(&item))?,
+            );
+        }
+        keyed.push((keys, item));
+    }
+    let descending: Vec<bool> = (0..call.call.args.len())
+        .map(|index| call.is_descending(index))
+        .collect();
+    call.run.spend(call.at, keyed.len().saturating_mul(16))?;
+    let mut trouble = None;
+    keyed.sort_by(|(left, _), (right, _)| {
+        compare_keys(call.at, left, right, &descending).unwrap_or_else(|error| {
+            trouble.get_or_insert(error);
+            Ordering::Equal
+        })
+    });
+    match trouble {
+        Some(error) => Err(error),
+        None => Ok(keyed.into_iter().map(|(_, item)| item).collect()),
+    }
+}
+
+type Keys<'a> = [Option<Item<'a>>];
+
+fn compare_keys(
+    at: u32,
+    left: &Keys<'_>,
+    right: &Keys<'_>,
+    descending: &[bool],
+) -> Result<Ordering> {
+    for (index, (left, right)) in left.iter().zip(right).enumerate() {
+        let ordering = match (left, right) {
+            (Some(left), Some(right)) => order(at, left, right)?.unwrap_or(Ordering::Equal),
+            (left, right) => left.is_some().cmp(&right.is_some()),
+        };
+        let is_descending = descending.get(index).copied().unwrap_or_default();
+        if ordering.is_ne() {
+            return Ok(if is_descending {
+                ordering.reverse()
+            } else {
+                ordering
+            });
+        }
+    }
+    Ok(Ordering::Equal)
+}
