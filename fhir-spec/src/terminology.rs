@@ -17,3 +17,6 @@ pub use code_system::{CodeSystem, Concept, Content, Property};
 pub use expansion::{Contained, EXPANSION_CODES_MAX, ExpandError, Expansion, Page};
 pub use membership::{Membership, Reason};
 pub use value_set::{IMPORT_DEPTH_MAX, ValueSet};
+
+#[cfg(test)]
+mod tests;

@@ -11,3 +11,5 @@ mod material;
 mod primitives;
 #[cfg(test)]
 mod results;
+#[cfg(test)]
+mod snapshots;

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::BufReader;
 
-use fhir_spec::definitions::{DEFINING, archive, is_base_type, slim};
+use fhir_spec::definitions::{DEFINING, archive, is_base_type};
 use fhir_spec::json::Value;
 use fhir_spec::package::Package;
 
@@ -26,12 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: distill PACKAGE.tgz OUT.bin".into());
     };
     let package = Package::read(BufReader::new(File::open(package)?))?;
-    let mut artifacts: Vec<Value> = package
-        .resources
-        .into_iter()
-        .filter(is_ours)
-        .map(slim)
-        .collect();
+    let mut artifacts: Vec<Value> = package.resources.into_iter().filter(is_ours).collect();
     // Neighbours in a block pack well and are asked for together: base types first, then by type and id.
     artifacts.sort_by_key(|artifact| {
         let text = |name: &str| artifact.str_of(name).unwrap_or_default().to_owned();

@@ -15,6 +15,7 @@ mod snapshot;
 mod structure;
 pub mod types;
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 pub use compartment::Compartment;
@@ -30,7 +31,8 @@ pub use structure::{
 pub use types::{Binding, Constraint, Element, Kind, Strength, TypeDef, TypeId, TypeRef, Types};
 
 use crate::json::Value;
-use crate::package::Package;
+use crate::outcome::Issue;
+use crate::package::{self, Package};
 use compiled::Compiled;
 use shelf::Shelf;
 
@@ -63,17 +65,27 @@ impl Definitions {
         &R4
     }
 
-    /// These definitions with those of a package laid over them.
+    /// These definitions with those of packages laid over them, dependencies first. The issues say which packages were
+    /// refused and which dependencies are missing.
     #[must_use]
-    pub fn with_package(&self, package: Package) -> Self {
-        self.with_resources(package.resources)
+    pub fn with_packages(&self, packages: Vec<Package>) -> (Self, Vec<Issue>) {
+        let (ordered, issues) = package::in_order(packages);
+        let shelves = ordered
+            .into_iter()
+            .map(|package| Arc::new(Shelf::of_resources(package.resources)));
+        (self.with_shelves(shelves), issues)
     }
 
     /// These definitions with conformance resources laid over them; resources that define nothing are passed over.
     #[must_use]
     pub fn with_resources(&self, resources: impl IntoIterator<Item = Value>) -> Self {
+        let slimmed = resources.into_iter().map(slim);
+        self.with_shelves([Arc::new(Shelf::of_resources(slimmed))])
+    }
+
+    fn with_shelves(&self, added: impl IntoIterator<Item = Arc<Shelf>>) -> Self {
         let mut shelves = self.shelves.clone();
-        shelves.push(Arc::new(Shelf::of_resources(resources)));
+        shelves.extend(added);
         Self {
             shelves,
             types: Arc::clone(&self.types),
@@ -87,11 +99,12 @@ impl Definitions {
     /// The type graph of R4.
     pub fn types(&self) -> &Types {
         self.types.get_or_init(|| {
-            let structures: Vec<Arc<Value>> = self.of_type("StructureDefinition");
-            let base: Vec<Value> = structures
-                .iter()
-                .filter(|structure| is_base_type(structure))
-                .map(|structure| Value::clone(structure))
+            let r4 = self.shelves.first();
+            // The archive has them first; the many profiles behind them need not be unpacked.
+            let base: Vec<Arc<Value>> = r4
+                .into_iter()
+                .flat_map(|shelf| shelf.of_type("StructureDefinition"))
+                .take_while(|structure| is_base_type(structure))
                 .collect();
             Types::build(&base)
         })
@@ -141,12 +154,21 @@ impl Definitions {
             .find_map(|shelf| shelf.by_id(resource_type, id))
     }
 
-    /// All artifacts of a type, the specification's first.
+    /// All artifacts of a type, the specification's first. Of several with one url, in whatever version, only the
+    /// newest shelf's last.
     pub fn of_type(&self, resource_type: &str) -> Vec<Arc<Value>> {
-        self.shelves
-            .iter()
-            .flat_map(|shelf| shelf.of_type(resource_type))
-            .collect()
+        let mut seen: HashSet<Box<str>> = HashSet::new();
+        let mut found: Vec<Arc<Value>> = Vec::new();
+        for shelf in self.shelves.iter().rev() {
+            for artifact in shelf.of_type(resource_type).rev() {
+                let url = artifact.str_of("url").unwrap_or_default();
+                if url.is_empty() || seen.insert(url.into()) {
+                    found.push(artifact);
+                }
+            }
+        }
+        found.reverse();
+        found
     }
 
     pub fn search_parameters(&self) -> &[SearchParameter] {
@@ -162,6 +184,52 @@ impl Definitions {
     pub fn operations(&self) -> &[Operation] {
         self.operations
             .get_or_init(|| self.parsed("OperationDefinition", Operation::from_resource))
+    }
+
+    /// The parameters by which resources of this type can be searched, the specification's first. A package may say
+    /// the same code again under a url of its own.
+    pub fn search_parameters_for(
+        &self,
+        resource_type: &str,
+    ) -> impl Iterator<Item = &SearchParameter> {
+        let types = self.types();
+        let wanted = types.by_name(resource_type);
+        self.search_parameters().iter().filter(move |parameter| {
+            parameter.base.iter().any(|base| {
+                **base == *resource_type
+                    || wanted
+                        .zip(types.by_name(base))
+                        .is_some_and(|(id, base)| types.is_a(id, base))
+            })
+        })
+    }
+
+    /// A compartment by its code: `Patient`.
+    pub fn compartment(&self, code: &str) -> Option<&Compartment> {
+        self.compartments()
+            .iter()
+            .find(|compartment| *compartment.code == *code)
+    }
+
+    /// An operation by its code without the dollar sign: of a type (and its instances), or of the whole system.
+    pub fn operation(&self, code: &str, resource_type: Option<&str>) -> Option<&Operation> {
+        let types = self.types();
+        let is_of = |operation: &Operation| match resource_type {
+            None => operation.on_system,
+            Some(wanted) => {
+                (operation.on_type || operation.on_instance)
+                    && operation.resource.iter().any(|name| {
+                        let ids = types.by_name(wanted).zip(types.by_name(name));
+                        ids.is_some_and(|(id, base)| types.is_a(id, base))
+                    })
+            }
+        };
+        let named = |operation: &&Operation| *operation.code == *code;
+        self.operations()
+            .iter()
+            .rev()
+            .filter(named)
+            .find(|operation| is_of(operation))
     }
 
     fn parsed<T>(&self, resource_type: &str, parse: fn(&Value) -> Option<T>) -> Vec<T> {

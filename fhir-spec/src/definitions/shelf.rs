@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use super::archive::{Archive, Entry};
-use super::slim::{DEFINING, slim};
+use super::slim::DEFINING;
 use crate::json::Value;
 
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl Shelf {
         shelf
     }
 
+    /// Of resources that were slimmed already.
     pub(super) fn of_resources(resources: impl IntoIterator<Item = Value>) -> Self {
         let mut shelf = Self {
             items: Vec::new(),
@@ -69,7 +70,7 @@ impl Shelf {
                 resource_type,
                 id: text("id"),
                 version: text("version"),
-                body: Body::Parsed(Arc::new(slim(resource))),
+                body: Body::Parsed(Arc::new(resource)),
             };
             shelf.put(&url, item);
         }
@@ -111,7 +112,10 @@ impl Shelf {
             .and_then(|item| self.value(item))
     }
 
-    pub(super) fn of_type(&self, resource_type: &str) -> impl Iterator<Item = Arc<Value>> {
+    pub(super) fn of_type(
+        &self,
+        resource_type: &str,
+    ) -> impl DoubleEndedIterator<Item = Arc<Value>> {
         self.items
             .iter()
             .filter(move |item| *item.resource_type == *resource_type)

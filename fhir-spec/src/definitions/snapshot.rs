@@ -28,9 +28,9 @@ pub const PATH_STEPS_MAX: usize = 64;
 /// Why a snapshot cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    #[error("it has neither a snapshot nor a differential")]
+    #[error("its snapshot has no elements")]
     Empty,
-    #[error("it has a differential but names no baseDefinition")]
+    #[error("it has no snapshot and names no baseDefinition to make one from")]
     NoBase,
     #[error("its base `{0}` is not loaded")]
     BaseNotLoaded(Box<str>),
@@ -110,9 +110,6 @@ impl Generator<'_> {
             .get("differential")
             .map(|differential| differential.items_of("element"))
             .unwrap_or_default();
-        if differential.is_empty() && definition.get("differential").is_none() {
-            return Err(SnapshotError::Empty);
-        }
         let base = definition
             .str_of("baseDefinition")
             .ok_or(SnapshotError::NoBase)?;
@@ -134,7 +131,7 @@ impl Generator<'_> {
         let mut root = self.copy(base)?;
         let type_name = definition.str_of("type").unwrap_or_default();
         root.step = type_name.rsplit('/').next().unwrap_or_default().into();
-        let mut all = Vec::with_capacity(differential.len());
+        let mut all: Vec<Vec<address::Step>> = Vec::with_capacity(differential.len());
         for element in differential {
             let previous = all.last().map(Vec::as_slice).unwrap_or_default();
             all.push(address::steps(element, previous)?);
@@ -143,7 +140,7 @@ impl Generator<'_> {
             base: Rc::clone(base),
             may_add: definition.str_of("derivation") != Some("constraint"),
             source: definition.str_of("url").unwrap_or_default(),
-            choices: walk::typed_choices(&all),
+            names: walk::Names::of(&all),
         };
         for (element, steps) in differential.iter().zip(&all) {
             walk.apply(self, &mut root, steps, element)?;
@@ -160,3 +157,6 @@ impl Generator<'_> {
         Ok(node.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

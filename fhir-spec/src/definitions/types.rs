@@ -5,6 +5,7 @@
 //! of its own, named by its path, so that walking a document is always: type, property, type, property ...
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::json::Value;
 
@@ -113,7 +114,7 @@ pub struct Types {
 
 impl Types {
     /// Builds the graph from the StructureDefinitions of base types (not of profiles).
-    pub fn build(structures: &[Value]) -> Self {
+    pub fn build(structures: &[Arc<Value>]) -> Self {
         let mut graph = Self {
             types: Vec::new(),
             by_name: HashMap::new(),

@@ -1,6 +1,6 @@
 //! The way of a differential's element into the tree: datatypes unfold, slices open, choices narrow.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::address::Step;
@@ -20,40 +20,43 @@ pub(super) struct Walk<'a> {
     /// A new type may add elements; a profile may not.
     pub(super) may_add: bool,
     pub(super) source: &'a str,
-    pub(super) choices: TypedChoices,
+    pub(super) names: Names,
 }
 
-/// Where a differential writes choices with their types: the way to the choice -> the last steps seen there.
-pub(super) type TypedChoices = HashMap<String, BTreeSet<Text>>;
+/// What a differential names below each element that it goes through.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<String, HashSet<Text>>);
 
-pub(super) fn typed_choices(all: &[Vec<Step>]) -> TypedChoices {
-    let mut choices = TypedChoices::new();
-    for steps in all {
-        let mut way = String::new();
-        for step in steps {
-            if step.slice.is_none()
-                && step
-                    .name
-                    .contains(|letter: char| letter.is_ascii_uppercase())
-            {
-                choices
+impl Names {
+    pub(super) fn of(all: &[Vec<Step>]) -> Self {
+        let mut names = Self::default();
+        for steps in all {
+            let mut way = String::new();
+            for step in steps {
+                names
+                    .0
                     .entry(way.clone())
                     .or_default()
                     .insert(step.name.clone());
+                way.push_str(&way_on(step));
             }
-            go_on(&mut way, step);
         }
+        names
     }
-    choices
+
+    /// How many types the differential writes a choice with (`valueQuantity`, `valueString`).
+    fn types_of_choice(&self, way: &[Step], choice: &str) -> usize {
+        let way: String = way.iter().map(way_on).collect();
+        let names = self.0.get(&way).into_iter().flatten();
+        names
+            .filter(|name| is_choice_with_type(choice, name))
+            .count()
+    }
 }
 
-fn go_on(way: &mut String, step: &Step) {
-    way.push('.');
-    way.push_str(&step.name);
-    if let Some(slice) = &step.slice {
-        way.push(':');
-        way.push_str(slice);
-    }
+fn way_on(step: &Step) -> String {
+    let slice = step.slice.as_deref().unwrap_or_default();
+    format!(".{}:{slice}", step.name)
 }
 
 impl Walk<'_> {
@@ -68,11 +71,8 @@ impl Walk<'_> {
         let differential = element.as_object().cloned().unwrap_or_default();
         let path = element.str_of("path").unwrap_or_default();
         let mut node = root;
-        let mut way = String::new();
-        if let Some(first) = steps.first() {
-            go_on(&mut way, first);
-        }
-        for step in steps.iter().skip(1) {
+        let last = steps.len().saturating_sub(1);
+        for (depth, step) in steps.iter().enumerate().skip(1) {
             self.unfold(generator, node)?;
             let Some(index) = self.child(node, step, path) else {
                 return Err(SnapshotError::UnknownElement(path.into()));
@@ -80,11 +80,17 @@ impl Walk<'_> {
             let Some(child) = node.children.get_mut(index) else {
                 return Err(SnapshotError::UnknownElement(path.into()));
             };
-            node = match self.slice_for(child, step, &way) {
+            if depth == last && child.step != step.name {
+                let way = steps.get(..depth).unwrap_or_default();
+                let is_alone = self.names.types_of_choice(way, &child.step) == 1;
+                if is_alone && (is_required(&differential) || differential.contains("type")) {
+                    close_choice(child, &step.name);
+                }
+            }
+            node = match slice_of(child, step) {
                 Some(name) => self.slice(generator, child, &name)?,
                 None => child,
             };
-            go_on(&mut way, step);
         }
         take_from_extension(generator, node, &differential);
         merge(&mut node.facts, &differential, self.source);
@@ -104,32 +110,6 @@ impl Walk<'_> {
             return Some(node.children.len() - 1);
         }
         index
-    }
-
-    /// The slice that a step goes through. `valueQuantity` goes through the slice of that name where the choice is
-    /// sliced (or several types are written so); alone, it narrows the choice to its type.
-    fn slice_for(&self, child: &mut Node, step: &Step, way: &str) -> Option<Text> {
-        if step.slice.is_some() || child.step == step.name {
-            return step.slice.clone();
-        }
-        let has_slice = child
-            .slices
-            .iter()
-            .any(|slice| slice.slice_name.as_ref() == Some(&step.name));
-        if has_slice || self.names_several_types(child, way) {
-            return Some(step.name.clone());
-        }
-        narrow(child, &step.name);
-        None
-    }
-
-    /// Whether the differential writes this choice, at the end of this way, with several types.
-    fn names_several_types(&self, choice: &Node, way: &str) -> bool {
-        let names = self.choices.get(way).into_iter().flatten();
-        names
-            .filter(|name| is_choice_with_type(&choice.step, name))
-            .count()
-            > 1
     }
 
     /// The slice of that name, opened from what it slices when it is new.
@@ -158,9 +138,7 @@ impl Walk<'_> {
                 index
             }
         };
-        if !head.facts.contains("slicing") {
-            imply_slicing(head);
-        }
+        imply_slicing(head);
         let slice = head.slices.get_mut(index);
         slice.ok_or_else(|| SnapshotError::UnknownElement(name.as_str().into()))
     }
@@ -204,6 +182,29 @@ impl Walk<'_> {
             node.facts.set("type", types.clone());
         }
         Ok(())
+    }
+}
+
+/// The slice that a step goes through. A choice written with a type (`valueQuantity`) stands for the slice of that name;
+/// where the choice has no other type left, for the choice itself.
+fn slice_of(child: &Node, step: &Step) -> Option<Text> {
+    if step.slice.is_some() || child.step == step.name {
+        return step.slice.clone();
+    }
+    let wanted = type_of_choice(&child.step, &step.name).unwrap_or_default();
+    let is_only = matches!(child.items_of("type"), [only] if is_type(only, wanted));
+    (!is_only || !child.slices.is_empty()).then(|| step.name.clone())
+}
+
+fn is_required(differential: &Object) -> bool {
+    let min = differential.get("min").and_then(Value::as_u64);
+    min.is_some_and(|min| min > 0)
+}
+
+/// A choice that occurs once and must be of one type (or is said to be) can be of no other.
+fn close_choice(choice: &mut Node, name: &str) {
+    if choice.str_of("max") == Some("1") {
+        narrow(choice, name);
     }
 }
 
@@ -256,10 +257,7 @@ fn narrow(choice: &mut Node, name: &str) {
     let Some(wanted) = type_of_choice(&choice.step, name) else {
         return;
     };
-    let is_wanted = |kind: &Value| {
-        let code = kind.str_of("code").unwrap_or_default();
-        code.eq_ignore_ascii_case(wanted)
-    };
+    let is_wanted = |kind: &Value| is_type(kind, wanted);
     if let Some(types) = choice.facts.get_mut("type").and_then(Value::as_array_mut)
         && types.iter().any(is_wanted)
     {
@@ -267,8 +265,17 @@ fn narrow(choice: &mut Node, name: &str) {
     }
 }
 
+/// Whether this is the type that a choice's name ends in; only the case of its first letter may differ.
+fn is_type(kind: &Value, wanted: &str) -> bool {
+    kind.str_of("code")
+        .is_some_and(|code| code.eq_ignore_ascii_case(wanted))
+}
+
 /// Extensions are always sliced by url, choices by type; a differential need not say so.
 fn imply_slicing(head: &mut Node) {
+    if head.facts.contains("slicing") {
+        return;
+    }
     let (kind, path) = match head.step.as_str() {
         "extension" | "modifierExtension" => ("value", "url"),
         step if step.ends_with("[x]") => ("type", "$this"),
