@@ -1,0 +1,256 @@
+//! Holds a scenario against a server.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fhir_spec::definitions::Definitions;
+use fhir_spec::fhirpath::{Context, Expression};
+use fhir_spec::json::{self, Value};
+use fhir_spec::xml;
+
+use super::{Exchange, Expectation, Scenario};
+
+/// No answer of a healthy server takes this long.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+struct Answer {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// Sends every request in order; the error tells each expectation that did not hold, and what came instead.
+pub fn run(base: &str, scenario: &Scenario) -> Result<(), String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(ANSWER_TIMEOUT))
+        .build()
+        .into();
+    let mut kept = HashMap::from([("base".to_owned(), base.to_owned())]);
+    for exchange in &scenario.exchanges {
+        let answer = send(&agent, base, exchange, &kept)
+            .map_err(|error| format!("line {}: {error}", exchange.line))?;
+        let mut failures = String::new();
+        for expectation in &exchange.expectations {
+            if let Err(reason) = check(expectation, &answer, &mut kept) {
+                failures.push_str(&format!("  {reason}\n"));
+            }
+        }
+        if !failures.is_empty() {
+            let body = String::from_utf8_lossy(answer.body.get(..2000).unwrap_or(&answer.body));
+            return Err(format!(
+                "{}, line {}: {} {}\n{failures}  answered {} {:?}\n  {body}",
+                scenario.title,
+                exchange.line,
+                exchange.method,
+                exchange.path,
+                answer.status,
+                answer.headers
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn send(
+    agent: &ureq::Agent,
+    base: &str,
+    exchange: &Exchange,
+    kept: &HashMap<String, String>,
+) -> Result<Answer, String> {
+    let path = fill(&exchange.path, kept)?;
+    let url = if path.starts_with("http") {
+        path
+    } else {
+        format!("{base}{path}")
+    };
+    let mut request = ureq::http::Request::builder()
+        .method(exchange.method.as_str())
+        .uri(url);
+    for (name, value) in &exchange.headers {
+        request = request.header(name, fill(value, kept)?);
+    }
+    let request = request
+        .body(fill(&exchange.body, kept)?)
+        .map_err(|error| error.to_string())?;
+    let response = agent.run(request).map_err(|error| error.to_string())?;
+    let (head, mut body) = response.into_parts();
+    let headers = head
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
+        .collect();
+    let body = body
+        .with_config()
+        .limit(ANSWER_BYTES_MAX)
+        .read_to_vec()
+        .map_err(|error| error.to_string())?;
+    Ok(Answer {
+        status: head.status.as_u16(),
+        headers,
+        body,
+    })
+}
+
+fn check(
+    expectation: &Expectation,
+    answer: &Answer,
+    kept: &mut HashMap<String, String>,
+) -> Result<(), String> {
+    match expectation {
+        Expectation::Status(status) => holds(answer.status == *status, || {
+            format!("expected status {status}")
+        }),
+        Expectation::Header { name, pattern } => {
+            let pattern = fill(pattern, kept)?;
+            let value = answer.header(name);
+            holds(value.is_some_and(|value| matches(value, &pattern)), || {
+                format!("expected header {name}: {pattern}")
+            })
+        }
+        Expectation::Where(expression) => {
+            let expression = fill(expression, kept)?;
+            let results = evaluate(&answer.body, &expression)?;
+            let is_true = matches!(results.as_slice(), [only] if only.as_bool() == Some(true));
+            holds(is_true, || {
+                format!("expected {expression}, which is {results:?}")
+            })
+        }
+        Expectation::Contains(text) => {
+            let text = fill(text, kept)?;
+            holds(answer.text().contains(&text), || {
+                format!("expected the body to contain {text}")
+            })
+        }
+        Expectation::Lacks(text) => {
+            let text = fill(text, kept)?;
+            holds(!answer.text().contains(&text), || {
+                format!("expected the body to lack {text}")
+            })
+        }
+        Expectation::Let { name, expression } => {
+            let results = evaluate(&answer.body, expression)?;
+            let [only] = results.as_slice() else {
+                return Err(format!(
+                    "expected one value of {expression}, not {}",
+                    results.len()
+                ));
+            };
+            let text = only
+                .as_str()
+                .map_or_else(|| only.to_string(), str::to_owned);
+            kept.insert(name.clone(), text);
+            Ok(())
+        }
+        Expectation::LetHeader { name, header } => {
+            let value = answer
+                .header(header)
+                .ok_or_else(|| format!("expected a header {header}"))?;
+            kept.insert(name.clone(), value.to_owned());
+            Ok(())
+        }
+    }
+}
+
+/// What an expression says of the answered resource, JSON or XML.
+fn evaluate(body: &[u8], expression: &str) -> Result<Vec<Value>, String> {
+    let definitions = Definitions::r4();
+    let is_xml = body.first() == Some(&b'<');
+    let resource = if is_xml {
+        xml::read(body, definitions).map_err(|issues| format!("{issues:?}"))?
+    } else {
+        json::parse(body).map_err(|error| format!("the body is no JSON: {error}"))?
+    };
+    let expression = Expression::parse(expression).map_err(|error| error.to_string())?;
+    let results = expression
+        .evaluate(&Context::new(definitions.types(), &resource))
+        .map_err(|error| error.to_string())?;
+    Ok(results.iter().map(|item| item.to_json()).collect())
+}
+
+fn holds(is_true: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if is_true { Ok(()) } else { Err(otherwise()) }
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// Whether a text is what a pattern says; `*` stands for any run of characters.
+fn matches(text: &str, pattern: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return text == pattern;
+    };
+    let Some(mut text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let end = parts.pop().unwrap_or_default();
+    for part in parts {
+        match text.split_once(part) {
+            Some((_, behind)) => text = behind,
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+/// Puts what was kept in the place of each `${NAME}`.
+fn fill(text: &str, kept: &HashMap<String, String>) -> Result<String, String> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("${") {
+        filled.push_str(before);
+        let (name, behind) = behind.split_once('}').ok_or("expected `}` behind `${`")?;
+        if let Some(repeat) = name.strip_prefix("repeat ") {
+            let (times, what) = repeat.split_once(' ').ok_or("expected `repeat N TEXT`")?;
+            let times: usize = times.parse().map_err(|_| "expected a number of repeats")?;
+            filled.push_str(&what.repeat(times));
+        } else {
+            let value = kept
+                .get(name)
+                .ok_or_else(|| format!("nothing was kept as {name}"))?;
+            filled.push_str(value);
+        }
+        rest = behind;
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_texts() {
+        assert!(matches("a/Patient/1", "*/Patient/*"));
+        assert!(matches("abc", "abc") && matches("abc", "a*c") && matches("abc", "*"));
+        assert!(!matches("abc", "ab") && !matches("abc", "b*") && !matches("abc", "*b"));
+        assert!(matches("x-y-z-y", "x*y*y") && !matches("x-y", "x*y*y"));
+    }
+
+    #[test]
+    fn texts_are_filled() {
+        let kept = HashMap::from([("id".to_owned(), "7".to_owned())]);
+        assert_eq!(fill("/a/${id}/b", &kept).as_deref(), Ok("/a/7/b"));
+        assert_eq!(fill("${repeat 3 [{}", &kept).as_deref(), Ok("[{[{[{"));
+        assert!(fill("${no}", &kept).is_err() && fill("${id", &kept).is_err());
+    }
+}
