@@ -14,7 +14,7 @@ pub use order::in_order;
 /// What a package may unpack to, all files together.
 pub const PACKAGE_BYTES_MAX: u64 = 1 << 30;
 /// How large one file of it may be.
-pub const FILE_BYTES_MAX: u64 = 32 << 20;
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
 /// How many files a package may hold.
 pub const PACKAGE_FILES_MAX: usize = 50_000;
 

@@ -11,6 +11,7 @@ mod filter;
 mod membership;
 mod rules;
 mod selection;
+mod standard;
 mod value_set;
 
 pub use code_system::{CodeSystem, Concept, Content, Property};

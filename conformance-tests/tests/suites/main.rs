@@ -8,6 +8,8 @@ mod documents;
 #[cfg(test)]
 mod material;
 #[cfg(test)]
+mod packages;
+#[cfg(test)]
 mod primitives;
 #[cfg(test)]
 mod results;

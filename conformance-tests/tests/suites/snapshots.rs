@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 
 use fhir_spec::definitions::{Definitions, ElementDef, Structure};
 use fhir_spec::json::{self, Value};
-use fhir_spec::package::Package;
 
 use crate::results::Tally;
 

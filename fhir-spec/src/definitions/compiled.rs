@@ -71,14 +71,16 @@ impl Definitions {
         keep(structures, canonical, compiled)
     }
 
-    /// A code system by canonical url.
+    /// A code system by canonical url: one of the definitions, or a standard that is held as a list.
     pub fn code_system(&self, canonical: &str) -> Option<Arc<CodeSystem>> {
         let canonical = without_fragment(canonical);
         let code_systems = &self.compiled.code_systems;
         kept(code_systems, canonical).or_else(|| {
-            let resource = self.artifact_of_type("CodeSystem", canonical)?;
-            let system = Arc::new(CodeSystem::read(&resource));
-            Some(keep(code_systems, canonical, system))
+            let system = match self.artifact_of_type("CodeSystem", canonical) {
+                Some(resource) => CodeSystem::read(&resource),
+                None => CodeSystem::of_standard(canonical)?,
+            };
+            Some(keep(code_systems, canonical, Arc::new(system)))
         })
     }
 

@@ -23,7 +23,10 @@ pub use compiled::StructureProblem;
 pub use operation::{Operation, Parameter};
 pub use search_parameter::SearchParameter;
 pub use slim::{DEFINING, slim};
-pub use snapshot::{PATH_STEPS_MAX, PROFILE_CHAIN_MAX, SNAPSHOT_ELEMENTS_MAX, SnapshotError};
+pub use snapshot::{
+    DIFFERENTIAL_ELEMENTS_MAX, PATH_STEPS_MAX, PROFILE_CHAIN_MAX, SNAPSHOT_ELEMENTS_MAX,
+    SnapshotError,
+};
 pub use structure::{
     ContextKind, Discriminator, DiscriminatorKind, ElementDef, ElementType, ExtensionContext,
     Slicing, SlicingRules, Structure, StructureKind,

@@ -38,6 +38,8 @@ const EXTENSIONS: &[&str] = &[
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-allowedUnits",
     "http://hl7.org/fhir/StructureDefinition/structuredefinition-explicit-type-name",
     "http://hl7.org/fhir/StructureDefinition/codesystem-replacedby",
+    "http://hl7.org/fhir/StructureDefinition/valueset-toocostly",
+    "http://hl7.org/fhir/StructureDefinition/valueset-unclosed",
 ];
 
 /// The resource types that define something.

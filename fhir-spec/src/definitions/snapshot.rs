@@ -20,6 +20,8 @@ use tree::Node;
 /// How many elements a snapshot may have. R4's longest has about a thousand; slices of slices of recursive types could
 /// grow without end.
 pub const SNAPSHOT_ELEMENTS_MAX: usize = 20_000;
+/// How many elements a differential may have.
+pub const DIFFERENTIAL_ELEMENTS_MAX: usize = 10_000;
 /// How long a chain of profiles on profiles may be.
 pub const PROFILE_CHAIN_MAX: usize = 32;
 /// How many steps the path of an element may have.
@@ -38,7 +40,9 @@ pub enum SnapshotError {
     BaseCycle(Box<str>),
     #[error("more than {PROFILE_CHAIN_MAX} profiles stand on each other")]
     ChainTooLong,
-    #[error("the snapshot would have more than {SNAPSHOT_ELEMENTS_MAX} elements")]
+    #[error(
+        "the snapshot would have more than {SNAPSHOT_ELEMENTS_MAX} elements, or the differential has more than {DIFFERENTIAL_ELEMENTS_MAX}"
+    )]
     TooLarge,
     #[error("the element `{0}` has no element to stand below")]
     NoParent(Box<str>),
@@ -110,6 +114,9 @@ impl Generator<'_> {
             .get("differential")
             .map(|differential| differential.items_of("element"))
             .unwrap_or_default();
+        if differential.len() > DIFFERENTIAL_ELEMENTS_MAX {
+            return Err(SnapshotError::TooLarge);
+        }
         let base = definition
             .str_of("baseDefinition")
             .ok_or(SnapshotError::NoBase)?;
@@ -140,9 +147,9 @@ impl Generator<'_> {
             base: Rc::clone(base),
             may_add: definition.str_of("derivation") != Some("constraint"),
             source: definition.str_of("url").unwrap_or_default(),
-            names: walk::Names::of(&all),
+            all,
         };
-        for (element, steps) in differential.iter().zip(&all) {
+        for (element, steps) in differential.iter().zip(&walk.all) {
             walk.apply(self, &mut root, steps, element)?;
         }
         Ok(root)

@@ -163,3 +163,81 @@ fn structures_compile_with_their_slices() {
     assert!(bp.child(value, "code").unwrap().fixed.is_some());
     assert!(!bp.child(value, "code").unwrap().is_choice);
 }
+
+fn search_parameter(url: &str, version: &str, code: &str) -> Value {
+    let text = format!(
+        r#"{{"resourceType":"SearchParameter","url":"{url}","version":"{version}","code":"{code}","base":["Patient"],"type":"token","expression":"Patient.active"}}"#
+    );
+    crate::json::parse(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn of_several_artifacts_with_one_url_the_newest_is_listed() {
+    let standard = "http://hl7.org/fhir/SearchParameter/Patient-active";
+    let codes = |laid: &Definitions, url: &str| -> Vec<String> {
+        laid.search_parameters()
+            .iter()
+            .filter(|parameter| &*parameter.url == url)
+            .map(|parameter| parameter.code.to_string())
+            .collect()
+    };
+    assert_eq!(codes(r4(), standard), ["active"]);
+    let laid = r4().with_resources([
+        search_parameter(standard, "4.0.1", "mine"),
+        search_parameter("http://x/a", "1", "older"),
+        search_parameter("http://x/a", "2", "newer"),
+        search_parameter("http://x/b", "1", "b"),
+    ]);
+    assert_eq!(codes(&laid, standard), ["mine"]);
+    assert_eq!(codes(&laid, "http://x/a"), ["newer"]);
+    assert_eq!(
+        laid.search_parameters().len(),
+        r4().search_parameters().len() + 2
+    );
+    let again = laid.with_resources([search_parameter("http://x/a", "1", "again")]);
+    assert_eq!(codes(&again, "http://x/a"), ["again"]);
+    let last = laid.search_parameters_for("Patient").last().unwrap();
+    assert_eq!(&*last.code, "b");
+}
+
+#[test]
+fn parameters_and_operations_are_found_by_type() {
+    let codes: Vec<&str> = r4()
+        .search_parameters_for("Patient")
+        .map(|parameter| &*parameter.code)
+        .collect();
+    for code in ["_id", "_lastUpdated", "birthdate", "general-practitioner"] {
+        assert!(codes.contains(&code), "{code}");
+    }
+    assert!(!codes.contains(&"component-code"));
+    assert!(r4().compartment("Patient").is_some());
+    assert!(r4().compartment("Group").is_none());
+    assert!(r4().operation("everything", Some("Patient")).is_some());
+    assert!(r4().operation("everything", None).is_none());
+    // Defined for Resource: of every type.
+    assert!(r4().operation("validate", Some("Observation")).is_some());
+    assert!(r4().operation("convert", None).is_some());
+}
+
+#[test]
+fn code_systems_and_value_sets_may_share_a_url() {
+    let made = |resource_type: &str| {
+        let text = format!(
+            r#"{{"resourceType":"{resource_type}","url":"http://x/both","content":"complete","concept":[{{"code":"a"}}],
+            "compose":{{"include":[{{"system":"http://x/both"}}]}}}}"#
+        );
+        crate::json::parse(text.as_bytes()).unwrap()
+    };
+    for types in [["CodeSystem", "ValueSet"], ["ValueSet", "CodeSystem"]] {
+        let laid = r4().with_resources(types.map(made));
+        let value_set = laid.value_set("http://x/both").unwrap();
+        assert!(value_set.contains(Some("http://x/both"), "a", None).is_in());
+        assert!(
+            laid.code_system("http://x/both")
+                .unwrap()
+                .concept("a")
+                .is_some()
+        );
+    }
+    assert!(r4().artifact("").is_none());
+}

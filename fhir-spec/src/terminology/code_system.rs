@@ -2,8 +2,9 @@
 //! <https://hl7.org/fhir/R4/codesystem.html>
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::standard;
 use crate::json::Value;
 
 /// How much of the system the resource carries. <https://hl7.org/fhir/R4/valueset-codesystem-content-mode.html>
@@ -81,21 +82,43 @@ impl CodeSystem {
         system
     }
 
+    /// A code system of another standard that is held as a list of its codes.
+    pub fn of_standard(url: &str) -> Option<Self> {
+        let codes = standard::codes(url)?;
+        let mut system = Self {
+            url: url.into(),
+            version: Box::default(),
+            name: Box::default(),
+            content: Content::Complete,
+            is_case_sensitive: true,
+            is_hierarchy_of_kinds: true,
+            concepts: Vec::new(),
+            index: HashMap::new(),
+        };
+        for code in codes {
+            system.push(Concept::read(&Value::from(false), code, None));
+        }
+        Some(system)
+    }
+
     /// Adds a concept and, below it, its children. The depth is that of the document, which reading has capped.
     fn add(&mut self, facts: &Value, parent: Option<u32>) {
         let Some(code) = facts.str_of("code") else {
             return;
         };
-        let Ok(number) = u32::try_from(self.concepts.len()) else {
-            return;
-        };
-        self.concepts.push(Concept::read(facts, code, parent));
-        let key = self.key(code).into();
+        let number = self.push(Concept::read(facts, code, parent));
+        for child in facts.items_of("concept") {
+            self.add(child, number);
+        }
+    }
+
+    fn push(&mut self, concept: Concept) -> Option<u32> {
+        let number = u32::try_from(self.concepts.len()).ok()?;
+        let key = self.key(&concept.code).into();
         // Of two concepts with one code the first counts.
         self.index.entry(key).or_insert(number);
-        for child in facts.items_of("concept") {
-            self.add(child, Some(number));
-        }
+        self.concepts.push(concept);
+        Some(number)
     }
 
     /// A concept with several parents stands under one of them; properties name the others.
@@ -116,10 +139,13 @@ impl CodeSystem {
         for (child, parent) in links {
             if let Some(concept) = self.at_mut(child)
                 && child != parent
-                && !concept.parents.contains(&parent)
             {
                 concept.parents.push(parent);
             }
+        }
+        for concept in &mut self.concepts {
+            concept.parents.sort_unstable();
+            concept.parents.dedup();
         }
     }
 
@@ -170,6 +196,7 @@ impl CodeSystem {
     /// A concept and everything above it.
     pub(super) fn ancestors(&self, number: u32) -> Vec<u32> {
         let mut found = vec![number];
+        let mut seen = HashSet::from([number]);
         let mut next = 0;
         while let Some(number) = found.get(next).copied() {
             next += 1;
@@ -178,7 +205,7 @@ impl CodeSystem {
                 .map(|concept| &*concept.parents)
                 .unwrap_or_default()
             {
-                if !found.contains(parent) {
+                if seen.insert(*parent) {
                     found.push(*parent);
                 }
             }

@@ -27,6 +27,11 @@ impl Filter {
         }
     }
 
+    /// The value that a property must have, when that is what this filter says.
+    pub(super) fn equals(&self, property: &str) -> Option<&str> {
+        (&*self.operator == "=" && *self.property == *property).then_some(&*self.value)
+    }
+
     /// For each concept of the system whether the filter selects it.
     pub(super) fn select(&self, system: &CodeSystem) -> Result<Vec<bool>, Reason> {
         match &*self.operator {

@@ -3,13 +3,20 @@
 
 mod language;
 
+use super::filter::Filter;
+use crate::ucum::{self, Unit};
+
 /// A system whose codes follow rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RuleSystem {
     /// Language tags, RFC 5646.
     Language,
     /// MIME types, RFC 6838.
     MimeType,
+    /// Units of measure, UCUM.
+    Unit,
+    /// Those units that measure the same as this one.
+    UnitLike(Box<Unit>),
 }
 
 impl RuleSystem {
@@ -17,15 +24,39 @@ impl RuleSystem {
         match url {
             "urn:ietf:bcp:47" => Some(Self::Language),
             "urn:ietf:bcp:13" => Some(Self::MimeType),
+            "http://unitsofmeasure.org" => Some(Self::Unit),
             _ => None,
         }
     }
 
-    pub(super) fn has(self, code: &str) -> bool {
+    /// The part of it that a filter takes, where that can be said: UCUM knows `canonical = m`, all units of length.
+    /// <https://hl7.org/fhir/R4/ucum.html>
+    pub(super) fn filtered(self, filter: &Filter) -> Option<Self> {
+        let unit = match self {
+            Self::Unit => filter.equals("canonical").and_then(ucum::parse)?,
+            _ => return None,
+        };
+        Some(Self::UnitLike(Box::new(unit)))
+    }
+
+    /// Whether the code follows the rule; None when that cannot be told.
+    pub(super) fn has(&self, code: &str) -> Option<bool> {
         match self {
-            Self::Language => language::is_tag(code),
-            Self::MimeType => is_mime_type(code),
+            Self::Language => Some(language::is_tag(code)),
+            Self::MimeType => Some(is_mime_type(code)),
+            Self::Unit => unit(code, |_| true),
+            Self::UnitLike(other) => unit(code, |unit| unit.is_comparable(other)),
         }
+    }
+}
+
+/// The table of units holds the metric ones whole, but not every customary one (`[smoot]`), and R4 itself lists
+/// annotations with spaces: of those it cannot be told whether they are wrong.
+fn unit(code: &str, is_wanted: impl Fn(&Unit) -> bool) -> Option<bool> {
+    match ucum::parse(code) {
+        Some(unit) => Some(is_wanted(&unit)),
+        None if code.contains(['[', '{']) => None,
+        None => Some(false),
     }
 }
 
@@ -65,7 +96,7 @@ mod tests {
             "image/*",
             "json",
         ] {
-            assert!(RuleSystem::MimeType.has(good), "{good}");
+            assert_eq!(RuleSystem::MimeType.has(good), Some(true), "{good}");
         }
         for bad in [
             "",
@@ -76,7 +107,28 @@ mod tests {
             "text/pl/ain",
             "-a/b",
         ] {
-            assert!(!RuleSystem::MimeType.has(bad), "{bad}");
+            assert_eq!(RuleSystem::MimeType.has(bad), Some(false), "{bad}");
         }
+    }
+
+    #[test]
+    fn units_follow_their_grammar_and_dimension() {
+        let units = RuleSystem::of("http://unitsofmeasure.org").unwrap();
+        for (code, expected) in [
+            ("mm[Hg]", Some(true)),
+            ("{score}", Some(true)),
+            ("kilos", Some(false)),
+            ("", Some(false)),
+            ("[no_such_unit]", None),
+        ] {
+            assert_eq!(units.has(code), expected, "{code}");
+        }
+        let filter = crate::json::parse(br#"{"property":"canonical","op":"=","value":"m"}"#);
+        let lengths = units.filtered(&Filter::read(&filter.unwrap())).unwrap();
+        assert_eq!(lengths.has("km"), Some(true));
+        assert_eq!(lengths.has("kg"), Some(false));
+        let filter = crate::json::parse(br#"{"property":"canonical","op":"is-a","value":"m"}"#);
+        let other = RuleSystem::Unit.filtered(&Filter::read(&filter.unwrap()));
+        assert!(other.is_none());
     }
 }

@@ -92,7 +92,11 @@ impl Selection {
     }
 
     fn in_system<'a>(&'a self, system: &str, question: &Question<'_>) -> Membership<'a> {
-        let is_other = |mine: Option<&str>, theirs: Option<&str>| matches!((mine, theirs), (Some(mine), Some(theirs)) if mine != theirs);
+        // What both name must be the same; what one leaves open does not matter.
+        let is_other = |mine: Option<&str>, theirs: Option<&str>| {
+            mine.zip(theirs)
+                .is_some_and(|(mine, theirs)| mine != theirs)
+        };
         if is_other(Some(system), question.system)
             || is_other(self.version.as_deref(), question.version)
         {
@@ -106,8 +110,11 @@ impl Selection {
                 },
                 None => Membership::NotIn,
             },
-            Codes::ByRule(rule) if rule.has(code) => Membership::In { display: None },
-            Codes::ByRule(_) => Membership::NotIn,
+            Codes::ByRule(rule) => match rule.has(code) {
+                Some(true) => Membership::In { display: None },
+                Some(false) => Membership::NotIn,
+                None => Membership::Unknown(Reason::SystemIncomplete(system.into())),
+            },
             Codes::All => self.loaded_concept(system, code, |_| true),
             Codes::Filtered(selected) => {
                 self.loaded_concept(system, code, |number| is_set(selected, number))
@@ -186,7 +193,8 @@ impl Codes {
         let mut taken: Option<Vec<bool>> = None;
         for filter in filters.iter().map(Filter::read) {
             let Some(system) = loaded else {
-                return Self::Unknown(filter.unknown(url));
+                return Self::by_rule(url, filters)
+                    .unwrap_or_else(|| Self::Unknown(filter.unknown(url)));
             };
             let selected = match filter.select(system) {
                 Ok(selected) => selected,
@@ -198,6 +206,14 @@ impl Codes {
             });
         }
         taken.map_or(Self::All, Self::Filtered)
+    }
+
+    fn by_rule(url: &str, filters: &[Value]) -> Option<Self> {
+        let rule = RuleSystem::of(url)?;
+        filters
+            .iter()
+            .try_fold(rule, |rule, filter| rule.filtered(&Filter::read(filter)))
+            .map(Self::ByRule)
     }
 
     fn listed(concepts: &[Value], loaded: Option<&CodeSystem>) -> Self {

@@ -373,4 +373,26 @@ fn value_sets_of_the_specification() {
     let act = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
     assert_eq!(has(&encounters, act, "AMB"), Some(true));
     assert_eq!(has(&encounters, act, "BILL"), Some(false));
+    let currencies = r4
+        .value_set("http://hl7.org/fhir/ValueSet/currencies")
+        .unwrap();
+    assert_eq!(has(&currencies, "urn:iso:std:iso:4217", "CHF"), Some(true));
+    assert_eq!(has(&currencies, "urn:iso:std:iso:4217", "chf"), Some(false));
+    let countries = r4
+        .value_set("http://hl7.org/fhir/ValueSet/iso3166-1-2")
+        .unwrap();
+    assert_eq!(has(&countries, "urn:iso:std:iso:3166", "CH"), Some(true));
+    assert_eq!(has(&countries, "urn:iso:std:iso:3166", "CHE"), Some(false));
+    assert_eq!(has(&countries, "urn:iso:std:iso:3166", "XX"), Some(false));
+    let durations = r4
+        .value_set("http://hl7.org/fhir/ValueSet/all-time-units")
+        .unwrap();
+    assert_eq!(
+        has(&durations, "http://unitsofmeasure.org", "mo"),
+        Some(true)
+    );
+    assert_eq!(
+        has(&durations, "http://unitsofmeasure.org", "kg"),
+        Some(false)
+    );
 }

@@ -1,6 +1,5 @@
 //! The way of a differential's element into the tree: datatypes unfold, slices open, choices narrow.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::address::Step;
@@ -20,43 +19,8 @@ pub(super) struct Walk<'a> {
     /// A new type may add elements; a profile may not.
     pub(super) may_add: bool,
     pub(super) source: &'a str,
-    pub(super) names: Names,
-}
-
-/// What a differential names below each element that it goes through.
-#[derive(Debug, Default)]
-pub(super) struct Names(HashMap<String, HashSet<Text>>);
-
-impl Names {
-    pub(super) fn of(all: &[Vec<Step>]) -> Self {
-        let mut names = Self::default();
-        for steps in all {
-            let mut way = String::new();
-            for step in steps {
-                names
-                    .0
-                    .entry(way.clone())
-                    .or_default()
-                    .insert(step.name.clone());
-                way.push_str(&way_on(step));
-            }
-        }
-        names
-    }
-
-    /// How many types the differential writes a choice with (`valueQuantity`, `valueString`).
-    fn types_of_choice(&self, way: &[Step], choice: &str) -> usize {
-        let way: String = way.iter().map(way_on).collect();
-        let names = self.0.get(&way).into_iter().flatten();
-        names
-            .filter(|name| is_choice_with_type(choice, name))
-            .count()
-    }
-}
-
-fn way_on(step: &Step) -> String {
-    let slice = step.slice.as_deref().unwrap_or_default();
-    format!(".{}:{slice}", step.name)
+    /// Where each element of the differential belongs.
+    pub(super) all: Vec<Vec<Step>>,
 }
 
 impl Walk<'_> {
@@ -80,12 +44,9 @@ impl Walk<'_> {
             let Some(child) = node.children.get_mut(index) else {
                 return Err(SnapshotError::UnknownElement(path.into()));
             };
-            if depth == last && child.step != step.name {
-                let way = steps.get(..depth).unwrap_or_default();
-                let is_alone = self.names.types_of_choice(way, &child.step) == 1;
-                if is_alone && (is_required(&differential) || differential.contains("type")) {
-                    close_choice(child, &step.name);
-                }
+            let states_type = is_required(&differential) || differential.contains("type");
+            if depth == last && states_type && self.is_only_type(steps, child) {
+                close_choice(child, &step.name);
             }
             node = match slice_of(child, step) {
                 Some(name) => self.slice(generator, child, &name)?,
@@ -110,6 +71,20 @@ impl Walk<'_> {
             return Some(node.children.len() - 1);
         }
         index
+    }
+
+    /// Whether the last of these steps writes a choice with a type (`valueQuantity`), and the differential writes it with
+    /// no other.
+    fn is_only_type(&self, steps: &[Step], choice: &Node) -> bool {
+        let Some((last, way)) = steps.split_last() else {
+            return false;
+        };
+        is_choice_with_type(&choice.step, &last.name)
+            && !self.all.iter().any(|other| {
+                other.get(way.len()).is_some_and(|step| {
+                    step.name != last.name && is_choice_with_type(&choice.step, &step.name)
+                }) && other.starts_with(way)
+            })
     }
 
     /// The slice of that name, opened from what it slices when it is new.
