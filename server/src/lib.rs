@@ -1,1 +1,54 @@
 //! The world: HTTP, identity, database, time.
+
+pub mod accept;
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod cx;
+pub mod fault;
+pub mod http;
+pub mod instant;
+pub mod interactions;
+pub mod limits;
+pub mod store;
+pub mod telemetry;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::store::Store;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error("the database cannot be opened")]
+    Store(#[from] store::Error),
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    #[error("the HTTP server failed")]
+    Http(#[source] std::io::Error),
+    #[error("the signals of the system cannot be heard")]
+    Signals(#[source] std::io::Error),
+    #[error("the addresses cannot be printed")]
+    Print(#[source] std::io::Error),
+}
+
+/// Serves until `stop` is done: then finishes what is under way, and closes the store.
+/// `ready` is told the address as soon as requests are answered.
+pub async fn run(
+    config: &Config,
+    ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let store = Store::open(&config.database)?;
+    let app = Arc::new(App::new(store.clone()));
+    // Built now rather than by the first request, which would wait for it.
+    app.definitions.types();
+    let served = http::serve(app, config.listen, ready, stop).await;
+    store.close();
+    served
+}

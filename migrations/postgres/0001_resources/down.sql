@@ -1,0 +1,4 @@
+DROP TABLE feed;
+DROP TABLE resources;
+DROP TABLE versions;
+DROP SEQUENCE versions_key;

@@ -1,0 +1,3 @@
+DROP TABLE feed;
+DROP TABLE resources;
+DROP TABLE versions;

@@ -1,0 +1,170 @@
+//! The second key to the store: a document that was found sound.
+//!
+//! Only `accept` makes an `Accepted`, and only that can be stamped with id and version and then stored.
+
+use bytes::Bytes;
+use fhir_spec::definitions::Definitions;
+use fhir_spec::json::{Object, Value};
+use fhir_spec::{Issue, IssueCode};
+
+use crate::instant::Instant;
+
+/// A sound resource, not yet stored.
+#[derive(Debug)]
+pub struct Accepted {
+    resource_type: &'static str,
+    document: Object,
+}
+
+/// A sound resource with its id, version and time: the bytes that are stored and that every read answers.
+#[derive(Debug, Clone)]
+pub struct Stamped {
+    resource_type: &'static str,
+    id: String,
+    version: u64,
+    at: Instant,
+    bytes: Bytes,
+}
+
+/// Checks a document; all that is wrong with it comes back at once.
+pub fn accept(definitions: &'static Definitions, body: Value) -> Result<Accepted, Vec<Issue>> {
+    let kind = body.kind();
+    let fhir_spec::json::Data::Object(document) = body.data else {
+        return Err(vec![Issue::error(
+            IssueCode::Structure,
+            format!("expected a resource, which is a JSON object, and found {kind}"),
+        )]);
+    };
+    let Some(named) = document.get("resourceType").and_then(Value::as_str) else {
+        return Err(vec![Issue::error(
+            IssueCode::Required,
+            "expected the property `resourceType` with the name of a resource type",
+        )]);
+    };
+    let Some(resource_type) = resource_type(definitions, named) else {
+        return Err(vec![
+            Issue::error(
+                IssueCode::Value,
+                format!("`{named}` is not a resource type of FHIR R4"),
+            )
+            .at("resourceType"),
+        ]);
+    };
+    match document.get("meta") {
+        Some(meta) if meta.as_object().is_none() => Err(vec![
+            Issue::error(
+                IssueCode::Structure,
+                format!("expected an object and found {}", meta.kind()),
+            )
+            .at(format!("{resource_type}.meta")),
+        ]),
+        _ => Ok(Accepted {
+            resource_type,
+            document,
+        }),
+    }
+}
+
+/// The resource type of that name, in the spelling that lives as long as the definitions.
+pub fn resource_type(definitions: &'static Definitions, name: &str) -> Option<&'static str> {
+    if !definitions.is_resource_type(name) {
+        return None;
+    }
+    definitions
+        .types()
+        .named(name)
+        .map(|definition| &*definition.name)
+}
+
+impl Accepted {
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// Gives the resource its id, `meta.versionId` and `meta.lastUpdated`; what the client sent for them goes.
+    pub fn stamp(self, id: String, version: u64, at: Instant) -> Stamped {
+        let Self {
+            resource_type,
+            mut document,
+        } = self;
+        let mut meta = match document.remove("meta").map(|meta| meta.data) {
+            Some(fhir_spec::json::Data::Object(meta)) => meta,
+            _ => Object::new(),
+        };
+        meta.insert_at(0, "versionId", version.to_string());
+        meta.insert_at(1, "lastUpdated", at.to_string());
+        document.insert_at(0, "resourceType", resource_type);
+        document.insert_at(1, "id", id.as_str());
+        document.insert_at(2, "meta", meta);
+        let mut text = String::new();
+        Value::from(document).write_to(&mut text);
+        Stamped {
+            resource_type,
+            id,
+            version,
+            at,
+            bytes: Bytes::from(text),
+        }
+    }
+}
+
+impl Stamped {
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fhir_spec::json::parse;
+
+    use super::*;
+
+    fn accepted(text: &str) -> Result<Accepted, Vec<Issue>> {
+        accept(Definitions::r4(), parse(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn a_stamp_replaces_what_the_client_said_about_id_and_version() {
+        let stamped = accepted(
+            r#"{"active":true,"id":"mine","meta":{"tag":[{"code":"t"}],"versionId":"9"},"resourceType":"Patient"}"#,
+        )
+        .unwrap()
+        .stamp("a".to_owned(), 1, Instant::from_micros(0));
+        assert_eq!(
+            stamped.bytes(),
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000000Z","tag":[{"code":"t"}]},"active":true}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_resource_is_refused() {
+        for text in [
+            "[]",
+            "7",
+            "{}",
+            r#"{"resourceType":7}"#,
+            r#"{"resourceType":"Elephant"}"#,
+            r#"{"resourceType":"DomainResource"}"#,
+            r#"{"resourceType":"Patient","meta":[]}"#,
+        ] {
+            assert_eq!(accepted(text).unwrap_err().len(), 1, "{text}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The parts that the server is made of, put together once. Time and ids come from here and nowhere else.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use fhir_spec::definitions::Definitions;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::instant::Instant;
+use crate::store::Store;
+
+#[derive(Debug)]
+pub struct App {
+    pub definitions: &'static Definitions,
+    pub store: Store,
+    pub clock: fn() -> Instant,
+    /// An id for a new resource, made at that moment.
+    pub ids: fn(Instant) -> String,
+    pub started_at: Instant,
+    requests: AtomicU64,
+}
+
+impl App {
+    pub fn new(store: Store) -> Self {
+        Self {
+            definitions: Definitions::r4(),
+            store,
+            clock: system_clock,
+            ids: ordered_id,
+            started_at: system_clock(),
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    /// A name for a request, to find it in the log by: unique on this node.
+    pub fn request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{:x}-{number:x}", self.started_at.micros())
+    }
+}
+
+fn system_clock() -> Instant {
+    SystemTime::now().into()
+}
+
+/// A UUID that begins with the time (version 7): ids made one after another lie side by side in the database.
+fn ordered_id(now: Instant) -> String {
+    let since = now.since_epoch();
+    let timestamp = Timestamp::from_unix(NoContext, since.as_secs(), since.subsec_nanos());
+    Uuid::new_v7(timestamp).to_string()
+}

@@ -1,0 +1,12 @@
+//! Who calls, and what they may do.
+
+mod permit;
+
+pub use permit::{Action, Forbidden, Permit, may};
+
+/// Who is calling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// Anyone who can reach a server that was started with `--auth open`, which listens on loopback only.
+    Open,
+}

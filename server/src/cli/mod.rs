@@ -1,0 +1,75 @@
+//! The command line: one file per command, and what they share: how they end.
+
+mod serve;
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+
+/// A FHIR R4 server
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Without a command, `kiln` serves.\n\nExample:\n  kiln serve --data ./kiln-data --listen 127.0.0.1:8080"
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server (the default)
+    Serve(serve::Flags),
+}
+
+/// Exit status 0: done. 1: it failed and said why on stderr in one line. 2: wrong usage.
+pub fn main() -> ExitCode {
+    let line = match Line::try_parse() {
+        Ok(line) => line,
+        Err(error) => return usage(&error),
+    };
+    let done = match line.command {
+        None => serve::run(line.serve),
+        Some(Command::Serve(flags)) => serve::run(flags),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("kiln: {}", chain(&error)));
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Help and version are asked for and go to stdout; everything else is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Ok(()) if !error.use_stderr() => ExitCode::SUCCESS,
+        _ => ExitCode::from(WRONG_USAGE),
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn say(line: &str) {
+    if writeln!(std::io::stderr(), "{line}").is_err() {
+        // Nobody is listening: the exit status says it too.
+    }
+}

@@ -1,0 +1,249 @@
+//! What can be set, from four places: the command line wins over the environment, that over the file, that over the
+//! defaults. `server/kiln.example.toml` shows every setting of the file.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// The settings of one source; the command line and the environment have the same ones as the file.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub data: Option<PathBuf>,
+    pub database: Option<DatabaseUrl>,
+    pub listen: Option<SocketAddr>,
+    pub auth: Option<Auth>,
+}
+
+/// What the server runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub database: Database,
+    pub listen: SocketAddr,
+    pub auth: Auth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// Everyone who can connect may do everything; on loopback only
+    Open,
+    /// Users and apps sign in
+    Smart,
+}
+
+/// Where the resources are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    Sqlite(PathBuf),
+    Postgres(PostgresUrl),
+}
+
+/// A `--database` that was read; a SQLite path in it is not yet joined to anything.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DatabaseUrl(Database);
+
+/// A PostgreSQL URL, which may hold a password: it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(String);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the config file `{path}` cannot be read: {source}")]
+    File {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("the config file `{path}` is wrong: {source}")]
+    Toml {
+        path: String,
+        source: Box<toml::de::Error>,
+    },
+    #[error(
+        "`auth = open` lets everyone in and is allowed on loopback addresses only, such as 127.0.0.1:8080; {0} is not one"
+    )]
+    OpenToAll(SocketAddr),
+    #[error("`auth = smart` is not built yet; `open` on a loopback address is all there is")]
+    SmartNotBuilt,
+}
+
+const DATA_DEFAULT: &str = "./kiln-data";
+const SQLITE_FILE: &str = "kiln.sqlite";
+const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+impl Settings {
+    pub fn from_file(path: &Path) -> Result<Self, Error> {
+        let shown = || path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+            path: shown(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| Error::Toml {
+            path: shown(),
+            source: Box::new(source),
+        })
+    }
+
+    /// These settings, and the other's where these say nothing.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            data: self.data.or(other.data),
+            database: self.database.or(other.database),
+            listen: self.listen.or(other.listen),
+            auth: self.auth.or(other.auth),
+        }
+    }
+
+    /// Fills in the defaults and checks what goes together.
+    pub fn resolve(self) -> Result<Config, Error> {
+        let data = self.data.unwrap_or_else(|| DATA_DEFAULT.into());
+        let config = Config {
+            database: self
+                .database
+                .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0),
+            listen: self.listen.unwrap_or(LISTEN_DEFAULT),
+            auth: self.auth.unwrap_or(Auth::Open),
+        };
+        match config.auth {
+            Auth::Smart => Err(Error::SmartNotBuilt),
+            Auth::Open if !config.listen.ip().is_loopback() => Err(Error::OpenToAll(config.listen)),
+            Auth::Open => Ok(config),
+        }
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        match url.split_once(':') {
+            Some(("postgres" | "postgresql", _)) => {
+                Ok(Self(Database::Postgres(PostgresUrl(url.to_owned()))))
+            }
+            Some(("sqlite", path)) => {
+                let path = path.strip_prefix("//").unwrap_or(path);
+                if path.is_empty() {
+                    return Err("expected a path after `sqlite:`".to_owned());
+                }
+                Ok(Self(Database::Sqlite(path.into())))
+            }
+            // The rest of it may hold a password and is not repeated.
+            _ => Err("expected `sqlite:PATH` or `postgres://USER@HOST/NAME`".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for DatabaseUrl {
+    type Error = String;
+
+    fn try_from(url: String) -> Result<Self, String> {
+        url.parse()
+    }
+}
+
+impl PostgresUrl {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("postgres://…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn earlier_sources_win_and_defaults_fill_the_gaps() {
+        let flags = Settings {
+            listen: Some("127.0.0.1:1".parse().unwrap()),
+            ..Settings::default()
+        };
+        let file = toml::from_str("listen = '[::1]:2'\ndata = '/d'").unwrap();
+        let config = flags.or(file).resolve().unwrap();
+        assert_eq!(config.listen.port(), 1);
+        assert_eq!(config.database, Database::Sqlite("/d/kiln.sqlite".into()));
+    }
+
+    #[test]
+    fn a_database_url_needs_a_scheme_that_is_known() {
+        for wrong in [
+            "kiln.db",
+            "mysql://h/d",
+            "postgre://h/d",
+            "sqlite:",
+            "",
+            "C:\\x",
+        ] {
+            assert!(wrong.parse::<DatabaseUrl>().is_err(), "{wrong}");
+        }
+        for (url, path) in [("sqlite:a/b", "a/b"), ("sqlite:///a/b", "/a/b")] {
+            let expected = DatabaseUrl(Database::Sqlite(path.into()));
+            assert_eq!(url.parse(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let url: DatabaseUrl = "postgres://u:secret@h/d".parse().unwrap();
+        assert!(!format!("{url:?}").contains("secret"));
+        let wrong = "postgre://u:secret@h/d".parse::<DatabaseUrl>().unwrap_err();
+        assert!(!wrong.contains("secret"));
+    }
+
+    #[test]
+    fn open_is_for_loopback_and_smart_is_not_promised() {
+        let resolve = |text: &str| toml::from_str::<Settings>(text).unwrap().resolve();
+        assert!(matches!(
+            resolve("listen = '0.0.0.0:80'"),
+            Err(Error::OpenToAll(_))
+        ));
+        assert!(matches!(
+            resolve("auth = 'smart'"),
+            Err(Error::SmartNotBuilt)
+        ));
+        assert!(resolve("listen = '[::1]:80'\nauth = 'open'").is_ok());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = toml::from_str::<Settings>("lisen = '127.0.0.1:1'").unwrap_err();
+        assert!(
+            error.to_string().contains("unknown field `lisen`"),
+            "{error}"
+        );
+    }
+
+    /// A setting that is added without a line in the example fails to compile here, or fails this test.
+    #[test]
+    fn the_example_is_complete_and_valid() {
+        let example = include_str!("../kiln.example.toml");
+        assert_eq!(
+            toml::from_str(example),
+            Ok(Settings::default()),
+            "all is commented out"
+        );
+        let uncommented: String = example
+            .lines()
+            .filter_map(|line| line.strip_prefix("# "))
+            .filter(|line| line.contains(" = "))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let Settings {
+            data,
+            database,
+            listen,
+            auth,
+        } = toml::from_str(&uncommented).unwrap();
+        assert!(data.is_some() && database.is_some() && listen.is_some() && auth.is_some());
+    }
+}

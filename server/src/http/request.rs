@@ -1,0 +1,224 @@
+//! What a request says: its format, its body, its wishes.
+//! <https://hl7.org/fhir/R4/http.html#general>
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::web::{Payload, Query};
+use bytes::Bytes;
+use fhir_spec::Issue;
+use fhir_spec::json::{self, Value};
+
+use super::routes::FHIR;
+use crate::fault::{Fault, Kind};
+use crate::limits;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+}
+
+/// What the answer to a write should hold: <https://hl7.org/fhir/R4/http.html#ops>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    Minimal,
+    Representation,
+    OperationOutcome,
+}
+
+impl Format {
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/fhir+json",
+        }
+    }
+
+    /// A media type or a short name of `_format`; parameters such as `charset` do not matter.
+    fn named(name: &str) -> Option<Self> {
+        let name = name.split(';').next().unwrap_or_default().trim();
+        [
+            "application/fhir+json",
+            "application/json",
+            "text/json",
+            "json",
+        ]
+        .iter()
+        .any(|other| name.eq_ignore_ascii_case(other))
+        .then_some(Self::Json)
+    }
+}
+
+pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if target > limits::TARGET_BYTES_MAX {
+        let limit = limits::TARGET_BYTES_MAX;
+        let diagnostics = format!("the address has {target} bytes, the limit is {limit}");
+        return Err(Fault::new(Kind::TargetTooLong, diagnostics));
+    }
+    let headers: usize = request
+        .headers()
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if headers > limits::HEADER_BYTES_MAX {
+        let limit = limits::HEADER_BYTES_MAX;
+        let diagnostics = format!("the headers have {headers} bytes, the limit is {limit}");
+        return Err(Fault::new(Kind::HeadersTooLarge, diagnostics));
+    }
+    Ok(())
+}
+
+/// The format that the answer should have: `_format` wins over `Accept`.
+pub(super) fn wanted(request: &HttpRequest) -> Result<Format, Fault> {
+    if let Some(asked) = query_value(request.query_string(), "_format") {
+        // `+` in a media type arrives as it is or decoded to a space.
+        return Format::named(&asked.replace(' ', "+")).ok_or_else(not_acceptable);
+    }
+    let mut accepted = request.headers().get_all(header::ACCEPT).peekable();
+    if accepted.peek().is_none() {
+        return Ok(Format::Json);
+    }
+    accepted
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(accepts_json)
+        .then_some(Format::Json)
+        .ok_or_else(not_acceptable)
+}
+
+fn accepts_json(range: &str) -> bool {
+    let mut parts = range.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let refused = parts.any(|part| {
+        part.strip_prefix("q=")
+            .is_some_and(|quality| quality.parse() == Ok(0.0))
+    });
+    !refused && (matches!(media, "*/*" | "application/*") || Format::named(media).is_some())
+}
+
+fn not_acceptable() -> Fault {
+    Fault::new(
+        Kind::NotAcceptable,
+        "this server answers in application/fhir+json",
+    )
+}
+
+/// The format of the body, from `Content-Type`.
+pub(super) fn sent(request: &HttpRequest) -> Result<Format, Fault> {
+    let named = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    named.and_then(Format::named).ok_or_else(|| {
+        let diagnostics = "expected the Content-Type application/fhir+json";
+        Fault::new(Kind::UnsupportedMedia, diagnostics)
+    })
+}
+
+/// Reads the body, within its limits of size and time.
+pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Bytes, Fault> {
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let wait = Duration::from_millis(limits::BODY_WAIT_MS);
+    let all = payload.to_bytes_limited(limits::BODY_BYTES_MAX);
+    match tokio::time::timeout(wait, all).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(error))) => {
+            let diagnostics = "the body could not be read to its end";
+            Err(Fault::new(Kind::Malformed, diagnostics).because(error.to_string()))
+        }
+        Ok(Err(_)) => Err(too_large()),
+        Err(_) => {
+            let wait = limits::BODY_WAIT_MS;
+            let diagnostics = format!("the body did not arrive within {wait} ms");
+            Err(Fault::new(Kind::BodyTimeout, diagnostics))
+        }
+    }
+}
+
+fn too_large() -> Fault {
+    let limit = limits::BODY_BYTES_MAX;
+    Fault::new(
+        Kind::BodyTooLarge,
+        format!("the body is larger than the limit of {limit} bytes"),
+    )
+}
+
+pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Value, Fault> {
+    match format {
+        Format::Json => json::parse(bytes)
+            .map_err(|malformed| Fault::of_issues(Kind::Malformed, vec![Issue::from(&malformed)])),
+    }
+}
+
+/// A conditional create must not be taken for a plain one: it would store what the client asked not to.
+pub(super) fn refuse_conditional_create(request: &HttpRequest) -> Result<(), Fault> {
+    const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
+    if request.headers().contains_key(IF_NONE_EXIST) {
+        let diagnostics = "conditional create (If-None-Exist) is not supported";
+        return Err(Fault::new(Kind::NotImplemented, diagnostics));
+    }
+    Ok(())
+}
+
+pub(super) fn prefer(request: &HttpRequest) -> Return {
+    const PREFER: HeaderName = HeaderName::from_static("prefer");
+    let asked = values(request.headers(), &PREFER).find_map(|wish| wish.strip_prefix("return="));
+    match asked {
+        Some("minimal") => Return::Minimal,
+        Some("OperationOutcome") => Return::OperationOutcome,
+        _ => Return::Representation,
+    }
+}
+
+/// Whether the client says in `If-None-Match` that it holds this version.
+pub(super) fn has_version(request: &HttpRequest, version: u64) -> bool {
+    values(request.headers(), &header::IF_NONE_MATCH).any(|tag| {
+        let opaque = tag.strip_prefix("W/").unwrap_or(tag);
+        tag == "*" || opaque.trim_matches('"').parse() == Ok(version)
+    })
+}
+
+/// The parts of a header whose value is a list.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(name)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split([',', ';']))
+        .map(str::trim)
+}
+
+/// The address of the FHIR base as the client knows it.
+pub(super) fn base(request: &HttpRequest) -> String {
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    match host {
+        Some(host) => format!("http://{host}{FHIR}"),
+        None => FHIR.to_owned(),
+    }
+}
+
+/// The first value of a query parameter, decoded.
+fn query_value(query: &str, name: &str) -> Option<String> {
+    if query.is_empty() {
+        return None;
+    }
+    let pairs = Query::<Vec<(String, String)>>::from_query(query).ok()?;
+    pairs
+        .into_inner()
+        .into_iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value)
+}

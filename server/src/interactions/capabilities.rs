@@ -1,0 +1,56 @@
+//! Capabilities: what this server can do, read from the same lists that make it do so.
+//! <https://hl7.org/fhir/R4/http.html#capabilities>
+
+use fhir_spec::json::{Object, Value};
+
+use super::ALL;
+use crate::cx::Cx;
+
+pub fn run(cx: &Cx, base: &str) -> Value {
+    let version = env!("CARGO_PKG_VERSION");
+    let resources: Vec<Value> = cx.app.definitions.resource_types().map(resource).collect();
+    let rest = Object::from_iter([
+        ("mode", Value::from("server")),
+        ("resource", Value::from(resources)),
+    ]);
+    Object::from_iter([
+        ("resourceType", Value::from("CapabilityStatement")),
+        ("status", Value::from("active")),
+        ("date", Value::from(cx.app.started_at.to_string())),
+        ("kind", Value::from("instance")),
+        ("software", named([("name", "Kiln"), ("version", version)])),
+        (
+            "implementation",
+            named([("description", "A Kiln FHIR server"), ("url", base)]),
+        ),
+        ("fhirVersion", Value::from("4.0.1")),
+        (
+            "format",
+            Value::from(vec![
+                Value::from("application/fhir+json"),
+                Value::from("json"),
+            ]),
+        ),
+        ("rest", Value::from(vec![Value::from(rest)])),
+    ])
+    .into()
+}
+
+fn resource(resource_type: &str) -> Value {
+    let interactions: Vec<Value> = ALL
+        .iter()
+        .map(|interaction| named([("code", interaction.code())]))
+        .collect();
+    Object::from_iter([
+        ("type", Value::from(resource_type)),
+        ("interaction", Value::from(interactions)),
+        ("versioning", Value::from("versioned")),
+        ("readHistory", Value::from(false)),
+        ("updateCreate", Value::from(false)),
+    ])
+    .into()
+}
+
+fn named<const N: usize>(members: [(&'static str, &str); N]) -> Value {
+    Object::from_iter(members).into()
+}

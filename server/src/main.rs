@@ -1,0 +1,5 @@
+//! The program `kiln`.
+
+fn main() -> std::process::ExitCode {
+    server::cli::main()
+}

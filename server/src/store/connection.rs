@@ -1,0 +1,212 @@
+//! A connection to either database: everything in which SQLite and PostgreSQL differ for the store, on one screen.
+
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::query_dsl::methods::LoadQuery;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::BigInt;
+use diesel::{Connection as _, PgConnection, RunQueryDsl, SqliteConnection};
+
+use super::error::Error;
+use super::statement::Statement;
+
+/// Keys that a PostgreSQL connection takes at a time: the step of the sequence `versions_key`.
+const KEY_BLOCK: i64 = 64;
+
+/// Every connection. A write waits this long for another process that writes to the same file.
+const SQLITE_EVERY: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
+    PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 1073741824;";
+/// FULL: an acknowledged write survives a power cut. The cache is in KiB when negative.
+const SQLITE_WRITER: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
+    PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+/// Readers map the file: what they read lies in the system's page cache once, not once more per connection.
+const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
+const POSTGRES: &str =
+    "SET client_min_messages = warning; SET lock_timeout = '10s'; SET statement_timeout = '60s';
+    SET idle_in_transaction_session_timeout = '60s';";
+
+enum Handle {
+    Sqlite(Box<SqliteConnection>),
+    Postgres(Box<PgConnection>),
+}
+
+pub(super) struct Connection {
+    handle: Handle,
+    /// Keys taken and not yet given to a version: from the first up to, not including, the second.
+    keys: (i64, i64),
+}
+
+impl Connection {
+    pub(super) fn sqlite_writer(path: &Path) -> Result<Self, Error> {
+        Self::sqlite(path, SQLITE_WRITER)
+    }
+
+    pub(super) fn sqlite_reader(path: &Path) -> Result<Self, Error> {
+        Self::sqlite(path, SQLITE_READER)
+    }
+
+    fn sqlite(path: &Path, pragmas: &str) -> Result<Self, Error> {
+        // A path is handed over as it is, never as a URL: `?` and `%` in it are ordinary characters.
+        let path = path.to_str().ok_or(Error::Path)?;
+        let path = if path.starts_with("file:") || path.starts_with("sqlite:") {
+            format!("./{path}")
+        } else {
+            path.to_owned()
+        };
+        let mut connection = SqliteConnection::establish(&path)?;
+        connection.batch_execute(SQLITE_EVERY)?;
+        connection.batch_execute(pragmas)?;
+        Ok(Self::new(Handle::Sqlite(Box::new(connection))))
+    }
+
+    pub(super) fn postgres(url: &str) -> Result<Self, Error> {
+        let mut connection = PgConnection::establish(url)?;
+        connection.batch_execute(POSTGRES)?;
+        Ok(Self::new(Handle::Postgres(Box::new(connection))))
+    }
+
+    fn new(handle: Handle) -> Self {
+        Self {
+            handle,
+            keys: (0, 0),
+        }
+    }
+
+    /// Several statements in one text, without values and without caching.
+    pub(super) fn batch(&mut self, sql: &str) -> Result<(), DieselError> {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => connection.batch_execute(sql),
+            Handle::Postgres(connection) => connection.batch_execute(sql),
+        }
+    }
+
+    /// Runs a statement; answers how many rows it touched.
+    pub(super) fn execute(&mut self, statement: Statement<'_>) -> Result<usize, DieselError> {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => statement.execute(&mut **connection),
+            Handle::Postgres(connection) => statement.execute(&mut **connection),
+        }
+    }
+
+    pub(super) fn rows<'q, Row, T>(
+        &mut self,
+        statement: Statement<'q, Row>,
+    ) -> Result<Vec<T>, DieselError>
+    where
+        Statement<'q, Row>: LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T>,
+    {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => statement.load(&mut **connection),
+            Handle::Postgres(connection) => statement.load(&mut **connection),
+        }
+    }
+
+    /// Opens a transaction that sees one state of the database and whose effect is as if it had run alone.
+    pub(super) fn begin(&mut self) -> Result<(), DieselError> {
+        match &mut self.handle {
+            Handle::Sqlite(_) => {
+                // Another process may have written since: ask again which key comes next.
+                self.keys = (0, 0);
+                self.execute(Statement::new("BEGIN IMMEDIATE", &[]))?;
+            }
+            Handle::Postgres(connection) => {
+                connection.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), DieselError> {
+        self.execute(Statement::new("COMMIT", &[])).map(drop)
+    }
+
+    pub(super) fn rollback(&mut self) -> Result<(), DieselError> {
+        self.execute(Statement::new("ROLLBACK", &[])).map(drop)
+    }
+
+    /// The next key of a version. Keys grow within a transaction; one that is not used is lost, which is no harm.
+    pub(super) fn key(&mut self) -> Result<i64, DieselError> {
+        if self.keys.0 >= self.keys.1 {
+            self.keys = match &self.handle {
+                Handle::Sqlite(_) => (
+                    self.number("SELECT coalesce(max(key), 0) + 1 FROM versions")?,
+                    i64::MAX,
+                ),
+                Handle::Postgres(_) => {
+                    let first = self.number("SELECT nextval('versions_key')")?;
+                    (first, first + KEY_BLOCK)
+                }
+            };
+        }
+        let key = self.keys.0;
+        self.keys.0 += 1;
+        Ok(key)
+    }
+
+    fn number(&mut self, sql: &str) -> Result<i64, DieselError> {
+        let rows: Vec<i64> = self.rows(Statement::<BigInt>::new(sql, &[]))?;
+        rows.first().copied().ok_or(DieselError::NotFound)
+    }
+
+    /// The condition that keeps rows out of the feed which a transaction still under way could come before.
+    pub(super) fn settled(&self) -> &'static str {
+        match self.handle {
+            Handle::Sqlite(_) => "",
+            Handle::Postgres(_) => {
+                " AND f.xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+            }
+        }
+    }
+
+    /// Empties the log into the database file, so that a copy of the file alone is whole.
+    pub(super) fn checkpoint(&mut self) -> Result<(), DieselError> {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => {
+                connection.batch_execute("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);")
+            }
+            Handle::Postgres(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn migrate_with<T>(
+        &mut self,
+        sqlite: impl FnOnce(&mut SqliteConnection) -> T,
+        postgres: impl FnOnce(&mut PgConnection) -> T,
+    ) -> T {
+        match &mut self.handle {
+            Handle::Sqlite(connection) => sqlite(connection),
+            Handle::Postgres(connection) => postgres(connection),
+        }
+    }
+}
+
+/// What a failed statement means for the work that it belongs to.
+pub(super) enum Trouble {
+    /// Done again, it may succeed: another transaction was in the way.
+    Contended,
+    /// The connection is gone.
+    Lost,
+    /// A unique key was taken.
+    Taken,
+    Other,
+}
+
+impl Trouble {
+    pub(super) fn of(error: &DieselError) -> Self {
+        match error {
+            DieselError::DatabaseError(kind, information) => match kind {
+                DatabaseErrorKind::SerializationFailure => Self::Contended,
+                DatabaseErrorKind::ClosedConnection => Self::Lost,
+                DatabaseErrorKind::UniqueViolation => Self::Taken,
+                // Neither driver gives these a kind of their own.
+                _ if information.message() == "database is locked" => Self::Contended,
+                _ if information.message() == "deadlock detected" => Self::Contended,
+                _ => Self::Other,
+            },
+            _ => Self::Other,
+        }
+    }
+}

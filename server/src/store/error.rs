@@ -1,0 +1,74 @@
+//! What can go wrong in the store.
+
+use super::connection::Trouble;
+use crate::limits;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{} writes are waiting already", limits::WRITE_QUEUE_MAX)]
+    QueueFull,
+    #[error(
+        "no database connection came free within {} ms",
+        limits::CONNECTION_WAIT_MS
+    )]
+    NoConnection,
+    #[error("other writes were in the way")]
+    Contended(#[source] diesel::result::Error),
+    #[error("the database cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(
+        "the connection was lost while the database committed: the write may or may not have happened"
+    )]
+    Unsure(#[source] diesel::result::Error),
+    #[error("what is to be written is there already")]
+    Taken(#[source] diesel::result::Error),
+    #[error("the store is closed")]
+    Closed,
+    #[error("the permit is for something else")]
+    NotPermitted,
+    #[error("a statement failed and the write went on as if it had not")]
+    Ignored,
+    #[error("the work panicked")]
+    Panicked,
+    #[error("the group of writes that this one was in could not be committed: {0}")]
+    Group(String),
+    #[error("the body is packed in a way that this version does not know: codec {0}")]
+    Codec(i16),
+    #[error("version {0} is no version number")]
+    Version(i64),
+    #[error("the path of the database is not UTF-8")]
+    Path,
+    #[error("the directory `{path}` for the database cannot be made")]
+    Directory {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(
+        "a newer Kiln has used this database: it knows the migrations {0}, which this one does not"
+    )]
+    Newer(String),
+    #[error("the database could not be brought up to date")]
+    Migrate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the writer thread could not be started")]
+    Thread(#[source] std::io::Error),
+    #[error("the database failed")]
+    Database(#[source] diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        match Trouble::of(&error) {
+            Trouble::Contended => Self::Contended(error),
+            Trouble::Lost => Self::Unreachable(Box::new(error)),
+            Trouble::Taken => Self::Taken(error),
+            Trouble::Other => Self::Database(error),
+        }
+    }
+}
+
+impl From<diesel::ConnectionError> for Error {
+    fn from(error: diesel::ConnectionError) -> Self {
+        Self::Unreachable(Box::new(error))
+    }
+}

@@ -1,0 +1,87 @@
+//! What changed, in an order that followers can rely on.
+//!
+//! A follower keeps the position of the last entry it has handled and asks for what comes after. That only works when no
+//! entry ever turns up before a position that was already handed out.
+//!
+//! SQLite has one writer, so keys appear in the order in which they were taken. In PostgreSQL transactions take keys, then
+//! commit in any order. Two ways out were weighed:
+//! - hold a lock from taking the number until the commit: commits then happen one at a time, each with its own disk flush,
+//!   which gives away PostgreSQL's group commit and costs most of its write throughput;
+//! - let everyone commit at will and let readers stop at the oldest transaction still under way (chosen).
+//!
+//! So an entry also carries the number of its transaction, entries are ordered by (transaction, key), and readers see only
+//! those whose transaction is older than every one still running: of these all are final and no more can come.
+//! Versions of one resource keep their order: transactions are SERIALIZABLE, so the one that writes version n + 1 began
+//! after the one that wrote version n had committed, and has the higher number.
+//! The price: a transaction that stays open holds the feed back (it loses nothing); time-outs on the connections bound that.
+
+use diesel::sql_types::{BigInt, SmallInt, Text};
+
+use super::connection::Connection;
+use super::error::Error;
+use super::resources::Change;
+use super::statement::{Bind, Statement};
+
+/// A place in the feed. The default is before everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The database's number of the transaction; always 0 in SQLite.
+    xact: i64,
+    seq: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub position: Position,
+    pub resource_type: String,
+    pub id: String,
+    pub version: u64,
+    pub change: Change,
+}
+
+type EntryRow = (BigInt, BigInt, Text, Text, BigInt, SmallInt);
+
+pub(super) fn append(
+    connection: &mut Connection,
+    seq: i64,
+    resource_type: &str,
+) -> Result<(), Error> {
+    connection.execute(Statement::new(
+        "INSERT INTO feed (seq, type) VALUES (?, ?)",
+        &[Bind::Int(seq), Bind::Text(resource_type)],
+    ))?;
+    Ok(())
+}
+
+/// The next entries after a position, at most `entries_max`.
+pub(super) fn after(
+    connection: &mut Connection,
+    position: Position,
+    entries_max: u32,
+) -> Result<Vec<Entry>, Error> {
+    let sql = format!(
+        "SELECT f.xact, f.seq, v.type, v.id, v.version, v.change FROM feed f JOIN versions v ON v.key = f.seq \
+         WHERE (f.xact, f.seq) > (?, ?){} ORDER BY f.xact, f.seq LIMIT ?",
+        connection.settled()
+    );
+    let rows: Vec<(i64, i64, String, String, i64, i16)> =
+        connection.rows(Statement::<EntryRow>::new(
+            &sql,
+            &[
+                Bind::Int(position.xact),
+                Bind::Int(position.seq),
+                Bind::Int(i64::from(entries_max)),
+            ],
+        ))?;
+    rows.into_iter()
+        .map(|(xact, seq, resource_type, id, version, change)| {
+            Ok(Entry {
+                position: Position { xact, seq },
+                resource_type,
+                id,
+                version: u64::try_from(version).map_err(|_| Error::Version(version))?,
+                change: Change::from_number(change),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,187 @@
+//! The canonical store: one road in for every write, durable when it answers.
+
+mod attempts;
+mod connection;
+mod error;
+mod feed;
+mod job;
+mod migrate;
+mod pool;
+mod resources;
+mod statement;
+mod tx;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use error::Error;
+pub use feed::{Entry, Position};
+pub use resources::{Change, Current};
+pub use tx::Tx;
+
+use crate::auth::{Action, Permit};
+use crate::config::Database;
+use crate::limits;
+use connection::Connection;
+use job::Write;
+use pool::Pool;
+use writer::Writer;
+
+/// A store; cheap to clone, every clone is the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Engine>);
+
+enum Engine {
+    Sqlite { writer: Writer, readers: Pool },
+    Postgres(Arc<Pool>),
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match *self.0 {
+            Engine::Sqlite { .. } => "Store(SQLite)",
+            Engine::Postgres(_) => "Store(PostgreSQL)",
+        })
+    }
+}
+
+impl Store {
+    /// Opens the database, making it when it is a SQLite file that does not exist, and brings it up to date.
+    pub fn open(database: &Database) -> Result<Self, Error> {
+        let engine = match database {
+            Database::Sqlite(path) => {
+                make_directory(path)?;
+                let mut connection = Connection::sqlite_writer(path)?;
+                migrate::up(&mut connection)?;
+                let path = path.clone();
+                Engine::Sqlite {
+                    writer: Writer::start(connection)?,
+                    readers: Pool::new(limits::SQLITE_READERS_MAX, move || {
+                        Connection::sqlite_reader(&path)
+                    }),
+                }
+            }
+            Database::Postgres(url) => {
+                let mut connection = Connection::postgres(url.as_str())?;
+                migrate::up(&mut connection)?;
+                let url = url.clone();
+                Engine::Postgres(Arc::new(Pool::new(
+                    limits::POSTGRES_CONNECTIONS_MAX,
+                    move || Connection::postgres(url.as_str()),
+                )))
+            }
+        };
+        Ok(Self(Arc::new(engine)))
+    }
+
+    /// The one door for writes. The work is plain blocking code: it runs inside one transaction, on another thread, and
+    /// more than once when PostgreSQL asks for that. `Ok` means that everything it did is on disk.
+    pub async fn write<T, E>(
+        &self,
+        permit: Permit,
+        work: impl Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &*self.0 {
+            Engine::Sqlite { writer, .. } => {
+                let (job, answer) = Write::new(permit, work);
+                writer.submit(Box::new(job))?;
+                answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+            }
+            Engine::Postgres(pool) => {
+                let pool = Arc::clone(pool);
+                tokio::task::spawn_blocking(move || attempts::write(&pool, &permit, &work))
+                    .await
+                    .unwrap_or_else(|_| Err(Error::Panicked.into()))
+            }
+        }
+    }
+
+    /// The current version of a resource.
+    pub async fn read(
+        &self,
+        permit: &Permit,
+        resource_type: &'static str,
+        id: &str,
+    ) -> Result<Option<Current>, Error> {
+        if !permit.covers(Action::Read(resource_type)) {
+            return Err(Error::NotPermitted);
+        }
+        match &*self.0 {
+            // On the caller's thread: the read takes a few microseconds, handing it to another thread takes longer.
+            Engine::Sqlite { readers, .. } => {
+                resources::current(readers.take()?.connection()?, resource_type, id)
+            }
+            Engine::Postgres(_) => {
+                let id = id.to_owned();
+                self.with_reader(move |connection| {
+                    resources::current(connection, resource_type, &id)
+                })
+                .await
+            }
+        }
+    }
+
+    /// The feed after a position, oldest first.
+    pub async fn feed_after(
+        &self,
+        position: Position,
+        entries_max: u32,
+    ) -> Result<Vec<Entry>, Error> {
+        self.with_reader(move |connection| feed::after(connection, position, entries_max))
+            .await
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.with_reader(|connection| Ok(connection.batch("SELECT 1")?))
+            .await
+    }
+
+    /// Finishes what waits, empties the log and stops; later writes fail.
+    pub fn close(&self) {
+        if let Engine::Sqlite { writer, .. } = &*self.0 {
+            writer.close();
+        }
+    }
+
+    /// Reads that may take long, on a thread that may wait.
+    async fn with_reader<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let engine = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || {
+            let pool = match &*engine {
+                Engine::Sqlite { readers, .. } => readers,
+                Engine::Postgres(pool) => pool,
+            };
+            let mut taken = pool.take()?;
+            let done = work(taken.connection()?);
+            if matches!(done, Err(Error::Unreachable(_))) {
+                taken.broken = true;
+                pool.forget_idle();
+            }
+            done
+        })
+        .await
+        .unwrap_or(Err(Error::Panicked))
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), Error> {
+    let Some(directory) = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(directory).map_err(|source| Error::Directory {
+        path: directory.display().to_string(),
+        source,
+    })
+}

@@ -1,0 +1,104 @@
+//! Connections that are taken for a while and given back; made when one is wanted and none is idle.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::error::Error;
+use crate::limits;
+
+pub(super) struct Pool {
+    make: Box<dyn Fn() -> Result<Connection, Error> + Send + Sync>,
+    connections_max: usize,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Connection>,
+    /// Taken or idle.
+    alive: usize,
+}
+
+impl Pool {
+    pub(super) fn new(
+        connections_max: usize,
+        make: impl Fn() -> Result<Connection, Error> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            make: Box::new(make),
+            connections_max,
+            state: Mutex::default(),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// Waits for a connection when all are taken. The one used last is given first: its caches are warm.
+    pub(super) fn take(&self) -> Result<Taken<'_>, Error> {
+        let wait = Duration::from_millis(limits::CONNECTION_WAIT_MS);
+        let (mut state, _) = self
+            .freed
+            .wait_timeout_while(self.lock(), wait, |state| {
+                state.idle.is_empty() && state.alive >= self.connections_max
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(connection) = state.idle.pop() {
+            return Ok(Taken::new(self, Some(connection)));
+        }
+        if state.alive >= self.connections_max {
+            return Err(Error::NoConnection);
+        }
+        state.alive += 1;
+        drop(state);
+        // From here on `Taken` counts it off again, also when it cannot be made.
+        let mut taken = Taken::new(self, None);
+        taken.connection = Some((self.make)()?);
+        Ok(taken)
+    }
+
+    /// Closes what is idle: when one connection is lost, the others most likely are too.
+    pub(super) fn forget_idle(&self) {
+        let mut state = self.lock();
+        let gone = std::mem::take(&mut state.idle);
+        state.alive -= gone.len();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection out of the pool. It goes back when this is dropped, unless it is `broken`.
+pub(super) struct Taken<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+    pub(super) broken: bool,
+}
+
+impl<'a> Taken<'a> {
+    fn new(pool: &'a Pool, connection: Option<Connection>) -> Self {
+        Self {
+            pool,
+            connection,
+            broken: false,
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> Result<&mut Connection, Error> {
+        self.connection.as_mut().ok_or(Error::NoConnection)
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let kept = self.connection.take().filter(|_| !self.broken);
+        let mut state = self.pool.lock();
+        match kept {
+            Some(connection) => state.idle.push(connection),
+            None => state.alive -= 1,
+        }
+        drop(state);
+        self.pool.freed.notify_one();
+    }
+}

@@ -1,0 +1,151 @@
+//! SQLite's one writer: a thread that owns the only connection that writes.
+//!
+//! Group commit: writes that wait are taken together, each in its own savepoint, and committed once. The flush to disk,
+//! which costs far more than the writing, is paid once per group; while it lasts the next group gathers. Nobody is told
+//! of success before the flush is done.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use diesel::result::Error as DieselError;
+
+use super::connection::Connection;
+use super::error::Error;
+use super::job::Job;
+use super::statement::Statement;
+use crate::limits;
+
+pub(super) struct Writer {
+    /// Gone once the writer is closed.
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
+        let (queue, jobs) = sync_channel(limits::WRITE_QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || write_all(connection, &jobs))
+            .map_err(Error::Thread)?;
+        Ok(Self {
+            queue: Mutex::new(Some(queue)),
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queue.as_ref().ok_or(Error::Closed)?;
+        queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Error::QueueFull,
+            TrySendError::Disconnected(_) => Error::Closed,
+        })
+    }
+
+    /// Writes what waits, then stops.
+    pub(super) fn close(&self) {
+        drop(
+            self.queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer thread ended in a panic");
+        }
+    }
+}
+
+fn write_all(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = Group::default();
+        let committed = group.write(&mut connection, first, jobs);
+        group.settle(&committed);
+    }
+    if let Err(error) = connection.checkpoint() {
+        tracing::warn!(error = %error, "the log was not emptied into the database file; the next start will do it");
+    }
+}
+
+/// Writes that are committed together.
+#[derive(Default)]
+struct Group {
+    done: Vec<Box<dyn Job>>,
+    /// Rolled back on their own; they know why.
+    failed: Vec<Box<dyn Job>>,
+}
+
+impl Group {
+    fn write(
+        &mut self,
+        connection: &mut Connection,
+        first: Box<dyn Job>,
+        jobs: &Receiver<Box<dyn Job>>,
+    ) -> Result<(), DieselError> {
+        if let Err(error) = connection.begin() {
+            self.done.push(first);
+            return Err(error);
+        }
+        let mut next = Some(first);
+        let mut result = Ok(());
+        while let Some(job) = next {
+            result = self.one(connection, job);
+            if result.is_err() || self.done.len() + self.failed.len() >= limits::WRITE_GROUP_MAX {
+                break;
+            }
+            next = jobs.try_recv().ok();
+        }
+        let result = result.and_then(|()| connection.commit());
+        if result.is_err()
+            && let Err(error) = connection.rollback()
+        {
+            // SQLite has rolled back by itself when the error was grave; then there is nothing left to do.
+            tracing::debug!(error = %error, "no transaction to roll back");
+        }
+        result
+    }
+
+    /// One write in its savepoint. `Err` when the group as a whole is lost.
+    fn one(
+        &mut self,
+        connection: &mut Connection,
+        mut job: Box<dyn Job>,
+    ) -> Result<(), DieselError> {
+        if let Err(error) = connection.execute(Statement::new("SAVEPOINT one", &[])) {
+            self.done.push(job);
+            return Err(error);
+        }
+        if job.run(connection) {
+            self.done.push(job);
+        } else {
+            self.failed.push(job);
+            connection.execute(Statement::new("ROLLBACK TO one", &[]))?;
+        }
+        connection.execute(Statement::new("RELEASE one", &[]))?;
+        Ok(())
+    }
+
+    fn settle(self, committed: &Result<(), DieselError>) {
+        if let Err(error) = committed {
+            tracing::error!(error = %error, writes = self.done.len(), "a group of writes was not committed");
+        }
+        for job in self.failed {
+            job.settle(Ok(()));
+        }
+        for job in self.done {
+            job.settle(match committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Error::Group(error.to_string())),
+            });
+        }
+    }
+}
