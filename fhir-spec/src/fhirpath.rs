@@ -1,12 +1,14 @@
 //! FHIRPath. <http://hl7.org/fhirpath/N1/> and <https://hl7.org/fhir/R4/fhirpath.html>
 
 mod ast;
+mod bind;
 mod context;
 mod error;
 mod eval;
 mod functions;
 mod item;
 pub mod limits;
+mod locate;
 mod node;
 mod operator;
 mod parse;
@@ -17,11 +19,15 @@ mod token;
 mod type_test;
 
 use ast::Expr;
+use bind::{Binder, Rules};
+
+use crate::definitions::{TypeId, Types};
 
 pub use context::{Context, Host, NoHost};
 pub use error::{ErrorKind, FhirPathError};
 pub use item::{Collection, Item, Str, TypeInfo};
 pub use limits::Limits;
+pub use locate::{Place, locate, path_of};
 pub use node::Node;
 pub use quantity::{Quantity, Unit};
 
@@ -39,6 +45,56 @@ impl Expression {
             text: text.into(),
             root,
         })
+    }
+
+    /// The same expression, made for resources or elements of one type: faster there, and still right elsewhere.
+    #[must_use]
+    pub fn bound(mut self, types: &Types, type_id: TypeId) -> Self {
+        self.bind(types, type_id, Rules::default());
+        self
+    }
+
+    /// A search parameter's expression for one of the types it applies to. `as` keeps what is of a type, however many
+    /// items there are: the parameters of R4 are written so.
+    pub fn for_search(
+        text: &str,
+        types: &Types,
+        type_id: TypeId,
+    ) -> std::result::Result<Self, FhirPathError> {
+        let mut expression = Self::parse(text)?;
+        let rules = Rules {
+            as_filters: true,
+            ..Rules::default()
+        };
+        expression.bind(types, type_id, rules);
+        Ok(expression)
+    }
+
+    /// Binding changes how fast the answer comes, never the answer: what cannot be bound stays as it is.
+    fn bind(&mut self, types: &Types, type_id: TypeId, rules: Rules) {
+        let mut root = self.root.clone();
+        if Binder::new(types, rules).bind(&mut root, type_id).is_ok() {
+            self.root = root;
+        }
+    }
+
+    /// Whether the expression can mean something for a type: elements that none of the possible types has are errors,
+    /// and with `checks_order` so are functions that depend on the order of collections that have none.
+    pub fn check(
+        &self,
+        types: &Types,
+        type_id: TypeId,
+        checks_order: bool,
+    ) -> std::result::Result<(), FhirPathError> {
+        let rules = Rules {
+            is_strict: true,
+            checks_order,
+            as_filters: false,
+        };
+        let binder = Binder::new(types, rules);
+        binder
+            .bind(&mut self.root.clone(), type_id)
+            .map_err(|error| error.in_text(&self.text))
     }
 
     pub fn text(&self) -> &str {

@@ -3,10 +3,12 @@
 //! Every patch is all or nothing: the document given is not touched, the changed one is handed back. The crate `json-patch`
 //! works on `serde_json::Value`, which loses the digits of decimals and the place of values; so these work on our own tree.
 
+pub mod fhirpath;
 pub mod json;
 pub mod merge;
 mod pointer;
 
+use crate::json::{Data, Value};
 use crate::outcome::{Issue, IssueCode};
 
 /// How many operations a patch may have.
@@ -87,5 +89,17 @@ fn place_text(operation: Option<usize>, path: &str) -> String {
         None => String::new(),
         Some(operation) if path.is_empty() => format!("operation {operation}: "),
         Some(operation) => format!("operation {operation}, path `{path}`: "),
+    }
+}
+
+/// How many levels a value has; no deeper than documents may be, so this does not recurse far.
+fn depth(value: &Value) -> usize {
+    match &value.data {
+        Data::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Data::Object(object) => {
+            let inner = object.iter().map(|(_, value)| depth(value)).max();
+            1 + inner.unwrap_or(0)
+        }
+        _ => 0,
     }
 }

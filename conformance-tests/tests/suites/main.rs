@@ -6,9 +6,13 @@
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod fhirpath;
+#[cfg(test)]
 mod material;
 #[cfg(test)]
 mod packages;
+#[cfg(test)]
+mod patch;
 #[cfg(test)]
 mod primitives;
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl<'e, 'a> Evaluator<'e, 'a> {
             }
             ExprKind::Is(operand, name) => {
                 let operand = self.type_operand(operand, focus)?;
-                type_test::is(self, expr.at, operand, name)
+                type_test::is(self, expr.at, &operand, name)
             }
             ExprKind::As(operand, name) => {
                 let operand = self.eval(operand, focus)?;
@@ -250,14 +250,14 @@ impl<'e, 'a> Evaluator<'e, 'a> {
                 }
                 StepKind::Call(call) => {
                     self.spend(step.at, 1)?;
-                    let invocation = Invocation {
+                    let mut invocation = Invocation {
                         run: self,
                         at: step.at,
                         input: items,
                         call,
                         focus,
                     };
-                    (call.function.run)(invocation)?
+                    (call.function.run)(&mut invocation)?
                 }
             };
             self.check_size(step.at, items.len())?;

@@ -28,7 +28,7 @@ use super::item::Collection;
 
 pub(super) use invocation::Invocation;
 
-pub(super) type Run = for<'c, 'e, 'a> fn(Invocation<'c, 'e, 'a>) -> Result<Collection<'a>>;
+pub(super) type Run = for<'c, 'e, 'a> fn(&mut Invocation<'c, 'e, 'a>) -> Result<Collection<'a>>;
 
 pub(super) struct Function {
     pub name: &'static str,

@@ -174,6 +174,7 @@ impl<'a> Node<'a> {
             return;
         };
         let own = self.type_id().zip(types).map(|(id, types)| types.get(id));
+        let is_primitive = |id| types.is_some_and(|types| types.get(id).kind == Kind::Primitive);
         for (member, value) in object.iter() {
             if member == "resourceType" && self.is_resource() {
                 continue;
@@ -188,6 +189,9 @@ impl<'a> Node<'a> {
             let kind = match own {
                 None => NodeKind::Untyped,
                 Some(own) => match own.property(name) {
+                    Some((_, type_ref)) if value.is_none() && !is_primitive(type_ref.id) => {
+                        continue;
+                    }
                     Some((element, type_ref)) => kind_of(element, type_ref.id),
                     None => continue,
                 },

@@ -25,11 +25,11 @@ pub(super) fn is_system_type(name: &str) -> bool {
 pub(super) fn is<'a>(
     run: &Evaluator<'_, 'a>,
     at: u32,
-    items: Collection<'a>,
+    items: &[Item<'a>],
     name: &TypeName,
 ) -> Result<Collection<'a>> {
     check(run.context.types, at, name)?;
-    let Some(item) = run.single(at, "before `is`", &items)? else {
+    let Some(item) = run.single(at, "before `is`", items)? else {
         return Ok(Vec::new());
     };
     Ok(vec![Item::Boolean(matches(run, at, item, name)?)])

@@ -1,7 +1,7 @@
 //! JSON Patch. <https://www.rfc-editor.org/rfc/rfc6902>
 
 use super::pointer::{self, Pointer, get, get_mut, missing};
-use super::{OPERATIONS_MAX, Problem, Refused};
+use super::{OPERATIONS_MAX, Problem, Refused, depth};
 use crate::json::{DEPTH_MAX, Data, Value};
 
 /// How much the `copy` operations of a patch may add: repeated copies double a document.
@@ -156,18 +156,6 @@ fn check_depth(path: &Pointer, value: &Value) -> Result<(), Problem> {
     }
     let problem = format!("the document would nest deeper than {DEPTH_MAX} levels");
     Err(Problem::TooCostly(problem))
-}
-
-/// How many levels a value has; no deeper than documents may be, so this does not recurse far.
-fn depth(value: &Value) -> usize {
-    match &value.data {
-        Data::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
-        Data::Object(object) => {
-            let inner = object.iter().map(|(_, value)| depth(value)).max();
-            1 + inner.unwrap_or(0)
-        }
-        _ => 0,
-    }
 }
 
 /// About how many bytes a value takes.

@@ -12,29 +12,27 @@ use crate::fhirpath::operator::comparison::order;
 pub(super) const ALL: &[Function] = &[
     row("aggregate", 1..=2, aggregate),
     row("sum", 0..=0, sum),
-    row("min", 0..=0, |call| {
-        extreme(&call, std::cmp::Ordering::Less)
-    }),
+    row("min", 0..=0, |call| extreme(call, std::cmp::Ordering::Less)),
     row("max", 0..=0, |call| {
-        extreme(&call, std::cmp::Ordering::Greater)
+        extreme(call, std::cmp::Ordering::Greater)
     }),
     row("avg", 0..=0, avg),
 ];
 
-fn aggregate<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn aggregate<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut total = if call.has_arg(1) {
         call.arg(1)?
     } else {
         Vec::new()
     };
-    for (position, item) in std::mem::take(&mut call.input).iter().enumerate() {
+    for (position, item) in call.taken().iter().enumerate() {
         total = call.for_item_and_total(0, item, position, Some(&total))?;
     }
     Ok(total)
 }
 
 /// Empty when one of the items has no value.
-fn sum<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn sum<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let Some((first, rest)) = call.input.split_first() else {
         return Ok(Vec::new());
     };
@@ -55,20 +53,10 @@ fn sum<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     Ok(total)
 }
 
-fn avg<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn avg<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let count = [index_item(call.input.len())];
-    let (at, input) = (call.at, std::mem::take(&mut call.input));
-    let Invocation {
-        run, call, focus, ..
-    } = call;
-    let total = sum(Invocation {
-        run: &mut *run,
-        at,
-        input,
-        call,
-        focus,
-    })?;
-    arithmetic::combine(run, at, Operator::Divide, &total, &count)
+    let total = sum(call)?;
+    arithmetic::combine(call.run, call.at, Operator::Divide, &total, &count)
 }
 
 fn extreme<'a>(

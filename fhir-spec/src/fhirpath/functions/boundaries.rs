@@ -25,7 +25,7 @@ const DATE_DIGITS_DEFAULT: i64 = 8;
 const DATE_TIME_DIGITS_DEFAULT: i64 = 17;
 const TIME_DIGITS_DEFAULT: i64 = 9;
 
-fn boundary<'a>(mut call: Invocation<'_, '_, 'a>, is_high: bool) -> Result<Collection<'a>> {
+fn boundary<'a>(call: &mut Invocation<'_, '_, 'a>, is_high: bool) -> Result<Collection<'a>> {
     let digits = if call.has_arg(0) {
         call.integer_arg(0)?
     } else {
@@ -112,7 +112,7 @@ fn time_precision(digits: i64) -> Option<Precision> {
     date_precision(digits + 8).filter(|precision| *precision >= Precision::Hour)
 }
 
-fn precision<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn precision<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let digits = |text: String| text.bytes().filter(u8::is_ascii_digit).count();
     let count = match call.value()? {
         None => return Ok(Vec::new()),
@@ -143,7 +143,7 @@ fn precision<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
 }
 
 /// Whether the units of two quantities have something in common.
-fn comparable<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn comparable<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     match (call.value()?, call.value_arg(0)?) {
         (Some(Item::Quantity(own)), Some(Item::Quantity(other))) => {
             answer(own.is_comparable(&other))

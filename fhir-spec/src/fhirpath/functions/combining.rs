@@ -8,13 +8,14 @@ use crate::fhirpath::operator::combining;
 
 pub(super) const ALL: &[Function] = &[row("union", 1..=1, union), row("combine", 1..=1, combine)];
 
-fn union<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn union<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
-    combining::union(call.run, call.at, call.input, others)
+    let input = call.taken();
+    combining::union(call.run, call.at, input, others)
 }
 
-fn combine<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn combine<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
     call.input.extend(others);
-    Ok(call.input)
+    Ok(call.taken())
 }

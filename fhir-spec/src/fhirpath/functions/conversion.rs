@@ -12,30 +12,30 @@ use crate::time::{Date, DateTime, Time};
 
 pub(super) const ALL: &[Function] = &[
     row("iif", 2..=3, iif),
-    row("toBoolean", 0..=0, |call| convert(&call, to_boolean)),
+    row("toBoolean", 0..=0, |call| convert(call, to_boolean)),
     row("convertsToBoolean", 0..=0, |call| {
-        converts(&call, to_boolean)
+        converts(call, to_boolean)
     }),
-    row("toInteger", 0..=0, |call| convert(&call, to_integer)),
+    row("toInteger", 0..=0, |call| convert(call, to_integer)),
     row("convertsToInteger", 0..=0, |call| {
-        converts(&call, to_integer)
+        converts(call, to_integer)
     }),
-    row("toLong", 0..=0, |call| convert(&call, to_long)),
-    row("convertsToLong", 0..=0, |call| converts(&call, to_long)),
-    row("toDecimal", 0..=0, |call| convert(&call, to_decimal)),
+    row("toLong", 0..=0, |call| convert(call, to_long)),
+    row("convertsToLong", 0..=0, |call| converts(call, to_long)),
+    row("toDecimal", 0..=0, |call| convert(call, to_decimal)),
     row("convertsToDecimal", 0..=0, |call| {
-        converts(&call, to_decimal)
+        converts(call, to_decimal)
     }),
-    row("toDate", 0..=0, |call| convert(&call, to_date)),
-    row("convertsToDate", 0..=0, |call| converts(&call, to_date)),
-    row("toDateTime", 0..=0, |call| convert(&call, to_date_time)),
+    row("toDate", 0..=0, |call| convert(call, to_date)),
+    row("convertsToDate", 0..=0, |call| converts(call, to_date)),
+    row("toDateTime", 0..=0, |call| convert(call, to_date_time)),
     row("convertsToDateTime", 0..=0, |call| {
-        converts(&call, to_date_time)
+        converts(call, to_date_time)
     }),
-    row("toTime", 0..=0, |call| convert(&call, to_time)),
-    row("convertsToTime", 0..=0, |call| converts(&call, to_time)),
-    row("toString", 0..=0, |call| convert(&call, to_text)),
-    row("convertsToString", 0..=0, |call| converts(&call, to_text)),
+    row("toTime", 0..=0, |call| convert(call, to_time)),
+    row("convertsToTime", 0..=0, |call| converts(call, to_time)),
+    row("toString", 0..=0, |call| convert(call, to_text)),
+    row("convertsToString", 0..=0, |call| converts(call, to_text)),
     row("toQuantity", 0..=1, quantity),
     row("convertsToQuantity", 0..=1, |call| {
         let is_empty = call.input.is_empty();
@@ -49,7 +49,7 @@ pub(super) const ALL: &[Function] = &[
 ];
 
 /// Only the branch that is chosen is evaluated.
-fn iif<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn iif<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     call.run
         .single(call.at, "to call `iif()` on", &call.input)?;
     let criterion = call.for_input(0)?;
@@ -89,6 +89,7 @@ fn to_boolean<'a>(item: &Item<'a>) -> Option<Item<'a>> {
             is_one_of(TRUE)
         }
         other => match other.number()? {
+            number if number == Decimal::ONE => true,
             number if number.is_zero() => false,
             _ => return None,
         },
@@ -166,7 +167,7 @@ fn to_text<'a>(item: &Item<'a>) -> Option<Item<'a>> {
     }
 }
 
-fn quantity<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn quantity<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let unit = if call.has_arg(0) {
         call.text_arg(0)?
     } else {

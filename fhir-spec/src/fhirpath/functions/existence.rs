@@ -11,10 +11,10 @@ pub(super) const ALL: &[Function] = &[
     row("empty", 0..=0, |call| answer(call.input.is_empty())),
     row("exists", 0..=1, exists),
     row("all", 1..=1, all),
-    row("allTrue", 0..=0, |call| every(&call, true)),
-    row("anyTrue", 0..=0, |call| any(&call, true)),
-    row("allFalse", 0..=0, |call| every(&call, false)),
-    row("anyFalse", 0..=0, |call| any(&call, false)),
+    row("allTrue", 0..=0, |call| every(call, true)),
+    row("anyTrue", 0..=0, |call| any(call, true)),
+    row("allFalse", 0..=0, |call| every(call, false)),
+    row("anyFalse", 0..=0, |call| any(call, false)),
     row("subsetOf", 1..=1, subset_of),
     row("supersetOf", 1..=1, superset_of),
     row("count", 0..=0, |call| answer(index_item(call.input.len()))),
@@ -23,11 +23,11 @@ pub(super) const ALL: &[Function] = &[
     row("not", 0..=0, not),
 ];
 
-fn exists<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn exists<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     if !call.has_arg(0) {
         return answer(!call.input.is_empty());
     }
-    for (position, item) in std::mem::take(&mut call.input).iter().enumerate() {
+    for (position, item) in call.taken().iter().enumerate() {
         if call.holds(0, item, position)? {
             return answer(true);
         }
@@ -35,8 +35,8 @@ fn exists<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     answer(false)
 }
 
-fn all<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    for (position, item) in std::mem::take(&mut call.input).iter().enumerate() {
+fn all<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    for (position, item) in call.taken().iter().enumerate() {
         if !call.holds(0, item, position)? {
             return answer(false);
         }
@@ -64,20 +64,20 @@ fn any<'a>(call: &Invocation<'_, '_, 'a>, wanted: bool) -> Result<Collection<'a>
     answer(booleans(call)?.contains(&wanted))
 }
 
-fn subset_of<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn subset_of<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
-    let input = std::mem::take(&mut call.input);
+    let input = call.taken();
     contains_all(call, &others, &input)
 }
 
-fn superset_of<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn superset_of<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
-    let input = std::mem::take(&mut call.input);
+    let input = call.taken();
     contains_all(call, &input, &others)
 }
 
 fn contains_all<'a>(
-    call: Invocation<'_, '_, 'a>,
+    call: &mut Invocation<'_, '_, 'a>,
     whole: &[Item<'a>],
     part: &[Item<'a>],
 ) -> Result<Collection<'a>> {
@@ -90,11 +90,11 @@ fn contains_all<'a>(
     answer(true)
 }
 
-fn distinct<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn distinct<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     Ok(Set::of(call.run, call.at, &call.input)?.items)
 }
 
-fn is_distinct<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn is_distinct<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut set = Set::default();
     for item in &call.input {
         if !set.insert(call.run, call.at, item.clone())? {
@@ -104,7 +104,7 @@ fn is_distinct<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     answer(true)
 }
 
-fn not<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn not<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let truth = call.run.truth(call.at, &call.input)?;
     Ok(truth
         .map(|truth| Item::Boolean(!truth))

@@ -9,15 +9,16 @@ use crate::fhirpath::item::{Collection, Item};
 use crate::fhirpath::node::{Node, NodeKind};
 use crate::fhirpath::reference;
 use crate::json::Value;
+use crate::narrative;
 
 pub(super) const ALL: &[Function] = &[
     row("extension", 1..=1, extension),
     row("hasValue", 0..=0, |call| {
-        let value = single_primitive(&call);
+        let value = single_primitive(call);
         answer(value.is_some())
     }),
     row("getValue", 0..=0, |call| {
-        Ok(single_primitive(&call).into_iter().collect())
+        Ok(single_primitive(call).into_iter().collect())
     }),
     row("resolve", 0..=0, |call| {
         reference::resolve(call.run, call.at, &call.input)
@@ -29,6 +30,7 @@ pub(super) const ALL: &[Function] = &[
     row("elementDefinition", 0..=0, element_definition),
     row("slice", 2..=2, slice),
     row("checkModifiers", 1..=32, check_modifiers),
+    row("htmlChecks", 0..=0, html_checks),
 ];
 
 /// For `resolve() is Patient`: what is not found is known by the type that the reference names.
@@ -40,7 +42,7 @@ pub(in crate::fhirpath) fn resolve_or_stub<'a>(
     reference::resolve_or_stub(run, at, input)
 }
 
-fn extension<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn extension<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let Some(url) = call.text_arg(0)? else {
         return Ok(Vec::new());
     };
@@ -74,7 +76,7 @@ fn single_primitive<'a>(call: &Invocation<'_, '_, 'a>) -> Option<Item<'a>> {
 }
 
 /// Not known is empty: nobody has the value set.
-fn member_of<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn member_of<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let value_set = call.text_arg(0)?;
     let item = call
         .run
@@ -87,7 +89,7 @@ fn member_of<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
 }
 
 /// Profiles are the host's business; the types of FHIR themselves are known here.
-fn conforms_to<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn conforms_to<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let profile = call.text_arg(0)?;
     let item = call
         .run
@@ -129,7 +131,7 @@ fn codings(item: &Item<'_>) -> Vec<(String, String)> {
         .collect()
 }
 
-fn subsumption<'a>(mut call: Invocation<'_, '_, 'a>, is_above: bool) -> Result<Collection<'a>> {
+fn subsumption<'a>(call: &mut Invocation<'_, '_, 'a>, is_above: bool) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
     let own = call
         .run
@@ -167,7 +169,7 @@ fn subsumption<'a>(mut call: Invocation<'_, '_, 'a>, is_above: bool) -> Result<C
     }
 }
 
-fn element_definition<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn element_definition<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let context = call.run.context;
     let Some(type_id) = context
         .types()
@@ -182,7 +184,7 @@ fn element_definition<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>
         .collect())
 }
 
-fn slice<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn slice<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let (Some(structure), Some(name)) = (call.text_arg(0)?, call.text_arg(1)?) else {
         return Ok(Vec::new());
     };
@@ -203,7 +205,7 @@ fn slice<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
 }
 
 /// The input, unless something in it has a modifier extension that the caller does not know.
-fn check_modifiers<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn check_modifiers<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut known = Vec::new();
     for index in 0..call.call.args.len() {
         known.extend(call.text_arg(index)?);
@@ -222,5 +224,14 @@ fn check_modifiers<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a
             }
         }
     }
-    Ok(call.input)
+    Ok(call.taken())
+}
+
+/// Whether a narrative has what FHIR allows in one, and has anything at all.
+fn html_checks<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let Some(div) = call.text()? else {
+        return Ok(Vec::new());
+    };
+    call.run.spend(call.at, div.len() / 16)?;
+    answer(narrative::check(&div).is_empty())
 }

@@ -18,9 +18,9 @@ pub(super) const ALL: &[Function] = &[
     row("sort", 0..=16, sort),
 ];
 
-fn filter<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn filter<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut kept = Vec::new();
-    for (position, item) in std::mem::take(&mut call.input).into_iter().enumerate() {
+    for (position, item) in call.taken().into_iter().enumerate() {
         if call.holds(0, &item, position)? {
             kept.push(item);
         }
@@ -28,9 +28,9 @@ fn filter<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     Ok(kept)
 }
 
-fn select<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn select<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut selected = Vec::new();
-    for (position, item) in std::mem::take(&mut call.input).iter().enumerate() {
+    for (position, item) in call.taken().iter().enumerate() {
         selected.extend(call.for_item(0, item, position)?);
         call.run.check_size(call.at, selected.len())?;
     }
@@ -38,9 +38,9 @@ fn select<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
 }
 
 /// Level by level, until nothing new turns up.
-fn repeat<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn repeat<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut found = Set::default();
-    let mut level = std::mem::take(&mut call.input);
+    let mut level = call.taken();
     while !level.is_empty() {
         let mut next = Vec::new();
         for (position, item) in level.iter().enumerate() {
@@ -55,15 +55,16 @@ fn repeat<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     Ok(found.items)
 }
 
-fn of_type<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn of_type<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let name = call.type_arg()?;
-    let items = std::mem::take(&mut call.input);
+    let items = call.taken();
     type_test::of_type(call.run, call.at, items, name)
 }
 
-/// By `$this`, or by each argument in turn; a minus before it turns the order round. What has no value comes first.
-fn sort<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    let items = std::mem::take(&mut call.input);
+/// By `$this`, or by each argument in turn; a minus before it turns the order round. What has no value comes
+/// first in any case.
+fn sort<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let items = call.taken();
     let mut keyed = Vec::with_capacity(items.len());
     for (position, item) in items.into_iter().enumerate() {
         let mut keys = Vec::new();
@@ -105,17 +106,14 @@ fn compare_keys(
     descending: &[bool],
 ) -> Result<Ordering> {
     for (index, (left, right)) in left.iter().zip(right).enumerate() {
-        let ordering = match (left, right) {
-            (Some(left), Some(right)) => order(at, left, right)?.unwrap_or(Ordering::Equal),
-            (left, right) => left.is_some().cmp(&right.is_some()),
-        };
         let is_descending = descending.get(index).copied().unwrap_or_default();
-        if ordering.is_ne() {
-            return Ok(if is_descending {
-                ordering.reverse()
-            } else {
-                ordering
-            });
+        let ordering = match (left, right) {
+            (Some(left), Some(right)) if is_descending => order(at, right, left)?,
+            (Some(left), Some(right)) => order(at, left, right)?,
+            (left, right) => Some(left.is_some().cmp(&right.is_some())),
+        };
+        if let Some(ordering) = ordering.filter(|ordering| ordering.is_ne()) {
+            return Ok(ordering);
         }
     }
     Ok(Ordering::Equal)

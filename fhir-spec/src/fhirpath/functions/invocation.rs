@@ -18,6 +18,11 @@ impl<'e, 'a> Invocation<'_, 'e, 'a> {
         self.call.function.name
     }
 
+    /// The input, which the invocation no longer needs.
+    pub(super) fn taken(&mut self) -> Collection<'a> {
+        std::mem::take(&mut self.input)
+    }
+
     pub(super) fn error(&self, message: impl Into<String>) -> FhirPathError {
         FhirPathError::execution(self.at, message)
     }
@@ -70,8 +75,7 @@ impl<'e, 'a> Invocation<'_, 'e, 'a> {
             this: &self.input,
             ..*self.focus
         };
-        let outside = Evaluator::eval_scoped(self.run, expr, &focus);
-        outside
+        Evaluator::eval_scoped(self.run, expr, &focus)
     }
 
     /// What the argument says of an item: true, or anything else.

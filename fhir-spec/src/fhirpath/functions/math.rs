@@ -11,34 +11,34 @@ use crate::fhirpath::quantity::Quantity;
 
 pub(super) const ALL: &[Function] = &[
     row("abs", 0..=0, |call| {
-        map(&call, |number| Some(number.abs()), keep)
+        map(call, |number| Some(number.abs()), keep)
     }),
     row("ceiling", 0..=0, |call| {
         map(
-            &call,
+            call,
             |number| Some(number.ceil()),
             |_, number| whole(number),
         )
     }),
     row("floor", 0..=0, |call| {
         map(
-            &call,
+            call,
             |number| Some(number.floor()),
             |_, number| whole(number),
         )
     }),
     row("truncate", 0..=0, |call| {
         map(
-            &call,
+            call,
             |number| Some(number.trunc()),
             |_, number| whole(number),
         )
     }),
     row("round", 0..=1, round),
-    row("exp", 0..=0, |call| transcendental(&call, exp)),
-    row("ln", 0..=0, |call| transcendental(&call, ln)),
+    row("exp", 0..=0, |call| transcendental(call, exp)),
+    row("ln", 0..=0, |call| transcendental(call, ln)),
     row("sqrt", 0..=0, |call| {
-        transcendental(&call, |number| number.sqrt())
+        transcendental(call, |number| number.sqrt())
     }),
     row("log", 1..=1, log),
     row("power", 1..=1, power),
@@ -126,7 +126,7 @@ fn ln(number: Decimal) -> Option<Decimal> {
     }
 }
 
-fn round<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn round<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let digits = if call.has_arg(0) {
         call.integer_arg(0)?
     } else {
@@ -138,25 +138,25 @@ fn round<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let rounded = |number: Decimal| {
         Some(number.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero))
     };
-    map(&call, rounded, |_, number| Some(Item::Decimal(number)))
+    map(call, rounded, |_, number| Some(Item::Decimal(number)))
 }
 
-fn log<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn log<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let (Some(value), Some(base)) = (call.value()?, call.value_arg(0)?) else {
         return Ok(Vec::new());
     };
-    let (value, base) = (number(&call, &value)?, number(&call, &base)?);
+    let (value, base) = (number(call, &value)?, number(call, &base)?);
     let result = ln(value)
         .zip(ln(base))
         .and_then(|(value, base)| value.checked_div(base));
     maybe(result.map(tidy).map(Item::Decimal))
 }
 
-fn power<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn power<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let (Some(value), Some(exponent)) = (call.value()?, call.value_arg(0)?) else {
         return Ok(Vec::new());
     };
-    let (base, by) = (number(&call, &value)?, number(&call, &exponent)?);
+    let (base, by) = (number(call, &value)?, number(call, &exponent)?);
     let is_integer = matches!(
         (&value, &exponent),
         (

@@ -45,7 +45,7 @@ pub(super) const ALL: &[Function] = &[
 const COMPILING_STEPS: usize = 1_000;
 
 fn position<'a>(
-    mut call: Invocation<'_, '_, 'a>,
+    call: &mut Invocation<'_, '_, 'a>,
     find: fn(&str, &str) -> Option<usize>,
 ) -> Result<Collection<'a>> {
     let (Some(text), Some(part)) = (call.text()?, call.text_arg(0)?) else {
@@ -57,7 +57,7 @@ fn position<'a>(
     }
 }
 
-fn substring<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn substring<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let (Some(text), Some(start)) = (call.text()?, call.integer_arg(0)?) else {
         return Ok(Vec::new());
     };
@@ -79,7 +79,7 @@ fn substring<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
 }
 
 fn test<'a>(
-    mut call: Invocation<'_, '_, 'a>,
+    call: &mut Invocation<'_, '_, 'a>,
     test: fn(&str, &str) -> bool,
 ) -> Result<Collection<'a>> {
     let (Some(text), Some(part)) = (call.text()?, call.text_arg(0)?) else {
@@ -90,7 +90,7 @@ fn test<'a>(
 }
 
 fn change<'a>(
-    mut call: Invocation<'_, '_, 'a>,
+    call: &mut Invocation<'_, '_, 'a>,
     change: fn(&str) -> String,
 ) -> Result<Collection<'a>> {
     match call.text()? {
@@ -99,7 +99,7 @@ fn change<'a>(
     }
 }
 
-fn replace<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn replace<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let (Some(text), Some(part), Some(by)) = (call.text()?, call.text_arg(0)?, call.text_arg(1)?)
     else {
         return Ok(Vec::new());
@@ -123,16 +123,16 @@ fn regex(call: &mut Invocation<'_, '_, '_>) -> Result<Option<Regex>> {
     Ok(Some(regex))
 }
 
-fn matches<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    let (Some(text), Some(regex)) = (call.text()?, regex(&mut call)?) else {
+fn matches<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let (Some(text), Some(regex)) = (call.text()?, regex(call)?) else {
         return Ok(Vec::new());
     };
     call.run.spend(call.at, 1 + text.len() / 16)?;
     answer(regex.is_match(&text))
 }
 
-fn replace_matches<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    let (Some(text), Some(regex), Some(by)) = (call.text()?, regex(&mut call)?, call.text_arg(1)?)
+fn replace_matches<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let (Some(text), Some(regex), Some(by)) = (call.text()?, regex(call)?, call.text_arg(1)?)
     else {
         return Ok(Vec::new());
     };
@@ -169,7 +169,7 @@ fn braced(by: &str) -> String {
     text
 }
 
-fn length<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn length<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let text = call.text()?;
     Ok(text
         .map(|text| index_item(text.chars().count()))
@@ -177,7 +177,7 @@ fn length<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
         .collect())
 }
 
-fn to_chars<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn to_chars<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let Some(text) = call.text()? else {
         return Ok(Vec::new());
     };
@@ -186,7 +186,7 @@ fn to_chars<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     Ok(text.chars().map(|c| Item::from(c.to_string())).collect())
 }
 
-fn split<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn split<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let (Some(text), Some(separator)) = (call.text()?, call.text_arg(0)?) else {
         return Ok(Vec::new());
     };
@@ -202,7 +202,7 @@ fn split<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
         .collect())
 }
 
-fn join<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn join<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let separator = if call.has_arg(0) {
         call.text_arg(0)?
     } else {

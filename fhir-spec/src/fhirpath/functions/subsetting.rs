@@ -10,13 +10,13 @@ use crate::fhirpath::operator::combining::Set;
 pub(super) const ALL: &[Function] = &[
     row("single", 0..=0, single),
     row("first", 0..=0, |call| {
-        Ok(call.input.into_iter().take(1).collect())
+        Ok(call.taken().into_iter().take(1).collect())
     }),
-    row("last", 0..=0, |mut call| {
+    row("last", 0..=0, |call| {
         Ok(call.input.pop().into_iter().collect())
     }),
     row("tail", 0..=0, |call| {
-        Ok(call.input.into_iter().skip(1).collect())
+        Ok(call.taken().into_iter().skip(1).collect())
     }),
     row("skip", 1..=1, skip),
     row("take", 1..=1, take),
@@ -50,10 +50,10 @@ pub(in crate::fhirpath) fn at_index<'a>(
         .collect())
 }
 
-fn single<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn single<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     call.run
         .single(call.at, "to call `single()` on", &call.input)?;
-    Ok(call.input)
+    Ok(call.taken())
 }
 
 fn counted(call: &mut Invocation<'_, '_, '_>) -> Result<Option<usize>> {
@@ -61,21 +61,21 @@ fn counted(call: &mut Invocation<'_, '_, '_>) -> Result<Option<usize>> {
     Ok(number.map(|number| usize::try_from(number.max(0)).unwrap_or(usize::MAX)))
 }
 
-fn skip<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    let number = counted(&mut call)?;
-    Ok(call.input.into_iter().skip(number.unwrap_or(0)).collect())
+fn skip<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let number = counted(call)?;
+    Ok(call.taken().into_iter().skip(number.unwrap_or(0)).collect())
 }
 
-fn take<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    let number = counted(&mut call)?;
-    Ok(call.input.into_iter().take(number.unwrap_or(0)).collect())
+fn take<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let number = counted(call)?;
+    Ok(call.taken().into_iter().take(number.unwrap_or(0)).collect())
 }
 
-fn intersect<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn intersect<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
     let others = Set::of(call.run, call.at, &others)?;
     let mut shared = Set::default();
-    for item in call.input {
+    for item in call.taken() {
         if others.has(call.run, call.at, &item)? {
             shared.insert(call.run, call.at, item)?;
         }
@@ -84,11 +84,11 @@ fn intersect<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
 }
 
 /// Duplicates and order are kept.
-fn exclude<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn exclude<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let others = call.arg(0)?;
     let others = Set::of(call.run, call.at, &others)?;
     let mut kept = Vec::new();
-    for item in call.input {
+    for item in call.taken() {
         if !others.has(call.run, call.at, &item)? {
             kept.push(item);
         }

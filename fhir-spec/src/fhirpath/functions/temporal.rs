@@ -10,30 +10,30 @@ use crate::time::{Date, DateTime, Precision, Time};
 
 pub(super) const ALL: &[Function] = &[
     row("yearOf", 0..=0, |call| {
-        of_date(&call, |date| Some(date.year().into()))
+        of_date(call, |date| Some(date.year().into()))
     }),
     row("monthOf", 0..=0, |call| {
-        of_date(&call, |date| date.month().map(i32::from))
+        of_date(call, |date| date.month().map(i32::from))
     }),
     row("dayOf", 0..=0, |call| {
-        of_date(&call, |date| date.day().map(i32::from))
+        of_date(call, |date| date.day().map(i32::from))
     }),
     row("hourOf", 0..=0, |call| {
-        of_time(&call, |time| Some(time.hour().into()))
+        of_time(call, |time| Some(time.hour().into()))
     }),
     row("minuteOf", 0..=0, |call| {
-        of_time(&call, |time| time.minute().map(i32::from))
+        of_time(call, |time| time.minute().map(i32::from))
     }),
     row("secondOf", 0..=0, |call| {
-        of_time(&call, |time| time.second().map(i32::from))
+        of_time(call, |time| time.second().map(i32::from))
     }),
     row("millisecondOf", 0..=0, |call| {
-        of_time(&call, |time| i32::try_from(time.millisecond()?).ok())
+        of_time(call, |time| i32::try_from(time.millisecond()?).ok())
     }),
     row("timezoneOffsetOf", 0..=0, offset),
-    row("dateOf", 0..=0, |call| maybe(date(&call)?.map(Item::Date))),
+    row("dateOf", 0..=0, |call| maybe(date(call)?.map(Item::Date))),
     row("timeOf", 0..=0, |call| {
-        maybe(moment(&call)?.and_then(DateTime::time).map(Item::Time))
+        maybe(moment(call)?.and_then(DateTime::time).map(Item::Time))
     }),
 ];
 
@@ -73,8 +73,8 @@ fn of_time<'a>(
 }
 
 /// In hours.
-fn offset<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
-    let moment = moment(&call)?.filter(|moment| moment.precision() >= Precision::Hour);
+fn offset<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+    let moment = moment(call)?.filter(|moment| moment.precision() >= Precision::Hour);
     let hours = moment
         .and_then(DateTime::offset_minutes)
         .map(|minutes| Decimal::from(minutes) / Decimal::from(60));

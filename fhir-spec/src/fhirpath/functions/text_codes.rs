@@ -25,7 +25,7 @@ const URL_BASE64: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, PADD
 
 /// Nothing for a form that is not known, and for text that is not in the form it should be in.
 fn recode<'a>(
-    mut call: Invocation<'_, '_, 'a>,
+    call: &mut Invocation<'_, '_, 'a>,
     recode: fn(&str, &str) -> Option<String>,
 ) -> Result<Collection<'a>> {
     let (Some(text), Some(form)): (Option<Str<'a>>, _) = (call.text()?, call.text_arg(0)?) else {

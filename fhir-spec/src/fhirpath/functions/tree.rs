@@ -11,7 +11,7 @@ pub(super) const ALL: &[Function] = &[
     row("descendants", 0..=0, descendants),
 ];
 
-fn children<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn children<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     children_of(call.run, call.at, &call.input)
 }
 
@@ -24,7 +24,7 @@ fn children_of<'a>(
     for item in items {
         if let Item::Node(node) = item {
             node.children(run.context.types(), &mut |child| {
-                children.push(Item::Node(child))
+                children.push(Item::Node(child));
             });
         }
     }
@@ -34,7 +34,7 @@ fn children_of<'a>(
 }
 
 /// Level by level. A document is a tree: no element is met twice.
-fn descendants<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn descendants<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let mut all = Vec::new();
     let mut level = children_of(call.run, call.at, &call.input)?;
     while !level.is_empty() {

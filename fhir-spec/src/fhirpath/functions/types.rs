@@ -10,17 +10,16 @@ use crate::fhirpath::type_test;
 
 pub(super) const ALL: &[Function] = &[
     row("type", 0..=0, types),
-    type_row("is", |mut call| {
-        let items = std::mem::take(&mut call.input);
-        type_test::is(call.run, call.at, items, call.type_arg()?)
+    type_row("is", |call| {
+        type_test::is(call.run, call.at, &call.input, call.type_arg()?)
     }),
-    type_row("as", |mut call| {
-        let items = std::mem::take(&mut call.input);
+    type_row("as", |call| {
+        let items = call.taken();
         type_test::cast(call.run, call.at, items, call.type_arg()?)
     }),
 ];
 
-fn types<'a>(call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn types<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let describe = |item| Item::Type(Arc::new(type_test::describe(call.run, item)));
     Ok(call.input.iter().map(describe).collect())
 }

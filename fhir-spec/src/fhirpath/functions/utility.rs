@@ -8,12 +8,10 @@ use crate::time::DateTime;
 
 pub(super) const ALL: &[Function] = &[
     row("trace", 1..=2, trace),
-    row("now", 0..=0, |call| answer(Item::DateTime(now(&call)?))),
-    row("today", 0..=0, |call| {
-        answer(Item::Date(now(&call)?.date()))
-    }),
+    row("now", 0..=0, |call| answer(Item::DateTime(now(call)?))),
+    row("today", 0..=0, |call| answer(Item::Date(now(call)?.date()))),
     row("timeOfDay", 0..=0, |call| {
-        Ok(now(&call)?.time().map(Item::Time).into_iter().collect())
+        Ok(now(call)?.time().map(Item::Time).into_iter().collect())
     }),
     row("defineVariable", 1..=2, define_variable),
     row("coalesce", 1..=32, coalesce),
@@ -25,15 +23,15 @@ fn now(call: &Invocation<'_, '_, '_>) -> Result<DateTime> {
     call.run.context.now.ok_or_else(message)
 }
 
-fn trace<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn trace<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let Some(name) = call.text_arg(0)? else {
         return Err(call.error("`trace()` wants a name"));
     };
     if !call.has_arg(1) {
         call.run.context.host.trace(&name, &call.input);
-        return Ok(call.input);
+        return Ok(call.taken());
     }
-    let input = std::mem::take(&mut call.input);
+    let input = call.taken();
     let mut shown = Vec::new();
     for (position, item) in input.iter().enumerate() {
         shown.extend(call.for_item(1, item, position)?);
@@ -43,7 +41,7 @@ fn trace<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     Ok(input)
 }
 
-fn define_variable<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn define_variable<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let Some(name) = call.text_arg(0)? else {
         return Err(call.error("`defineVariable()` wants a name"));
     };
@@ -54,11 +52,11 @@ fn define_variable<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a
     };
     call.run.spend(call.at, items.len())?;
     call.run.define(call.at, &name, items)?;
-    Ok(call.input)
+    Ok(call.taken())
 }
 
 /// The first argument that is not empty; the others after it are not evaluated.
-fn coalesce<'a>(mut call: Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
+fn coalesce<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     for index in 0..call.call.args.len() {
         let items = call.for_input(index)?;
         if !items.is_empty() {
