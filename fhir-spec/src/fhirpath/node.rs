@@ -5,7 +5,7 @@ use super::ast::{Plan, PlannedName};
 use super::item::{Item, Str};
 use super::quantity::{Quantity, Unit};
 use crate::decimal;
-use crate::definitions::{Element, Kind, TypeId, Types};
+use crate::definitions::{Element, Kind, TypeId, TypeRef, Types};
 use crate::json::{Data, Object, Value};
 use crate::time::{CalendarUnit, Date, DateTime, Time};
 
@@ -107,12 +107,26 @@ impl<'a> Node<'a> {
         if let (Some(plan), NodeKind::Typed(own)) = (plan, self.kind)
             && plan.owner == own
         {
-            for planned in &plan.names {
+            if let [planned] = plan.names.as_slice() {
                 self.push_member(
                     types,
                     &planned.json_name,
                     planned.kind,
                     planned.is_primitive,
+                    push,
+                );
+            } else {
+                let names = |json_name: &str| {
+                    plan.names
+                        .iter()
+                        .find(|planned| *planned.json_name == *json_name)
+                };
+                self.push_choice(
+                    types,
+                    name,
+                    |json_name| {
+                        names(json_name).map(|planned| (planned.kind, planned.is_primitive))
+                    },
                     push,
                 );
             }
@@ -132,13 +146,54 @@ impl<'a> Node<'a> {
         push: &mut dyn FnMut(Node<'a>),
     ) {
         if let Some(element) = types.get(own).element(name) {
-            for type_ref in &element.types {
+            let facts = |type_ref: &TypeRef| {
                 let is_primitive = types.get(type_ref.id).kind == Kind::Primitive;
-                let kind = kind_of(element, type_ref.id);
+                (kind_of(element, type_ref.id), is_primitive)
+            };
+            if let [type_ref] = element.types.as_slice() {
+                let (kind, is_primitive) = facts(type_ref);
                 self.push_member(Some(types), &type_ref.json_name, kind, is_primitive, push);
+            } else {
+                let names = |json_name: &str| {
+                    element
+                        .types
+                        .iter()
+                        .find(|type_ref| *type_ref.json_name == *json_name)
+                };
+                self.push_choice(
+                    Some(types),
+                    name,
+                    |json_name| names(json_name).map(facts),
+                    push,
+                );
             }
         } else if name == "resourceType" && self.is_resource() {
             self.push_member(Some(types), name, NodeKind::Untyped, false, push);
+        }
+    }
+
+    /// The value of an element that may have many types: one look at each member, not one for each type.
+    fn push_choice(
+        &self,
+        types: Option<&Types>,
+        name: &str,
+        facts: impl Fn(&str) -> Option<(NodeKind, bool)>,
+        push: &mut dyn FnMut(Node<'a>),
+    ) {
+        let Some(object) = self.value.and_then(Value::as_object) else {
+            return;
+        };
+        for member in object
+            .names()
+            .map(|member| member.strip_prefix('_').unwrap_or(member))
+        {
+            if !member.starts_with(name) {
+                continue;
+            }
+            if let Some((kind, is_primitive)) = facts(member) {
+                // At most one of the types can be there.
+                return self.push_member(types, member, kind, is_primitive, push);
+            }
         }
     }
 

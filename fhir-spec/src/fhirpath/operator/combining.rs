@@ -53,12 +53,16 @@ pub(in crate::fhirpath) fn has<'a>(
     Ok(false)
 }
 
-/// Items that differ from each other, in the order they came. Only items with the same key are compared.
+/// Items that differ from each other, in the order they came. Where there are many, only those with the same key are
+/// compared.
 #[derive(Default)]
 pub(in crate::fhirpath) struct Set<'a> {
     pub items: Collection<'a>,
     by_key: HashMap<u64, Vec<usize>>,
 }
+
+/// Up to so many items are compared one by one: that is faster than keys.
+const SMALL: usize = 8;
 
 impl<'a> Set<'a> {
     pub(in crate::fhirpath) fn of(
@@ -80,13 +84,24 @@ impl<'a> Set<'a> {
         at: u32,
         item: Item<'a>,
     ) -> Result<bool> {
-        let key = key(&run.system(&item));
-        if self.find(run, at, key, &item)? {
+        if self.has(run, at, &item)? {
             return Ok(false);
         }
         run.check_size(at, self.items.len() + 1)?;
-        self.by_key.entry(key).or_default().push(self.items.len());
         self.items.push(item);
+        let unkeyed = match self.items.len() {
+            0..=SMALL => 0..0,
+            count if self.by_key.is_empty() => 0..count,
+            count => count - 1..count,
+        };
+        for index in unkeyed {
+            if let Some(item) = self.items.get(index) {
+                self.by_key
+                    .entry(key(&run.system(item)))
+                    .or_default()
+                    .push(index);
+            }
+        }
         Ok(true)
     }
 
@@ -96,17 +111,10 @@ impl<'a> Set<'a> {
         at: u32,
         item: &Item<'a>,
     ) -> Result<bool> {
+        if self.by_key.is_empty() {
+            return has(run, at, &self.items, item);
+        }
         let key = key(&run.system(item));
-        self.find(run, at, key, item)
-    }
-
-    fn find(
-        &self,
-        run: &mut Evaluator<'_, 'a>,
-        at: u32,
-        key: u64,
-        item: &Item<'a>,
-    ) -> Result<bool> {
         for index in self.by_key.get(&key).into_iter().flatten() {
             if let Some(known) = self.items.get(*index)
                 && items_equal(run, at, known, item)? == Some(true)
