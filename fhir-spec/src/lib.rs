@@ -15,6 +15,7 @@ pub mod summary;
 pub mod terminology;
 pub mod time;
 pub mod ucum;
+pub mod validate;
 pub mod xml;
 
 pub use outcome::{Issue, IssueCode, Severity};

@@ -19,3 +19,5 @@ mod primitives;
 mod results;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod validator;

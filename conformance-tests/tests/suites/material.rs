@@ -55,3 +55,13 @@ pub(crate) fn unpacked(path: &std::path::Path) -> Vec<(String, Vec<u8>)> {
     }
     files
 }
+
+/// The lines `case<TAB>reason` of a file of explained cases; those that begin with `#` are comments.
+pub(crate) fn explained(lines: &'static str) -> &'static [(&'static str, &'static str)] {
+    let cases: Vec<_> = lines
+        .lines()
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+        .map(|line| line.split_once('\t').unwrap())
+        .collect();
+    cases.leak()
+}

@@ -53,13 +53,19 @@ impl Tally {
         }
     }
 
+    /// A case that differs for a reason that the runner found itself.
+    pub(crate) fn explain(&mut self, case: &str, reason: &str) {
+        self.explained += 1;
+        println!("{}: {case} explained: {reason}", self.suite);
+    }
+
     fn total(&self) -> usize {
         self.passed + self.explained + self.failures.len()
     }
 
     /// Prints what failed, and compares with the recorded row (or records it).
     pub(crate) fn finish(self) {
-        const FAILURES_SHOWN_MAX: usize = 40;
+        const FAILURES_SHOWN_MAX: usize = 400;
         for failure in self.failures.iter().take(FAILURES_SHOWN_MAX) {
             println!("{}: FAILED {failure}", self.suite);
         }

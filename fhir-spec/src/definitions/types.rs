@@ -13,6 +13,13 @@ use crate::json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeId(u16);
 
+impl TypeId {
+    /// The place of the type in [`Types::iter`], for tables beside the graph.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Primitive,
