@@ -4,6 +4,7 @@
 pub mod decimal;
 pub mod definitions;
 pub mod fhirpath;
+pub mod format;
 pub mod json;
 pub mod narrative;
 pub mod outcome;

@@ -11,6 +11,7 @@ pub mod http;
 pub mod instant;
 pub mod interactions;
 pub mod limits;
+pub mod operations;
 pub mod store;
 pub mod telemetry;
 

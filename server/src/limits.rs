@@ -2,6 +2,8 @@
 
 /// One resource or bundle as sent. A document takes about ten times this in memory while it is read.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// A file that a command reads: what fits into a package, and into memory ten times.
+pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Path and query of a request.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// All header lines of a request together.

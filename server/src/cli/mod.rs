@@ -1,6 +1,9 @@
 //! The command line: one file per command, and what they share: how they end.
 
+mod document;
+mod fhirpath;
 mod serve;
+mod validate;
 
 use std::error::Error;
 use std::io::Write;
@@ -28,7 +31,14 @@ struct Line {
 enum Command {
     /// Start the server (the default)
     Serve(serve::Flags),
+    /// Check resources against FHIR R4, their profiles and packages
+    Validate(validate::Flags),
+    /// Evaluate a FHIRPath expression on a resource
+    Fhirpath(fhirpath::Flags),
 }
+
+/// Every command says on one line why it failed.
+type Failure = Box<dyn Error>;
 
 /// Exit status 0: done. 1: it failed and said why on stderr in one line. 2: wrong usage.
 pub fn main() -> ExitCode {
@@ -36,17 +46,23 @@ pub fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return usage(&error),
     };
-    let done = match line.command {
-        None => serve::run(line.serve),
-        Some(Command::Serve(flags)) => serve::run(flags),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(line) {
+        Ok(status) => status,
         Err(error) => {
-            say(&format!("kiln: {}", chain(&error)));
+            say(&format!("kiln: {}", chain(&*error)));
             ExitCode::from(FAILED)
         }
     }
+}
+
+fn run(line: Line) -> Result<ExitCode, Failure> {
+    let serve = |flags| serve::run(flags).map(|()| ExitCode::SUCCESS);
+    Ok(match line.command {
+        None => serve(line.serve)?,
+        Some(Command::Serve(flags)) => serve(flags)?,
+        Some(Command::Validate(flags)) => validate::run(&flags)?,
+        Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,
+    })
 }
 
 /// Help and version are asked for and go to stdout; everything else is wrong usage.
@@ -72,4 +88,10 @@ fn say(line: &str) {
     if writeln!(std::io::stderr(), "{line}").is_err() {
         // Nobody is listening: the exit status says it too.
     }
+}
+
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
