@@ -18,6 +18,8 @@ mod primitives;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod second_opinion;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod validator;
