@@ -1,14 +1,23 @@
 //! Evaluates a tree. Everything costs steps, and the budget is checked as they are taken.
 //! <http://hl7.org/fhirpath/N1/#expressions>
 
-use super::ast::{Chain, Expr, ExprKind, Operator, Step, StepKind};
+use std::cell::Cell;
+
+use super::ast::{Call, Chain, Expr, ExprKind, Operator, Step, StepKind};
 use super::context::Context;
 use super::error::{FhirPathError, Result};
 use super::functions::Invocation;
 use super::item::{Collection, Item};
 use super::node::Node;
 use super::operator::{arithmetic, combining, comparison, equality, logic};
+use super::reference;
 use super::type_test;
+use crate::json::{Object, Value};
+
+/// So many bytes of text are read or compared in one step.
+const TEXT_BYTES_PER_STEP: usize = 64;
+/// So many members of an object are looked through in one step.
+const MEMBERS_PER_STEP: usize = 16;
 
 pub(super) struct Evaluator<'e, 'a> {
     pub context: &'e Context<'a>,
@@ -16,8 +25,8 @@ pub(super) struct Evaluator<'e, 'a> {
     asked: &'e [Item<'a>],
     /// What `defineVariable` defined, innermost last.
     defined: Vec<(Box<str>, Collection<'a>)>,
-    steps_left: usize,
-    text_bytes_left: usize,
+    steps_left: Cell<usize>,
+    text_bytes_left: Cell<usize>,
 }
 
 /// What `$this`, `$index` and `$total` are here.
@@ -34,8 +43,8 @@ impl<'e, 'a> Evaluator<'e, 'a> {
             context,
             asked,
             defined: Vec::new(),
-            steps_left: context.limits.steps_max,
-            text_bytes_left: context.limits.text_bytes_max,
+            steps_left: Cell::new(context.limits.steps_max),
+            text_bytes_left: Cell::new(context.limits.text_bytes_max),
         }
     }
 
@@ -52,10 +61,10 @@ impl<'e, 'a> Evaluator<'e, 'a> {
     }
 
     /// Takes so many steps.
-    pub(super) fn spend(&mut self, at: u32, steps: usize) -> Result<()> {
-        match self.steps_left.checked_sub(steps) {
+    pub(super) fn spend(&self, at: u32, steps: usize) -> Result<()> {
+        match self.steps_left.get().checked_sub(steps) {
             Some(left) => {
-                self.steps_left = left;
+                self.steps_left.set(left);
                 Ok(())
             }
             None => Err(FhirPathError::budget(
@@ -66,12 +75,17 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         }
     }
 
+    /// Reads text of so many bytes: long ones cost more steps.
+    pub(super) fn spend_reading(&self, at: u32, bytes: usize) -> Result<()> {
+        self.spend(at, bytes / TEXT_BYTES_PER_STEP)
+    }
+
     /// Makes text of so many bytes.
-    pub(super) fn spend_text(&mut self, at: u32, bytes: usize) -> Result<()> {
-        match self.text_bytes_left.checked_sub(bytes) {
+    pub(super) fn spend_text(&self, at: u32, bytes: usize) -> Result<()> {
+        match self.text_bytes_left.get().checked_sub(bytes) {
             Some(left) => {
-                self.text_bytes_left = left;
-                self.spend(at, bytes / 64)
+                self.text_bytes_left.set(left);
+                self.spend_reading(at, bytes)
             }
             None => Err(FhirPathError::budget(
                 at,
@@ -140,10 +154,10 @@ impl<'e, 'a> Evaluator<'e, 'a> {
     fn type_operand(&mut self, operand: &'e Expr, focus: &Focus<'_, 'a>) -> Result<Collection<'a>> {
         if let ExprKind::Chain(chain) = &operand.kind
             && let Some((last, before)) = chain.steps.split_last()
-            && matches!(&last.kind, StepKind::Call(call) if call.function.name == "resolve")
+            && matches!(&last.kind, StepKind::Call(call) if is_named(call, "resolve"))
         {
             let input = self.chain_steps(chain.base.as_deref(), before, focus)?;
-            return super::functions::fhir::resolve_or_stub(self, last.at, &input);
+            return reference::resolve_or_stub(self, last.at, &input);
         }
         self.eval(operand, focus)
     }
@@ -232,7 +246,8 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         steps: &'e [Step],
         focus: &Focus<'_, 'a>,
     ) -> Result<Collection<'a>> {
-        for step in steps {
+        let mut steps = steps.iter().peekable();
+        while let Some(step) = steps.next() {
             items = match &step.kind {
                 StepKind::Member(_) => {
                     if items.is_empty() {
@@ -247,6 +262,12 @@ impl<'e, 'a> Evaluator<'e, 'a> {
                 StepKind::Index(index) => {
                     let index = self.eval(index, focus)?;
                     super::functions::subsetting::at_index(self, step.at, items, &index)?
+                }
+                StepKind::Call(call)
+                    if is_named(call, "resolve")
+                        && steps.peek().is_some_and(|next| is_type_test(next)) =>
+                {
+                    reference::resolve_or_stub(self, step.at, &items)?
                 }
                 StepKind::Call(call) => {
                     self.spend(step.at, 1)?;
@@ -277,6 +298,11 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         let before = children.len();
         match item {
             Item::Node(node) => {
+                let members = node
+                    .value()
+                    .and_then(Value::as_object)
+                    .map_or(0, Object::len);
+                self.spend(step.at, members / MEMBERS_PER_STEP)?;
                 let mut push = |node: Node<'a>| children.push(Item::Node(node));
                 node.children_named(
                     self.context.types,
@@ -409,6 +435,9 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         items: &[Item<'a>],
     ) -> Result<Option<Item<'a>>> {
         let value = self.single(at, what, items)?.map(|item| self.system(item));
+        if let Some(Item::String(text)) = &value {
+            self.spend_reading(at, text.len())?;
+        }
         Ok(value.filter(|value| !matches!(value, Item::Node(node) if node.value().is_none())))
     }
 
@@ -420,6 +449,14 @@ impl<'e, 'a> Evaluator<'e, 'a> {
             Some(_) => Some(true),
         })
     }
+}
+
+fn is_named(call: &Call, name: &str) -> bool {
+    call.function.name == name
+}
+
+fn is_type_test(step: &Step) -> bool {
+    matches!(&step.kind, StepKind::Call(call) if is_named(call, "is"))
 }
 
 pub(super) fn index_item<'a>(index: usize) -> Item<'a> {

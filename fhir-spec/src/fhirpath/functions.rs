@@ -6,7 +6,7 @@ mod boundaries;
 mod combining;
 mod conversion;
 mod existence;
-pub(super) mod fhir;
+mod fhir;
 mod filtering;
 mod invocation;
 mod math;

@@ -1,7 +1,5 @@
 //! From an item back to its place in the document: for those who report it, and for those who change it.
 
-use std::fmt::Write;
-
 use super::node::Node;
 use crate::definitions::{TypeId, Types};
 use crate::json::{Data, Value};
@@ -65,8 +63,7 @@ pub fn path_of(types: &Types, root: &Value, places: &[Place<'_>]) -> String {
                 value = value.and_then(|value| value.get(name));
             }
             Place::Index(index) => {
-                // Writing to a String cannot fail.
-                let _ = write!(path, "[{index}]");
+                path.push_str(&format!("[{index}]"));
                 value = value
                     .and_then(Value::as_array)
                     .and_then(|items| items.get(*index));

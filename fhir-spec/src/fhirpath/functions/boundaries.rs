@@ -77,6 +77,9 @@ fn of_decimal(number: Decimal, digits: Option<i64>, is_high: bool) -> Option<Dec
     };
     let mut rounded = edge.round_dp_with_strategy(digits, strategy);
     rounded.rescale(digits);
+    if rounded.is_zero() {
+        rounded.set_sign_positive(true);
+    }
     Some(rounded)
 }
 

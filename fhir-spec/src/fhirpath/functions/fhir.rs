@@ -4,7 +4,6 @@ use super::invocation::{Invocation, answer};
 use super::{Function, row};
 use crate::definitions::Kind;
 use crate::fhirpath::error::Result;
-use crate::fhirpath::eval::Evaluator;
 use crate::fhirpath::item::{Collection, Item};
 use crate::fhirpath::node::{Node, NodeKind};
 use crate::fhirpath::reference;
@@ -13,6 +12,10 @@ use crate::narrative;
 
 pub(super) const ALL: &[Function] = &[
     row("extension", 1..=1, extension),
+    // No function of the specification, but one of its own search parameters uses it.
+    row("hasExtension", 1..=1, |call| {
+        answer(!extension(call)?.is_empty())
+    }),
     row("hasValue", 0..=0, |call| {
         let value = single_primitive(call);
         answer(value.is_some())
@@ -32,15 +35,6 @@ pub(super) const ALL: &[Function] = &[
     row("checkModifiers", 1..=32, check_modifiers),
     row("htmlChecks", 0..=0, html_checks),
 ];
-
-/// For `resolve() is Patient`: what is not found is known by the type that the reference names.
-pub(in crate::fhirpath) fn resolve_or_stub<'a>(
-    run: &mut Evaluator<'_, 'a>,
-    at: u32,
-    input: &[Item<'a>],
-) -> Result<Collection<'a>> {
-    reference::resolve_or_stub(run, at, input)
-}
 
 fn extension<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
     let Some(url) = call.text_arg(0)? else {

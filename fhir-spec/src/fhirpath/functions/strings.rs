@@ -85,7 +85,6 @@ fn test<'a>(
     let (Some(text), Some(part)) = (call.text()?, call.text_arg(0)?) else {
         return Ok(Vec::new());
     };
-    call.run.spend(call.at, text.len() / 64)?;
     answer(test(&text, &part))
 }
 

@@ -113,7 +113,9 @@ fn decimals<'a>(operator: Operator, left: Decimal, right: Decimal) -> Option<Ite
         Operator::Add => left.checked_add(right).map(Item::Decimal),
         Operator::Subtract => left.checked_sub(right).map(Item::Decimal),
         Operator::Multiply => left.checked_mul(right).map(Item::Decimal),
-        Operator::Divide => left.checked_div(right).map(Item::Decimal),
+        Operator::Divide => left
+            .checked_div(right)
+            .map(|quotient| Item::Decimal(quotient.normalize())),
         Operator::Mod => left.checked_rem(right).map(Item::Decimal),
         Operator::Div => whole(left.checked_div(right)?.trunc()),
         _ => None,

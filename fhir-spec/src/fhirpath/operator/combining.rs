@@ -136,10 +136,13 @@ fn key(value: &Item<'_>) -> u64 {
             // The first text of an element tells most of them apart.
             let texts = members.into_iter().flat_map(|object| object.iter());
             let texts = texts.filter_map(|(name, value)| Some((name, value.as_str()?)));
-            texts.min_by_key(|(name, _)| *name).hash(&mut hasher);
+            let first = texts.min_by_key(|(name, _)| *name);
+            first
+                .map(|(name, text)| (name, beginning(text)))
+                .hash(&mut hasher);
         }
         Item::Boolean(value) => (1, value).hash(&mut hasher),
-        Item::String(text) => (2, &**text).hash(&mut hasher),
+        Item::String(text) => (2, beginning(text)).hash(&mut hasher),
         Item::Time(_) => 3.hash(&mut hasher),
         Item::Date(_) | Item::DateTime(_) => 4.hash(&mut hasher),
         Item::Type(info) => (5, &info.name).hash(&mut hasher),
@@ -153,4 +156,10 @@ fn key(value: &Item<'_>) -> u64 {
         },
     }
     hasher.finish()
+}
+
+/// Length and first bytes of a text: long ones need not be hashed to their end.
+fn beginning(text: &str) -> (usize, &[u8]) {
+    let bytes = text.as_bytes();
+    (bytes.len(), bytes.get(..64).unwrap_or(bytes))
 }

@@ -91,6 +91,9 @@ pub(in crate::fhirpath) fn items_equal<'a>(
     if let (Item::Node(left), Item::Node(right)) = (&left, &right) {
         return nodes_equal(run, at, left, right).map(Some);
     }
+    if let (Item::String(left), Item::String(right)) = (&left, &right) {
+        run.spend_reading(at, left.len().min(right.len()))?;
+    }
     Ok(values_equal(&left, &right))
 }
 
@@ -142,7 +145,7 @@ pub(in crate::fhirpath) fn items_equivalent<'a>(
             (left, right) => left.is_none() && right.is_none(),
         },
         (Item::String(left), Item::String(right)) => {
-            run.spend(at, (left.len() + right.len()) / 64)?;
+            run.spend_reading(at, left.len().min(right.len()))?;
             texts_equivalent(left, right)
         }
         (Item::Quantity(left), Item::Quantity(right)) => left.is_equivalent(right),
@@ -163,14 +166,11 @@ pub(in crate::fhirpath) fn items_equivalent<'a>(
 
 /// Case does not matter, and all white space counts as a blank.
 fn texts_equivalent(left: &str, right: &str) -> bool {
-    let folded = |text: &str| -> Vec<char> {
+    fn folded(text: &str) -> impl Iterator<Item = char> {
         let blank = |c: char| if c.is_whitespace() { ' ' } else { c };
-        text.chars()
-            .map(blank)
-            .flat_map(char::to_lowercase)
-            .collect()
-    };
-    left == right || folded(left) == folded(right)
+        text.chars().map(blank).flat_map(char::to_lowercase)
+    }
+    left == right || folded(left).eq(folded(right))
 }
 
 /// Elements with children are equal when all their children are; ids and extensions are children too.
@@ -213,6 +213,10 @@ fn is_same(run: &mut Evaluator<'_, '_>, at: u32, left: &Value, right: &Value) ->
             Ok(true)
         }
         (Data::Object(left), Data::Object(right)) => members_match(run, at, left, right, is_same),
+        (Data::String(left), Data::String(right)) => {
+            run.spend_reading(at, left.len().min(right.len()))?;
+            Ok(left == right)
+        }
         (left, right) => Ok(left == right),
     }
 }
@@ -221,7 +225,10 @@ fn is_same(run: &mut Evaluator<'_, '_>, at: u32, left: &Value, right: &Value) ->
 fn is_alike(run: &mut Evaluator<'_, '_>, at: u32, left: &Value, right: &Value) -> Result<bool> {
     run.spend(at, 1)?;
     match (&left.data, &right.data) {
-        (Data::String(left), Data::String(right)) => Ok(texts_equivalent(left, right)),
+        (Data::String(left), Data::String(right)) => {
+            run.spend_reading(at, left.len().min(right.len()))?;
+            Ok(texts_equivalent(left, right))
+        }
         (Data::Number(left), Data::Number(right)) => Ok(left == right
             || decimal::parse(left)
                 .zip(decimal::parse(right))
