@@ -27,17 +27,25 @@ pub(crate) fn forbidden_character(text: &str) -> Option<(usize, char)> {
 /// A name of an element or attribute, prefix included. Characters beyond ASCII are taken as they come: names are only
 /// ever compared.
 pub(crate) fn is_name(name: &str) -> bool {
-    let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
-    let is_part = |part: &str| {
-        part.starts_with(starts)
-            && part
-                .chars()
-                .all(|c| starts(c) || c.is_ascii_digit() || matches!(c, '-' | '.'))
-    };
-    match name.split_once(':') {
-        Some((prefix, local)) => is_part(prefix) && is_part(local),
-        None => is_part(name),
+    let mut is_start = true;
+    let mut colons = 0;
+    for byte in name.bytes() {
+        let may_start = byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii();
+        let is_good = match byte {
+            b':' => {
+                colons += 1;
+                !is_start && colons == 1
+            }
+            b'0'..=b'9' | b'-' | b'.' => !is_start,
+            _ => may_start,
+        };
+        if !is_good {
+            return false;
+        }
+        // After the colon another name starts.
+        is_start = byte == b':';
     }
+    !is_start
 }
 
 /// The value of an attribute: references resolved, white space that is written plainly turned into spaces.

@@ -326,7 +326,7 @@ impl<'s> Pull<'s> {
             .bindings
             .iter()
             .rev()
-            .find(|binding| binding.prefix == prefix);
+            .find(|binding| attribute::is_same_prefix(binding.prefix, prefix));
         match bound {
             Some(binding) => Ok(binding.space),
             None if prefix.is_empty() => Ok(Space::None),

@@ -196,7 +196,7 @@ fn operations_change_the_document() {
     for (document, operation, expected) in CHANGES {
         assert_eq!(
             patched(document, &format!("[{operation}]")),
-            expected,
+            *expected,
             "{operation}"
         );
     }

@@ -12,7 +12,9 @@ pub(super) struct Read {
 
 /// The name of the member that stands beside a primitive.
 fn beside(name: &str) -> Text {
-    compact_str::format_compact!("_{name}")
+    let mut beside = Text::const_new("_");
+    beside.push_str(name);
+    beside
 }
 
 fn list_mut<'o>(object: &'o mut Object, name: &str) -> Option<&'o mut Vec<Value>> {
@@ -49,6 +51,9 @@ pub(super) fn add_item(object: &mut Object, name: &str, item: usize, read: Read)
         list.push(value);
         Value::from(list)
     };
+    let is_primitive = value
+        .as_ref()
+        .is_none_or(|value| value.as_object().is_none());
     match (list_mut(object, name), value) {
         (Some(list), value) => list.push(value.unwrap_or_else(|| Data::Null.into())),
         (None, Some(value)) => {
@@ -56,6 +61,9 @@ pub(super) fn add_item(object: &mut Object, name: &str, item: usize, read: Read)
             object.insert_at(index, name, filled(value));
         }
         (None, None) => {}
+    }
+    if !is_primitive {
+        return;
     }
     if let Some(list) = list_mut(object, &beside(name)) {
         list.push(extra.unwrap_or_else(|| Data::Null.into()));
