@@ -26,7 +26,9 @@ mod reference;
 mod report;
 mod request;
 mod scope;
+mod search_parameter;
 mod shape;
+mod structure_definition;
 mod walk;
 
 use std::collections::HashMap;

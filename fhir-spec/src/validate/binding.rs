@@ -233,8 +233,9 @@ impl Walk<'_> {
             && let Some(display) = stated.as_str()
             && !is_same_text(display, expected)
         {
+            let severity = self.request.wrong_display;
             self.report
-                .warning(path, stated.at, IssueCode::CodeInvalid, || {
+                .tell(severity, path, stated.at, IssueCode::CodeInvalid, || {
                     format!("the display of `{text}` is `{expected}`, found `{display}`")
                 });
         }

@@ -25,7 +25,7 @@ pub(super) struct Entries<'d> {
 }
 
 impl<'d> Entries<'d> {
-    fn of(bundle: &'d Value) -> Self {
+    pub(super) fn of(bundle: &'d Value) -> Self {
         let mut entries = Self {
             resources: Vec::new(),
             by_full_url: HashMap::new(),
@@ -84,25 +84,38 @@ fn address(value: &Value) -> usize {
 }
 
 impl Walk<'_> {
-    pub(super) fn bundle<'d>(&mut self, bundle: &'d Value, path: &Path<'_>, scope: &Scope<'d>) {
-        let Some(object) = bundle.as_object() else {
+    pub(super) fn bundle(&mut self, bundle: &Value, path: &Path<'_>, scope: &Scope<'_>) {
+        let Some(entries) = scope.bundle else {
             return;
         };
-        let entries = Entries::of(bundle);
-        let scope = &Scope {
-            bundle: Some(&entries),
-            full_url: None,
-            ..*scope
-        };
-        self.object(object, bundle.at, path, scope);
         let kind = bundle.str_of("type").unwrap_or_default();
         for (index, entry) in bundle.items_of("entry").iter().enumerate() {
-            self.full_url(entry, kind, &path.child("entry", Some(index), path.type_id));
+            let path = &path.child("entry", Some(index), path.type_id);
+            self.full_url(entry, kind, path);
+            if kind == "searchset" {
+                self.search_result(entry, path);
+            }
         }
         match kind {
-            "document" => self.bundled_document(bundle, &entries, path),
-            "message" => self.bundled_message(&entries, path),
+            "document" => self.bundled_document(bundle, entries, path),
+            "message" => self.bundled_message(entries, path),
             _ => {}
+        }
+    }
+
+    /// Only what is about to be created has no id (<https://hl7.org/fhir/R4/resource.html#id>); an outcome about the
+    /// search itself is never stored.
+    fn search_result(&mut self, entry: &Value, path: &Path<'_>) {
+        let Some(resource) = entry.get("resource") else {
+            return;
+        };
+        let is_outcome = resource.str_of("resourceType") == Some("OperationOutcome");
+        if resource.get("id").is_none() && !is_outcome {
+            let path = &path.child("resource", None, path.type_id);
+            self.report
+                .error(path, resource.at, IssueCode::Required, || {
+                    "what a search finds has an `id`".to_owned()
+                });
         }
     }
 

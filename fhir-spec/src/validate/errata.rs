@@ -1,4 +1,5 @@
-//! Invariants of R4 4.0.1 whose expressions cannot mean what they say, with the expression that does.
+//! What R4 4.0.1 says and cannot mean: invariants and contexts of extensions that its own resources break, with what
+//! later versions say instead.
 
 /// The expression as published, and as later versions of FHIR corrected it.
 const CORRECTED: &[(&str, &str)] = &[
@@ -19,4 +20,33 @@ pub(super) fn corrected(expression: &str) -> &str {
         .iter()
         .find(|(published, _)| *published == expression)
         .map_or(expression, |(_, corrected)| corrected)
+}
+
+/// Extensions that the resources of the specification have in a place which their definition does not name, and that
+/// place as the extension pack of HL7 names it since.
+const WIDER_CONTEXTS: &[(&str, &str)] = &[
+    (
+        "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type",
+        "ElementDefinition.type",
+    ),
+    (
+        "http://hl7.org/fhir/StructureDefinition/regex",
+        "ElementDefinition.type",
+    ),
+    // On every kind of conformance resource, and on the elements of structures.
+    (
+        "http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version",
+        "DomainResource",
+    ),
+    (
+        "http://hl7.org/fhir/StructureDefinition/structuredefinition-normative-version",
+        "ElementDefinition",
+    ),
+];
+
+pub(super) fn wider_contexts(extension: &str) -> impl Iterator<Item = &'static str> {
+    WIDER_CONTEXTS
+        .iter()
+        .filter(move |(url, _)| *url == extension)
+        .map(|(_, context)| *context)
 }

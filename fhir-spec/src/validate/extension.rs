@@ -7,6 +7,7 @@ use crate::definitions::{ContextKind, ExtensionContext};
 use crate::outcome::{IssueCode, Severity};
 
 use super::bundle::is_absolute;
+use super::errata;
 use super::node::Node;
 use super::path::Path;
 use super::profile::Profile;
@@ -88,6 +89,8 @@ impl Walk<'_> {
                 .contexts
                 .iter()
                 .any(|context| self.is_context(context, holder))
+            && !errata::wider_contexts(&structure.url)
+                .any(|element| self.is_element(element, holder))
         {
             self.report
                 .error(path, node.at(), IssueCode::Extension, || {
@@ -126,11 +129,10 @@ impl Walk<'_> {
     }
 
     fn unknown_extension(&mut self, url: &str, name: &str, node: Node<'_>, path: &Path<'_>) {
-        let severity = if name == "modifierExtension" {
-            Severity::Warning
-        } else {
-            Severity::Information
-        };
+        let mut severity = self.request.unknown_extension;
+        if name == "modifierExtension" {
+            severity = severity.max(Severity::Warning);
+        }
         self.report
             .tell(severity, path, node.at(), IssueCode::Extension, || {
                 format!("the extension `{url}` is not known here: its content is not checked")

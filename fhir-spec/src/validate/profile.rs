@@ -28,7 +28,7 @@ use super::walk::Walk;
 pub(super) use demand::Profile;
 
 /// The base types' own definitions are called `http://hl7.org/fhir/StructureDefinition/Patient`.
-const BASE: &str = "http://hl7.org/fhir/StructureDefinition/";
+pub(super) const BASE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 impl Walk<'_> {
     /// The profiles that a resource says it conforms to.

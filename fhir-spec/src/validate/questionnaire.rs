@@ -6,6 +6,7 @@
 
 mod answer;
 mod enable_when;
+mod form;
 mod items;
 mod limits;
 mod options;

@@ -16,6 +16,10 @@ pub struct Request<'r> {
     pub host: &'r dyn Host,
     /// How a broken best practice is told; None: not at all.
     pub best_practice: Option<Severity>,
+    /// How an extension is told whose definition is not known: FHIR allows any, a strict receiver may not.
+    pub unknown_extension: Severity,
+    /// How a display is told that is not the one of its code: it may be a translation that is not known here.
+    pub wrong_display: Severity,
     /// Whether elements that a profile supports and the document lacks are noted.
     pub notes_must_support: bool,
 }
@@ -27,6 +31,8 @@ impl Default for Request<'_> {
             profiles: &[],
             host: &Nothing,
             best_practice: Some(Severity::Warning),
+            unknown_extension: Severity::Information,
+            wrong_display: Severity::Warning,
             notes_must_support: false,
         }
     }

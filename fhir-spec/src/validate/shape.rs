@@ -7,7 +7,9 @@
 use crate::definitions::{Element, Kind, TypeDef, TypeId, TypeRef};
 use crate::json::{Data, Object, Value};
 use crate::outcome::IssueCode;
+use crate::primitive::Primitive;
 
+use super::bundle::is_absolute;
 use super::node::{Node, extra_of};
 use super::path::Path;
 use super::plan::{ElementPlan, Special, TypePlan};
@@ -320,6 +322,9 @@ impl<'v> Walk<'v> {
                 format!("expected {expected}, found {}", excerpt(value))
             });
         }
+        if is_sound && let Some(value) = node.value {
+            self.canonical(value, path);
+        }
         if let Some(extra) = node.extra {
             let Some(object) = extra.as_object() else {
                 self.report.error(path, extra.at, IssueCode::Structure, || {
@@ -354,6 +359,24 @@ fn items(value: Option<&Value>) -> &[Value] {
         Some(value) => value
             .as_array()
             .unwrap_or_else(|| std::slice::from_ref(value)),
+    }
+}
+
+impl Walk<'_> {
+    /// A canonical is an absolute url, or a fragment for what is contained: told as a warning, since many examples of
+    /// the specification use relative ones. <https://hl7.org/fhir/R4/references.html#canonical>
+    fn canonical(&mut self, value: &Value, path: &Path<'_>) {
+        let is_canonical =
+            self.validator.plan(path.type_id).primitive == Some(Primitive::Canonical);
+        if let Some(url) = value.as_str()
+            && is_canonical
+            && !url.starts_with('#')
+            && !is_absolute(url)
+        {
+            self.report.warning(path, value.at, IssueCode::Value, || {
+                format!("a canonical is an absolute url, `{url}` is not")
+            });
+        }
     }
 }
 

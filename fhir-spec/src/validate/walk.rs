@@ -6,6 +6,7 @@ use crate::definitions::{Kind, TypeId, Types};
 use crate::json::{DEPTH_MAX, Data, Value};
 use crate::outcome::IssueCode;
 
+use super::bundle::Entries;
 use super::node::Node;
 use super::path::Path;
 use super::report::Report;
@@ -56,10 +57,6 @@ impl<'v> Walk<'v> {
         };
         let path = Path::root(&self.types.get(type_id).name, type_id);
         self.resource(&path, &Scope::of(value, type_id));
-        let root = Node::new(value, type_id);
-        for profile in self.request.profiles {
-            self.requested_profile(profile, root, &path, &Scope::of(value, type_id));
-        }
     }
 
     /// A resource inside another: contained in it, or carried by a bundle or by Parameters.
@@ -80,22 +77,7 @@ impl<'v> Walk<'v> {
             });
         }
         let path = &path.typed(type_id);
-        let scope = if path.name() == "contained" {
-            Scope {
-                resource: value,
-                resource_type: type_id,
-                ..*outer
-            }
-        } else {
-            Scope {
-                bundle: outer.bundle,
-                full_url: outer
-                    .bundle
-                    .and_then(|entries| entries.full_url_of(value))
-                    .or(outer.full_url),
-                ..Scope::of(value, type_id)
-            }
-        };
+        let scope = outer.around(value, type_id, path.name() == "contained");
         self.resource(path, &scope);
     }
 
@@ -130,24 +112,45 @@ impl<'v> Walk<'v> {
         known.map(|definition| definition.id)
     }
 
-    /// A resource whose type is known: its elements, the rules of its type, the profiles it claims.
+    /// A resource whose type is known.
     fn resource<'d>(&mut self, path: &Path<'_>, scope: &Scope<'d>) {
+        if &*self.types.get(path.type_id).name != "Bundle" {
+            return self.resource_in(path, scope);
+        }
+        let entries = Entries::of(scope.resource);
+        let scope = &Scope {
+            bundle: Some(&entries),
+            full_url: None,
+            ..*scope
+        };
+        self.resource_in(path, scope);
+    }
+
+    /// Its elements, the rules of its type, and the profiles that it claims or the caller wants.
+    fn resource_in<'d>(&mut self, path: &Path<'_>, scope: &Scope<'d>) {
         let value = scope.resource;
         let Some(object) = value.as_object() else {
             return;
         };
+        self.object(object, value.at, path, scope);
         match &*self.types.get(path.type_id).name {
             "Bundle" => self.bundle(value, path, scope),
-            "QuestionnaireResponse" => {
-                self.object(object, value.at, path, scope);
-                self.questionnaire_response(value, path, scope);
-            }
-            _ => self.object(object, value.at, path, scope),
+            "Questionnaire" => self.questionnaire(value, path),
+            "QuestionnaireResponse" => self.questionnaire_response(value, path, scope),
+            "SearchParameter" => self.search_parameter(value, path),
+            "StructureDefinition" => self.structure_definition(value, path),
+            _ => {}
         }
         self.contained(value, path, scope);
         let plan = self.validator.plan(path.type_id);
-        self.rules(&plan.rules, Node::new(value, path.type_id), path, scope);
+        let node = Node::new(value, path.type_id);
+        self.rules(&plan.rules, node, path, scope);
         self.claimed_profiles(value, path, scope);
+        if path.parent().is_none() {
+            for profile in self.request.profiles {
+                self.requested_profile(profile, node, path, scope);
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::validate::walk::Walk;
 #[derive(Debug)]
 pub(super) struct Prepared {
     kind: DiscriminatorKind,
+    path: Box<str>,
     /// `$this` takes no step.
     steps: Vec<Step>,
 }
@@ -44,6 +45,7 @@ impl Prepared {
     pub(super) fn of(discriminator: &Discriminator) -> Self {
         Self {
             kind: discriminator.kind,
+            path: discriminator.path.clone(),
             steps: steps(&discriminator.path),
         }
     }
@@ -93,6 +95,40 @@ impl Walk<'_> {
                         .any(|(node, _)| self.meets(&place.profile, place.index, *node))
             }
         })
+    }
+
+    /// The paths of an element's discriminators that name a child which is not there. What lies behind a reference or
+    /// in an extension that is not known may well be there.
+    pub(in crate::validate) fn lost_discriminators(
+        &self,
+        profile: &Arc<Profile>,
+        index: usize,
+    ) -> Vec<Box<str>> {
+        let Some((_, demand)) = profile.at(index) else {
+            return Vec::new();
+        };
+        let is_lost = |discriminator: &&Prepared| {
+            let mut places = vec![Place {
+                profile: Arc::clone(profile),
+                index,
+            }];
+            for step in &discriminator.steps {
+                let Step::Child(name) = step else {
+                    return false;
+                };
+                places = places
+                    .iter()
+                    .flat_map(|place| self.children_in_definition(place, name))
+                    .collect();
+                if places.is_empty() {
+                    return true;
+                }
+            }
+            false
+        };
+        let lost = demand.discriminators.iter().filter(is_lost);
+        lost.map(|discriminator| discriminator.path.clone())
+            .collect()
     }
 
     fn step_in_definition(&self, place: &Place, step: &Step) -> Vec<Place> {
@@ -157,7 +193,12 @@ impl Walk<'_> {
         step: &Step,
         scope: &Scope<'d>,
     ) -> Vec<(Node<'d>, Scope<'d>)> {
-        let here = |nodes: Vec<Node<'d>>| nodes.into_iter().map(|node| (node, *scope)).collect();
+        let here = |nodes: Vec<Node<'d>>| {
+            let nodes = nodes.into_iter();
+            nodes
+                .map(|node| (node, self.scope_at(node, scope)))
+                .collect()
+        };
         match step {
             Step::Child(name) => here(node.children_named(self.types, name)),
             Step::Extension(url) => {
@@ -181,7 +222,7 @@ impl Walk<'_> {
             .as_str()
             .or_else(|| node.value.and_then(|value| value.str_of("reference")))?;
         match self.find(text, scope) {
-            Found::Inside(found) => Some((found, self.scope_of(found, scope))),
+            Found::Inside(found) => Some((found, scope.around_node(found))),
             Found::Missing => None,
             Found::Elsewhere(named) => {
                 let claimed = || {

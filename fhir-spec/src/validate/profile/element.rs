@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::definitions::ElementDef;
+use crate::definitions::{ElementDef, Kind};
 use crate::outcome::IssueCode;
 
 use super::demand::{Profile, base_of};
@@ -45,6 +45,7 @@ impl Walk<'_> {
             self.binding(bound, node, path);
         }
         self.rules(&demand.rules, node, path, scope);
+        let scope = &self.scope_at(node, scope);
         self.type_profiles(profile, element, node, path, scope);
         if demand.narrows_targets {
             self.target_profiles(profile, element, node, path, scope);
@@ -177,6 +178,15 @@ impl Walk<'_> {
                 self.demanded(profile, *child, *item, path, scope);
             }
             self.slices(profile, *child, &placed, (node, path), scope);
+        }
+    }
+
+    /// A resource within a resource has surroundings of its own.
+    pub(super) fn scope_at<'d>(&self, node: Node<'d>, scope: &Scope<'d>) -> Scope<'d> {
+        if self.types.get(node.type_id).kind == Kind::Resource {
+            scope.around_node(node)
+        } else {
+            *scope
         }
     }
 

@@ -36,7 +36,7 @@ impl Walk<'_> {
         let is_met = match self.find(reference, scope) {
             Found::Missing => return, // told already
             Found::Inside(target) => {
-                let scope = &self.scope_of(target, scope);
+                let scope = &scope.around_node(target);
                 self.meets_target(&wanted, target, path, scope)
             }
             Found::Elsewhere(named) => match self.request.host.resource(reference) {
@@ -86,29 +86,5 @@ impl Walk<'_> {
             };
             type_id.is_none_or(|type_id| self.types.is_a(named, type_id))
         })
-    }
-
-    /// The surroundings of a resource that was reached from elsewhere in the document.
-    pub(in crate::validate) fn scope_of<'d>(&self, found: Node<'d>, from: &Scope<'d>) -> Scope<'d> {
-        let Some(value) = found.value else {
-            return *from;
-        };
-        let is_contained = from
-            .root
-            .items_of("contained")
-            .iter()
-            .any(|inner| std::ptr::eq(inner, value));
-        if is_contained {
-            return Scope {
-                resource: value,
-                resource_type: found.type_id,
-                ..*from
-            };
-        }
-        Scope {
-            bundle: from.bundle,
-            full_url: from.bundle.and_then(|entries| entries.full_url_of(value)),
-            ..Scope::of(value, found.type_id)
-        }
     }
 }
