@@ -170,6 +170,9 @@ mod tests {
             Kind::Unavailable
         );
         assert_eq!(kind(store::Error::NotPermitted), Kind::Internal);
+        let cause = || diesel::result::Error::NotFound;
+        assert_eq!(kind(store::Error::Taken(cause())), Kind::Conflict);
+        assert_eq!(kind(store::Error::Unsure(cause())), Kind::Unsure);
         let refused = Forbidden(crate::auth::Action::Read("Patient"));
         assert_eq!(Fault::from(refused).kind, Kind::Forbidden);
     }

@@ -1,13 +1,13 @@
-//! Where events go: to stderr, as text. `RUST_LOG` chooses how much; `info` is the default.
+//! Where events go: to stderr, as text. `RUST_LOG` chooses how much; without it, Kiln's own `info` and the libraries' warnings.
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+
+/// Ours, and of the libraries only what is wrong.
+const DEFAULT: &str = "warn,server=info";
 
 /// To be called once, by the program and not by the library.
 pub fn start() {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -14,7 +14,7 @@ use fhir_spec::{Issue, IssueCode, Severity};
 use tracing::Level;
 
 use super::request::{Format, Return};
-use super::routes::FHIR;
+use super::routes::within_fhir;
 use crate::accept::Stamped;
 use crate::fault::Fault;
 use crate::instant::Instant;
@@ -96,7 +96,7 @@ pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> H
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header((header::RETRY_AFTER, "1"));
     }
-    if request.path().starts_with(FHIR) {
+    if within_fhir(request.path()).is_some() {
         let outcome = operation_outcome(&fault.issues).to_string();
         return body(response, Format::Json, outcome);
     }

@@ -129,7 +129,10 @@ pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Byte
     if declared.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
         return Err(too_large());
     }
-    let wait = Duration::from_millis(limits::BODY_WAIT_MS);
+    collect(payload, Duration::from_millis(limits::BODY_WAIT_MS)).await
+}
+
+async fn collect(payload: Payload, wait: Duration) -> Result<Bytes, Fault> {
     let all = payload.to_bytes_limited(limits::BODY_BYTES_MAX);
     match tokio::time::timeout(wait, all).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
@@ -139,8 +142,8 @@ pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Byte
         }
         Ok(Err(_)) => Err(too_large()),
         Err(_) => {
-            let wait = limits::BODY_WAIT_MS;
-            let diagnostics = format!("the body did not arrive within {wait} ms");
+            let wait_ms = wait.as_millis();
+            let diagnostics = format!("the body did not arrive within {wait_ms} ms");
             Err(Fault::new(Kind::BodyTimeout, diagnostics))
         }
     }
@@ -221,4 +224,91 @@ fn query_value(query: &str, name: &str) -> Option<String> {
         .into_iter()
         .find(|(key, _)| key == name)
         .map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use actix_web::FromRequest;
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn asking(accept: &str) -> Result<Format, Fault> {
+        wanted(
+            &TestRequest::get()
+                .insert_header((header::ACCEPT, accept))
+                .to_http_request(),
+        )
+    }
+
+    #[test]
+    fn the_format_of_the_answer_is_negotiated() {
+        for accepted in [
+            "*/*",
+            "application/fhir+json",
+            "application/json;charset=utf-8",
+            "text/html, application/*;q=0.1",
+        ] {
+            assert_eq!(asking(accepted).unwrap(), Format::Json, "{accepted}");
+        }
+        for refused in [
+            "text/html",
+            "application/fhir+xml",
+            "application/json;q=0",
+            "",
+        ] {
+            assert_eq!(
+                asking(refused).unwrap_err().kind,
+                Kind::NotAcceptable,
+                "{refused}"
+            );
+        }
+        let asked = |uri| wanted(&TestRequest::with_uri(uri).to_http_request());
+        assert!(asked("/x?_format=json").is_ok());
+        assert!(asked("/x?a=b&_format=application/fhir%2Bjson").is_ok());
+        assert!(asked("/x?_format=application/fhir+json").is_ok());
+        assert!(asked("/x?_format=xml").is_err());
+    }
+
+    #[test]
+    fn a_version_that_the_client_holds_is_recognised() {
+        let holds = |tags: &str| {
+            let request = TestRequest::get().insert_header((header::IF_NONE_MATCH, tags));
+            has_version(&request.to_http_request(), 2)
+        };
+        assert!(holds("W/\"2\"") && holds("\"2\"") && holds("*") && holds("W/\"1\", W/\"2\""));
+        assert!(!holds("W/\"1\"") && !holds("W/\"22\"") && !holds("nonsense"));
+    }
+
+    /// A body of which nothing ever arrives.
+    struct Never;
+
+    impl futures_core::Stream for Never {
+        type Item = Result<Bytes, actix_web::error::PayloadError>;
+
+        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn a_body_that_does_not_come_is_not_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let payload: std::pin::Pin<Box<dyn futures_core::Stream<Item = _>>> = Box::pin(Never);
+            let mut never = actix_web::dev::Payload::Stream { payload };
+            let request = TestRequest::post().to_http_request();
+            let payload = Payload::from_request(&request, &mut never).await.unwrap();
+            let fault = collect(payload, Duration::from_millis(1))
+                .await
+                .unwrap_err();
+            assert_eq!(fault.kind, Kind::BodyTimeout);
+        });
+    }
 }

@@ -38,13 +38,17 @@ pub(super) async fn follow(
             Ok(()) => ("health", health::ready(app).await),
             Err(fault) => ("health", Err(fault)),
         },
-        _ => match path.strip_prefix(FHIR) {
-            Some(rest) if rest.is_empty() || rest.starts_with('/') => {
-                fhir(app, request, rest.trim_matches('/'), payload).await
-            }
-            _ => ("unknown", Err(unknown_path())),
+        _ => match within_fhir(path) {
+            Some(rest) => fhir(app, request, rest, payload).await,
+            None => ("unknown", Err(unknown_path())),
         },
     }
+}
+
+/// The path from the FHIR base on, of a path that leads there.
+pub(super) fn within_fhir(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix(FHIR)?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/'))
 }
 
 async fn fhir(

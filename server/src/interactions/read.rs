@@ -9,15 +9,44 @@ use crate::store::{Change, Current};
 pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Current, Fault> {
     let action = Action::Read(resource_type);
     let permit = may(cx.caller, action)?;
+    if !is_id(id) {
+        return Err(not_found(resource_type));
+    }
     match cx.app.store.read(&permit, resource_type, id).await? {
-        None => Err(Fault::new(
-            Kind::NotFound,
-            format!("there is no {resource_type} with this id"),
-        )),
+        None => Err(not_found(resource_type)),
         Some(found) if found.change == Change::Deleted => Err(Fault::new(
             Kind::Deleted,
             format!("this {resource_type} was deleted"),
         )),
         Some(found) => Ok(found),
+    }
+}
+
+fn not_found(resource_type: &str) -> Fault {
+    let diagnostics = format!("there is no {resource_type} with this id");
+    Fault::new(Kind::NotFound, diagnostics)
+}
+
+/// What cannot be an id is not looked up: <https://hl7.org/fhir/R4/datatypes.html#id>
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_id;
+
+    #[test]
+    fn ids_have_a_grammar() {
+        let longest = "a".repeat(64);
+        for id in ["1", "a.b-C", &longest] {
+            assert!(is_id(id), "{id}");
+        }
+        for wrong in ["", "a_b", "a b", "\0", "é", &(longest + "a")] {
+            assert!(!is_id(wrong), "{wrong}");
+        }
     }
 }

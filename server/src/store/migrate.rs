@@ -11,7 +11,7 @@ use super::error::Error;
 const SQLITE: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
 
-/// Nodes that start together take turns. Any number will do as long as it stays the same.
+/// Servers that start together take turns; SQLite does that by its own lock. Any number will do as long as it stays the same.
 const LOCK: &str = "SELECT pg_advisory_lock(7545637)";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(7545637)";
 
@@ -20,7 +20,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// Applies what is missing.
 pub(super) fn up(connection: &mut Connection) -> Result<(), Error> {
     connection.migrate_with(
-        |sqlite| advance::<Sqlite>(sqlite, SQLITE),
+        |sqlite| sqlite.immediate_transaction(|sqlite| advance::<Sqlite>(sqlite, SQLITE)),
         |postgres| {
             use diesel::connection::SimpleConnection;
             postgres.batch_execute(LOCK)?;

@@ -12,6 +12,7 @@ mod statement;
 mod tx;
 mod writer;
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -144,8 +145,12 @@ impl Store {
 
     /// Finishes what waits, empties the log and stops; later writes fail.
     pub fn close(&self) {
-        if let Engine::Sqlite { writer, .. } = &*self.0 {
-            writer.close();
+        match &*self.0 {
+            Engine::Sqlite { writer, readers } => {
+                readers.close();
+                writer.close();
+            }
+            Engine::Postgres(pool) => pool.close(),
         }
     }
 
@@ -180,8 +185,13 @@ fn make_directory(path: &Path) -> Result<(), Error> {
     else {
         return Ok(());
     };
-    std::fs::create_dir_all(directory).map_err(|source| Error::Directory {
-        path: directory.display().to_string(),
-        source,
-    })
+    // What is in it is for the server's own user.
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(directory)
+        .map_err(|source| Error::Directory {
+            path: directory.display().to_string(),
+            source,
+        })
 }

@@ -19,6 +19,7 @@ struct State {
     idle: Vec<Connection>,
     /// Taken or idle.
     alive: usize,
+    closed: bool,
 }
 
 impl Pool {
@@ -43,6 +44,9 @@ impl Pool {
                 state.idle.is_empty() && state.alive >= self.connections_max
             })
             .unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return Err(Error::Closed);
+        }
         if let Some(connection) = state.idle.pop() {
             return Ok(Taken::new(self, Some(connection)));
         }
@@ -62,6 +66,12 @@ impl Pool {
         let mut state = self.lock();
         let gone = std::mem::take(&mut state.idle);
         state.alive -= gone.len();
+    }
+
+    /// Gives out no more connections.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.forget_idle();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

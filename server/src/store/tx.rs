@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::error::Error;
-use super::resources::{self, Current};
+use super::resources;
 use crate::accept::Stamped;
 use crate::auth::{Action, Permit};
 
@@ -39,19 +39,6 @@ impl<'a> Tx<'a> {
         }
         let done = resources::create(self.connection, resource);
         self.noted(done)
-    }
-
-    /// The current version of a resource, as this transaction sees it.
-    pub fn read(
-        &mut self,
-        resource_type: &'static str,
-        id: &str,
-    ) -> Result<Option<Current>, Error> {
-        if !self.permit.covers(Action::Read(resource_type)) {
-            return Err(Error::NotPermitted);
-        }
-        let found = resources::current(self.connection, resource_type, id);
-        self.noted(found)
     }
 
     /// Whether a statement failed. Work that hides this must not commit: PostgreSQL would roll back in silence.

@@ -1,0 +1,125 @@
+//! The real program, started on a free port.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+
+use crate::databases::Database;
+
+const SETTINGS: &[&str] = &[
+    "KILN_DATA",
+    "KILN_DATABASE",
+    "KILN_LISTEN",
+    "KILN_AUTH",
+    "KILN_CONFIG",
+];
+
+#[derive(Debug)]
+pub(crate) struct Kiln {
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    pub(crate) address: SocketAddr,
+}
+
+/// The program with nothing set, ready for arguments.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    for name in SETTINGS {
+        command.env_remove(name);
+    }
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) fn output(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+impl Kiln {
+    pub(crate) fn start(database: &Database) -> Self {
+        let mut command = command();
+        command.arg("--data").arg(&database.directory).args([
+            "--database",
+            &database.url,
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+        Self::from_command(&mut command)
+    }
+
+    pub(crate) fn from_command(command: &mut Command) -> Self {
+        let mut process = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Some(address) = address_in(&line) else {
+            let mut complaint = String::new();
+            process
+                .stderr
+                .take()
+                .unwrap()
+                .read_to_string(&mut complaint)
+                .unwrap();
+            panic!("no address in {line:?}; stderr: {complaint}");
+        };
+        Self {
+            process,
+            stdout,
+            address,
+        }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.process.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Ends the process as a power cut would.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Asks it to stop; answers how it ended and what it printed since it started.
+    pub(crate) fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        self.signal(signal);
+        let status = self.process.wait().unwrap();
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (status, rest)
+    }
+
+    /// Everything it wrote to stderr, after it has stopped.
+    pub(crate) fn stop_and_read_log(mut self) -> String {
+        self.signal("TERM");
+        let mut log = String::new();
+        self.process
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
+        self.process.wait().unwrap();
+        log
+    }
+}
+
+impl Drop for Kiln {
+    fn drop(&mut self) {
+        let _killed = self.process.kill();
+        let _waited = self.process.wait();
+    }
+}
+
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.split_whitespace()
+        .find_map(|word| word.strip_prefix("http://")?.parse().ok())
+}

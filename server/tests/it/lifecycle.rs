@@ -1,0 +1,167 @@
+//! Starting, settings and stopping: what scripts and operators rely on.
+
+use std::fs;
+use std::io::Write;
+use std::process::Output;
+
+use crate::client::{FHIR_JSON, connect, get, receive};
+use crate::databases::{Database, sqlite};
+use crate::kiln::{Kiln, command, output};
+
+on_both_databases!(
+    it_stops_cleanly_when_told,
+    a_request_under_way_is_finished,
+    it_says_when_it_is_ready,
+);
+
+fn it_stops_cleanly_when_told(database: &Database) {
+    for signal in ["TERM", "INT"] {
+        let kiln = Kiln::start(database);
+        // A client that keeps its connection open does not keep the server from stopping.
+        let mut idle = connect(kiln.address).unwrap();
+        write!(idle, "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let (status, printed) = kiln.stop(signal);
+        assert_eq!(status.code(), Some(0), "{signal}");
+        assert_eq!(printed, "", "one line on stdout, and that was the address");
+    }
+    let leftover = database.directory.join("kiln.sqlite-wal");
+    assert!(
+        !leftover.exists(),
+        "the log was emptied into the database file"
+    );
+}
+
+fn a_request_under_way_is_finished(database: &Database) {
+    let kiln = Kiln::start(database);
+    let body = r#"{"resourceType":"Patient"}"#;
+    let mut slow = connect(kiln.address).unwrap();
+    write!(
+        slow,
+        "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        FHIR_JSON.1,
+        body.len()
+    )
+    .unwrap();
+    slow.flush().unwrap();
+    // An answer to a later request shows that the first one has arrived.
+    get(kiln.address, "/health/live");
+    kiln.signal("TERM");
+    write!(slow, "{body}").unwrap();
+    assert_eq!(receive(&mut slow).unwrap().status, 201);
+    assert_eq!(kiln.stop("TERM").0.code(), Some(0));
+}
+
+fn it_says_when_it_is_ready(database: &Database) {
+    let kiln = Kiln::start(database);
+    assert_eq!(get(kiln.address, "/health/live").text(), "live");
+    let ready = get(kiln.address, "/health/ready");
+    assert_eq!((ready.status, ready.text().as_str()), (200, "ready"));
+    let page = get(kiln.address, "/");
+    assert!(page.text().contains("/fhir/metadata"));
+    assert!(!page.text().contains("<script"));
+    let policy = page.header("Content-Security-Policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert_eq!(get(kiln.address, "/page.css").status, 200);
+}
+
+#[test]
+fn settings_come_from_flags_environment_and_file_in_that_order() {
+    let database = sqlite();
+    let file = database.directory.join("kiln.toml");
+    let elsewhere = database.directory.join("elsewhere");
+    fs::write(
+        &file,
+        "listen = '127.0.0.1:1'\ndata = '/nonexistent/kiln'\n",
+    )
+    .unwrap();
+    let mut start = command();
+    start
+        .arg("serve")
+        .args(["--listen", "127.0.0.1:0"])
+        .env("KILN_LISTEN", "127.0.0.1:2")
+        .env("KILN_DATA", &elsewhere)
+        .env("KILN_CONFIG", &file);
+    let kiln = Kiln::from_command(&mut start);
+    assert_eq!(get(kiln.address, "/health/ready").status, 200);
+    assert!(elsewhere.join("kiln.sqlite").exists());
+}
+
+/// One line on stderr that holds these words, and this exit status.
+fn assert_refused(output: &Output, status: i32, words: &str) {
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{complaint}");
+    assert!(
+        complaint.contains(words),
+        "{words:?} is not in {complaint:?}"
+    );
+    assert!(output.stdout.is_empty());
+    if status == 1 {
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_told_with_status_2() {
+    assert_refused(
+        &output(&["--database", "mysql://h/d"]),
+        2,
+        "expected `sqlite:PATH`",
+    );
+    assert_refused(&output(&["--listen", "nowhere"]), 2, "nowhere");
+    assert_refused(&output(&["--mllp", "127.0.0.1:2575"]), 2, "--mllp");
+    assert_refused(&output(&["fly"]), 2, "fly");
+    assert_refused(&output(&["--auth", "maybe"]), 2, "maybe");
+}
+
+#[test]
+fn what_cannot_be_done_is_told_with_status_1() {
+    let database = sqlite();
+    let path = |name: &str| database.directory.join(name).display().to_string();
+    assert_refused(&output(&["--listen", "0.0.0.0:0"]), 1, "loopback");
+    assert_refused(&output(&["--auth", "smart"]), 1, "not built yet");
+    assert_refused(
+        &output(&["--config", &path("absent.toml")]),
+        1,
+        "absent.toml",
+    );
+    fs::write(path("wrong.toml"), "lissten = '127.0.0.1:1'").unwrap();
+    assert_refused(&output(&["--config", &path("wrong.toml")]), 1, "lissten");
+    fs::write(path("text"), "no database").unwrap();
+    let arguments = [
+        "--database",
+        &format!("sqlite:{}", path("text")),
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    assert_refused(&output(&arguments), 1, "not a database");
+    let arguments = [
+        "--database",
+        "postgres://u:secret@127.0.0.1:1/d",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let refused = output(&arguments);
+    assert_refused(&refused, 1, "cannot be reached");
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("secret"));
+}
+
+#[test]
+fn an_address_in_use_is_told() {
+    let (one, two) = (sqlite(), sqlite());
+    let kiln = Kiln::start(&one);
+    let address = kiln.address.to_string();
+    assert_refused(
+        &output(&["--database", &two.url, "--listen", &address]),
+        1,
+        &address,
+    );
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    for arguments in [&["--help"][..], &["serve", "--help"]] {
+        let help = output(arguments);
+        assert!(help.status.success());
+        assert!(String::from_utf8_lossy(&help.stdout).contains("Example:"));
+    }
+}

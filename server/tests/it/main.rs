@@ -1,0 +1,17 @@
+//! The server from outside, on both databases, and the rules of the house.
+
+// Tells clippy that helpers are test code too.
+#![cfg(test)]
+
+#[macro_use]
+mod databases;
+
+mod client;
+mod durability;
+mod faults;
+mod house;
+mod kiln;
+mod lifecycle;
+mod migrations;
+mod rest;
+mod store;
