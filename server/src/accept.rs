@@ -4,16 +4,26 @@
 
 use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
-use fhir_spec::json::{Object, Value};
+use fhir_spec::json::{Data, Object, Value};
+use fhir_spec::validate::{Request, Validator};
 use fhir_spec::{Issue, IssueCode};
 
 use crate::instant::Instant;
+
+/// A document as it came, not yet judged.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    pub document: Value,
+    /// The text it was read from: issues name lines and columns of it.
+    pub source: Bytes,
+}
 
 /// A sound resource, not yet stored.
 #[derive(Debug)]
 pub struct Accepted {
     resource_type: &'static str,
     document: Object,
+    notes: Vec<Issue>,
 }
 
 /// A sound resource with its id, version and time: the bytes that are stored and that every read answers.
@@ -26,47 +36,35 @@ pub struct Stamped {
     bytes: Bytes,
 }
 
-/// Checks a document; all that is wrong with it comes back at once.
-pub fn accept(definitions: &'static Definitions, body: Value) -> Result<Accepted, Vec<Issue>> {
-    let kind = body.kind();
-    let fhir_spec::json::Data::Object(document) = body.data else {
-        return Err(vec![Issue::error(
-            IssueCode::Structure,
-            format!("expected a resource, which is a JSON object, and found {kind}"),
-        )]);
+/// Validates a document; all that is wrong with it comes back at once.
+pub fn accept(validator: &Validator, submitted: Submitted) -> Result<Accepted, Vec<Issue>> {
+    let Submitted { document, source } = submitted;
+    let request = Request {
+        source: std::str::from_utf8(&source).ok(),
+        best_practice: None,
+        ..Request::default()
     };
-    let Some(named) = document.get("resourceType").and_then(Value::as_str) else {
-        return Err(vec![Issue::error(
-            IssueCode::Required,
-            "expected the property `resourceType` with the name of a resource type",
-        )]);
-    };
-    let Some(resource_type) = resource_type(definitions, named) else {
-        return Err(vec![
-            Issue::error(
-                IssueCode::Value,
-                format!("`{named}` is not a resource type of FHIR R4"),
-            )
-            .at("resourceType"),
-        ]);
-    };
-    match document.get("meta") {
-        Some(meta) if meta.as_object().is_none() => Err(vec![
-            Issue::error(
-                IssueCode::Structure,
-                format!("expected an object and found {}", meta.kind()),
-            )
-            .at(format!("{resource_type}.meta")),
-        ]),
-        _ => Ok(Accepted {
+    let notes = validator.validate(&document, &request);
+    if notes.iter().any(Issue::is_error) {
+        return Err(notes);
+    }
+    let resource_type = document.str_of("resourceType").and_then(resource_type);
+    match (resource_type, document.data) {
+        (Some(resource_type), Data::Object(document)) => Ok(Accepted {
             resource_type,
             document,
+            notes,
         }),
+        _ => Err(vec![Issue::error(
+            IssueCode::Structure,
+            "expected a resource of FHIR R4",
+        )]),
     }
 }
 
-/// The resource type of that name, in the spelling that lives as long as the definitions.
-pub fn resource_type(definitions: &'static Definitions, name: &str) -> Option<&'static str> {
+/// The resource type of that name, in the spelling that lives as long as the program.
+pub fn resource_type(name: &str) -> Option<&'static str> {
+    let definitions = Definitions::r4();
     if !definitions.is_resource_type(name) {
         return None;
     }
@@ -81,14 +79,20 @@ impl Accepted {
         self.resource_type
     }
 
+    /// What the validation had to say that is no error.
+    pub fn take_notes(&mut self) -> Vec<Issue> {
+        std::mem::take(&mut self.notes)
+    }
+
     /// Gives the resource its id, `meta.versionId` and `meta.lastUpdated`; what the client sent for them goes.
     pub fn stamp(self, id: String, version: u64, at: Instant) -> Stamped {
         let Self {
             resource_type,
             mut document,
+            notes: _,
         } = self;
         let mut meta = match document.remove("meta").map(|meta| meta.data) {
-            Some(fhir_spec::json::Data::Object(meta)) => meta,
+            Some(Data::Object(meta)) => meta,
             _ => Object::new(),
         };
         meta.insert_at(0, "versionId", version.to_string());
@@ -137,7 +141,11 @@ mod tests {
     use super::*;
 
     fn accepted(text: &str) -> Result<Accepted, Vec<Issue>> {
-        accept(Definitions::r4(), parse(text.as_bytes()).unwrap())
+        let submitted = Submitted {
+            document: parse(text.as_bytes()).unwrap(),
+            source: Bytes::copy_from_slice(text.as_bytes()),
+        };
+        accept(Validator::r4(), submitted)
     }
 
     #[test]
@@ -164,7 +172,7 @@ mod tests {
             r#"{"resourceType":"DomainResource"}"#,
             r#"{"resourceType":"Patient","meta":[]}"#,
         ] {
-            assert_eq!(accepted(text).unwrap_err().len(), 1, "{text}");
+            assert!(accepted(text).is_err(), "{text}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The parts that the server is made of, put together once. Time and ids come from here and nowhere else.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use fhir_spec::definitions::Definitions;
+use fhir_spec::validate::Validator;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::instant::Instant;
@@ -11,7 +13,7 @@ use crate::store::Store;
 
 #[derive(Debug)]
 pub struct App {
-    pub definitions: &'static Definitions,
+    pub validator: Arc<Validator>,
     pub store: Store,
     pub clock: fn() -> Instant,
     /// An id for a new resource, made at that moment.
@@ -21,15 +23,20 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, definitions: Definitions) -> Self {
         Self {
-            definitions: Definitions::r4(),
+            validator: Arc::new(Validator::new(Arc::new(definitions))),
             store,
             clock: system_clock,
             ids: ordered_id,
             started_at: system_clock(),
             requests: AtomicU64::new(0),
         }
+    }
+
+    /// What FHIR says here: R4 and the packages laid over it.
+    pub fn definitions(&self) -> &Definitions {
+        self.validator.definitions()
     }
 
     /// A name for a request, to find it in the log by: unique on this node.

@@ -16,6 +16,7 @@ pub struct Settings {
     pub database: Option<DatabaseUrl>,
     pub listen: Option<SocketAddr>,
     pub auth: Option<Auth>,
+    pub packages: Option<Vec<PathBuf>>,
 }
 
 /// What the server runs with.
@@ -24,6 +25,8 @@ pub struct Config {
     pub database: Database,
     pub listen: SocketAddr,
     pub auth: Auth,
+    /// FHIR packages (.tgz) laid over R4.
+    pub packages: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -97,6 +100,7 @@ impl Settings {
             database: self.database.or(other.database),
             listen: self.listen.or(other.listen),
             auth: self.auth.or(other.auth),
+            packages: self.packages.or(other.packages),
         }
     }
 
@@ -109,6 +113,7 @@ impl Settings {
                 .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0),
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             auth: self.auth.unwrap_or(Auth::Open),
+            packages: self.packages.unwrap_or_default(),
         };
         match config.auth {
             Auth::Smart => Err(Error::SmartNotBuilt),
@@ -243,7 +248,9 @@ mod tests {
             database,
             listen,
             auth,
+            packages,
         } = toml::from_str(&uncommented).unwrap();
-        assert!(data.is_some() && database.is_some() && listen.is_some() && auth.is_some());
+        assert!(data.is_some() && database.is_some() && listen.is_some());
+        assert!(auth.is_some() && packages.is_some());
     }
 }

@@ -12,6 +12,7 @@ pub mod instant;
 pub mod interactions;
 pub mod limits;
 pub mod operations;
+pub mod packages;
 pub mod store;
 pub mod telemetry;
 
@@ -26,6 +27,8 @@ use crate::store::Store;
 pub enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
+    #[error(transparent)]
+    Packages(#[from] packages::Error),
     #[error("the database cannot be opened")]
     Store(#[from] store::Error),
     #[error("cannot listen on {0}")]
@@ -45,10 +48,9 @@ pub async fn run(
     ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let definitions = packages::lay_over(&config.packages)?;
     let store = Store::open(&config.database)?;
-    let app = Arc::new(App::new(store.clone()));
-    // Built now rather than by the first request, which would wait for it.
-    app.definitions.types();
+    let app = Arc::new(App::new(store.clone(), definitions));
     let served = http::serve(app, config.listen, ready, stop).await;
     store.close();
     served

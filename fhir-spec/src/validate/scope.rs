@@ -57,7 +57,10 @@ impl<'d> Scope<'d> {
 
     /// The same for a resource that was reached by a path or reference.
     pub(super) fn around_node(&self, node: Node<'d>) -> Self {
-        let Some(value) = node.value.filter(|value| !std::ptr::eq(*value, self.resource)) else {
+        let Some(value) = node
+            .value
+            .filter(|value| !std::ptr::eq(*value, self.resource))
+        else {
             return *self;
         };
         let mut contained = self.root.items_of("contained").iter();

@@ -29,6 +29,14 @@ pub(super) struct Flags {
     /// Who may do what [default: open]
     #[arg(long, value_enum, env = "KILN_AUTH")]
     auth: Option<Auth>,
+    /// A FHIR package (.tgz) to validate by; may be given more than once
+    #[arg(
+        long = "package",
+        value_name = "FILE",
+        env = "KILN_PACKAGES",
+        value_delimiter = ','
+    )]
+    packages: Option<Vec<PathBuf>>,
     /// Settings in TOML; flags and environment win over them
     #[arg(long, value_name = "FILE", env = "KILN_CONFIG")]
     config: Option<PathBuf>,
@@ -54,6 +62,7 @@ fn config(flags: Flags) -> Result<Config, Error> {
         database: flags.database,
         listen: flags.listen,
         auth: flags.auth,
+        packages: flags.packages,
     };
     Ok(settings.or(file).resolve()?)
 }

@@ -1,19 +1,16 @@
 //! `kiln validate`: whether files say what FHIR and their profiles allow.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{Object, Value};
 use fhir_spec::outcome::operation_outcome;
-use fhir_spec::package::{Package, PackageError};
 use fhir_spec::validate::{Request, Validator};
 use fhir_spec::{Issue, IssueCode, Severity};
 
 use super::{FAILED, chain, document, print, say};
+use crate::packages;
 
 /// Names the file that an outcome is about.
 const FILE_EXTENSION: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-file";
@@ -36,16 +33,14 @@ pub(super) struct Flags {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("cannot open the package {0}")]
-    Open(PathBuf, #[source] std::io::Error),
-    #[error("{0} is no FHIR package")]
-    Package(PathBuf, #[source] PackageError),
+    #[error(transparent)]
+    Packages(#[from] packages::Error),
     #[error("the outcomes cannot be printed")]
     Print(#[from] std::io::Error),
 }
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
-    let validator = validator(&flags.packages)?;
+    let validator = Validator::new(Arc::new(packages::lay_over(&flags.packages)?));
     let profiles: Vec<&str> = flags.profiles.iter().map(String::as_str).collect();
     let mut has_errors = false;
     for file in &flags.files {
@@ -62,19 +57,6 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     } else {
         ExitCode::SUCCESS
     })
-}
-
-fn validator(packages: &[PathBuf]) -> Result<Validator, Error> {
-    let read = |path: &PathBuf| {
-        let file = File::open(path).map_err(|error| Error::Open(path.clone(), error))?;
-        Package::read(BufReader::new(file)).map_err(|error| Error::Package(path.clone(), error))
-    };
-    let packages = packages.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let (definitions, issues) = Definitions::r4().with_packages(packages);
-    for issue in issues {
-        say(&format!("kiln: {}", issue.diagnostics));
-    }
-    Ok(Validator::new(Arc::new(definitions)))
 }
 
 fn check(validator: &Validator, text: &[u8], profiles: &[&str]) -> Vec<Issue> {

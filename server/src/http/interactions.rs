@@ -12,24 +12,21 @@ pub(super) async fn create(
     cx: &Cx,
     http: &HttpRequest,
     resource_type: &'static str,
-    payload: Payload,
+    payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
     let answer_format = request::wanted(http)?;
     request::refuse_conditional_create(http)?;
     let format = request::sent(http)?;
     let bytes = request::body(http, payload).await?;
-    let length = bytes.len();
-    let document = cx
-        .compute(length, move || request::parse(format, &bytes))
+    let app = cx.app.clone();
+    let submitted = cx
+        .compute(bytes.len(), move || {
+            request::parse(format, bytes, app.definitions())
+        })
         .await?;
-    let created = create::run(cx, resource_type, document, length).await?;
+    let created = create::run(cx, resource_type, submitted).await?;
     let base = request::base(http);
-    Ok(reply::created(
-        answer_format,
-        &base,
-        request::prefer(http),
-        &created,
-    ))
+    reply::created(answer_format, &base, request::prefer(http), &created)
 }
 
 pub(super) async fn read(
@@ -43,13 +40,10 @@ pub(super) async fn read(
     if request::has_version(http, found.version) {
         return Ok(reply::not_modified(&found));
     }
-    Ok(reply::found(format, found))
+    reply::found(format, found)
 }
 
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {
     let format = request::wanted(http)?;
-    Ok(reply::document(
-        format,
-        &capabilities::run(cx, &request::base(http)),
-    ))
+    reply::document(format, &capabilities::run(cx, &request::base(http)))
 }

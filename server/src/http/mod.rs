@@ -55,13 +55,13 @@ pub async fn serve(
 }
 
 /// Every request comes in here and every answer leaves from here.
-async fn answer(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+async fn answer(app: Data<App>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
     let app = app.into_inner();
     let id = app.request_id();
     let started = (app.clock)();
     let span = tracing::debug_span!("request", request.id = %id);
     let mut response = async {
-        let (interaction, answered) = routes::follow(&app, &request, payload).await;
+        let (interaction, answered) = routes::follow(&app, &request, &mut payload).await;
         let response = answered.unwrap_or_else(|fault| reply::fault(&request, &id, &fault));
         let time_us = (app.clock)().micros() - started.micros();
         tracing::debug!(
@@ -75,5 +75,8 @@ async fn answer(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpR
     .instrument(span)
     .await;
     reply::name_request(&mut response, &id);
+    // actix reads a chunked body on to its end, however long that takes, once its reader is gone. As long as there is
+    // one when the answer leaves, it closes the connection instead.
+    response.extensions_mut().insert(payload);
     response
 }

@@ -8,16 +8,19 @@ use actix_web::http::header::{
     self, ContentType, HeaderName, HeaderValue, HttpDate, TryIntoHeaderValue,
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use fhir_spec::json::{Object, Value};
+use bytes::Bytes;
+use fhir_spec::definitions::Definitions;
+use fhir_spec::format::Format;
+use fhir_spec::json::{self, Object, Value};
 use fhir_spec::outcome::operation_outcome;
 use fhir_spec::{Issue, IssueCode, Severity};
 use tracing::Level;
 
-use super::request::{Format, Return};
+use super::request::{self, Return};
 use super::routes::within_fhir;
-use crate::accept::Stamped;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+use crate::interactions::create::Created;
 use crate::store::Current;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,38 +30,66 @@ pub(super) fn created(
     format: Format,
     base: &str,
     prefer: Return,
-    created: &Stamped,
-) -> HttpResponse {
-    let (resource_type, id, version) = (created.resource_type(), created.id(), created.version());
+    created: &Created,
+) -> Result<HttpResponse, Fault> {
+    let resource = &created.resource;
+    let (resource_type, id, version) =
+        (resource.resource_type(), resource.id(), resource.version());
     let location = format!("{base}/{resource_type}/{id}/_history/{version}");
-    let mut response = versioned(StatusCode::CREATED, version, created.at());
+    let mut response = versioned(StatusCode::CREATED, version, resource.at());
     response.insert_header((header::LOCATION, location));
     match prefer {
-        Return::Minimal => response.finish(),
-        Return::Representation => body(response, format, created.bytes().clone()),
+        Return::Minimal => Ok(response.finish()),
+        Return::Representation => stored(response, format, resource.bytes().clone()),
         Return::OperationOutcome => {
-            let said = Issue::new(
+            let mut said = vec![Issue::new(
                 Severity::Information,
                 IssueCode::Informational,
                 format!("created {resource_type}/{id}, version {version}"),
-            );
-            body(response, format, operation_outcome(&[said]).to_string())
+            )];
+            said.extend(created.notes.iter().cloned());
+            Ok(body(
+                response,
+                format,
+                written(format, &operation_outcome(&said))?,
+            ))
         }
     }
 }
 
-/// 200 with the stored bytes as they are.
-pub(super) fn found(format: Format, found: Current) -> HttpResponse {
+/// 200 with the stored bytes as they are, or what XML makes of them.
+pub(super) fn found(format: Format, found: Current) -> Result<HttpResponse, Fault> {
     let response = versioned(StatusCode::OK, found.version, found.at);
-    body(response, format, found.body)
+    stored(response, format, found.body.into())
+}
+
+/// Stored bytes are JSON: only an answer in XML has to read them.
+fn stored(
+    response: HttpResponseBuilder,
+    format: Format,
+    bytes: Bytes,
+) -> Result<HttpResponse, Fault> {
+    match format {
+        Format::Json => Ok(body(response, format, bytes)),
+        Format::Xml => {
+            let document = json::parse(&bytes).map_err(Fault::internal)?;
+            Ok(body(response, format, written(format, &document)?))
+        }
+    }
 }
 
 pub(super) fn not_modified(found: &Current) -> HttpResponse {
     versioned(StatusCode::NOT_MODIFIED, found.version, found.at).finish()
 }
 
-pub(super) fn document(format: Format, document: &Value) -> HttpResponse {
-    body(HttpResponse::Ok(), format, document.to_string())
+pub(super) fn document(format: Format, document: &Value) -> Result<HttpResponse, Fault> {
+    Ok(body(HttpResponse::Ok(), format, written(format, document)?))
+}
+
+fn written(format: Format, document: &Value) -> Result<String, Fault> {
+    format
+        .write(document, Definitions::r4())
+        .map_err(|issue| Fault::of_issues(Kind::NotAcceptable, vec![issue]))
 }
 
 fn versioned(status: StatusCode, version: u64, at: Instant) -> HttpResponseBuilder {
@@ -77,7 +108,7 @@ fn body(
     response
         .insert_header((
             header::CONTENT_TYPE,
-            HeaderValue::from_static(format.content_type()),
+            HeaderValue::from_static(format.media_type()),
         ))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .body(bytes)
@@ -97,8 +128,13 @@ pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> H
         response.insert_header((header::RETRY_AFTER, "1"));
     }
     if within_fhir(request.path()).is_some() {
-        let outcome = operation_outcome(&fault.issues).to_string();
-        return body(response, Format::Json, outcome);
+        // Who asks for a format that is not spoken here is told so in JSON.
+        let format = request::wanted(request).unwrap_or(Format::Json);
+        let outcome = operation_outcome(&fault.issues);
+        return match written(format, &outcome) {
+            Ok(text) => body(response, format, text),
+            Err(_) => body(response, Format::Json, outcome.to_string()),
+        };
     }
     response
         .insert_header((header::CONTENT_TYPE, "application/problem+json"))

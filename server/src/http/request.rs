@@ -4,21 +4,17 @@
 use std::time::Duration;
 
 use actix_web::HttpRequest;
+use actix_web::body::{BodyStream, to_bytes_limited};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::web::{Payload, Query};
 use bytes::Bytes;
-use fhir_spec::Issue;
-use fhir_spec::json::{self, Value};
+use fhir_spec::definitions::Definitions;
+use fhir_spec::format::Format;
 
 use super::routes::FHIR;
+use crate::accept::Submitted;
 use crate::fault::{Fault, Kind};
 use crate::limits;
-
-/// How a document is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-}
 
 /// What the answer to a write should hold: <https://hl7.org/fhir/R4/http.html#ops>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,28 +22,6 @@ pub(super) enum Return {
     Minimal,
     Representation,
     OperationOutcome,
-}
-
-impl Format {
-    pub(super) fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/fhir+json",
-        }
-    }
-
-    /// A media type or a short name of `_format`; parameters such as `charset` do not matter.
-    fn named(name: &str) -> Option<Self> {
-        let name = name.split(';').next().unwrap_or_default().trim();
-        [
-            "application/fhir+json",
-            "application/json",
-            "text/json",
-            "json",
-        ]
-        .iter()
-        .any(|other| name.eq_ignore_ascii_case(other))
-        .then_some(Self::Json)
-    }
 }
 
 pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
@@ -83,28 +57,40 @@ pub(super) fn wanted(request: &HttpRequest) -> Result<Format, Fault> {
     if accepted.peek().is_none() {
         return Ok(Format::Json);
     }
-    accepted
+    let mut best: Option<(f32, Format)> = None;
+    for range in accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .any(accepts_json)
-        .then_some(Format::Json)
-        .ok_or_else(not_acceptable)
+    {
+        let (quality, format) = media_range(range);
+        // The first of equals wins: clients list what they like best first.
+        if let Some(format) = format
+            && quality > best.map_or(0.0, |(quality, _)| quality)
+        {
+            best = Some((quality, format));
+        }
+    }
+    best.map(|(_, format)| format).ok_or_else(not_acceptable)
 }
 
-fn accepts_json(range: &str) -> bool {
+/// One part of `Accept`: how much it is liked, and the format it stands for.
+fn media_range(range: &str) -> (f32, Option<Format>) {
     let mut parts = range.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
-    let refused = parts.any(|part| {
-        part.strip_prefix("q=")
-            .is_some_and(|quality| quality.parse() == Ok(0.0))
-    });
-    !refused && (matches!(media, "*/*" | "application/*") || Format::named(media).is_some())
+    let quality = parts
+        .find_map(|part| part.strip_prefix("q="))
+        .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
+    let format = match media {
+        "*/*" | "application/*" => Some(Format::Json),
+        named => Format::named(named),
+    };
+    (quality, format)
 }
 
 fn not_acceptable() -> Fault {
     Fault::new(
         Kind::NotAcceptable,
-        "this server answers in application/fhir+json",
+        "this server answers in application/fhir+json or application/fhir+xml",
     )
 }
 
@@ -115,13 +101,13 @@ pub(super) fn sent(request: &HttpRequest) -> Result<Format, Fault> {
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     named.and_then(Format::named).ok_or_else(|| {
-        let diagnostics = "expected the Content-Type application/fhir+json";
+        let diagnostics = "expected the Content-Type application/fhir+json or application/fhir+xml";
         Fault::new(Kind::UnsupportedMedia, diagnostics)
     })
 }
 
 /// Reads the body, within its limits of size and time.
-pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Bytes, Fault> {
+pub(super) async fn body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Fault> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -132,8 +118,8 @@ pub(super) async fn body(request: &HttpRequest, payload: Payload) -> Result<Byte
     collect(payload, Duration::from_millis(limits::BODY_WAIT_MS)).await
 }
 
-async fn collect(payload: Payload, wait: Duration) -> Result<Bytes, Fault> {
-    let all = payload.to_bytes_limited(limits::BODY_BYTES_MAX);
+async fn collect(payload: &mut Payload, wait: Duration) -> Result<Bytes, Fault> {
+    let all = to_bytes_limited(BodyStream::new(payload), limits::BODY_BYTES_MAX);
     match tokio::time::timeout(wait, all).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
         Ok(Ok(Err(error))) => {
@@ -157,11 +143,19 @@ fn too_large() -> Fault {
     )
 }
 
-pub(super) fn parse(format: Format, bytes: &[u8]) -> Result<Value, Fault> {
-    match format {
-        Format::Json => json::parse(bytes)
-            .map_err(|malformed| Fault::of_issues(Kind::Malformed, vec![Issue::from(&malformed)])),
-    }
+/// The document that the body holds.
+pub(super) fn parse(
+    format: Format,
+    bytes: Bytes,
+    definitions: &Definitions,
+) -> Result<Submitted, Fault> {
+    let document = format
+        .read(&bytes, definitions)
+        .map_err(|issues| Fault::of_issues(Kind::Malformed, issues))?;
+    Ok(Submitted {
+        document,
+        source: bytes,
+    })
 }
 
 /// A conditional create must not be taken for a plain one: it would store what the client asked not to.
@@ -304,8 +298,8 @@ mod tests {
             let payload: std::pin::Pin<Box<dyn futures_core::Stream<Item = _>>> = Box::pin(Never);
             let mut never = actix_web::dev::Payload::Stream { payload };
             let request = TestRequest::post().to_http_request();
-            let payload = Payload::from_request(&request, &mut never).await.unwrap();
-            let fault = collect(payload, Duration::from_millis(1))
+            let mut payload = Payload::from_request(&request, &mut never).await.unwrap();
+            let fault = collect(&mut payload, Duration::from_millis(1))
                 .await
                 .unwrap_err();
             assert_eq!(fault.kind, Kind::BodyTimeout);

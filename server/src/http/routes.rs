@@ -23,7 +23,7 @@ type Answer = Result<HttpResponse, Fault>;
 pub(super) async fn follow(
     app: &Arc<App>,
     request: &HttpRequest,
-    payload: Payload,
+    payload: &mut Payload,
 ) -> (&'static str, Answer) {
     if let Err(fault) = request::within_limits(request) {
         return ("refused", Err(fault));
@@ -55,7 +55,7 @@ async fn fhir(
     app: &Arc<App>,
     request: &HttpRequest,
     path: &str,
-    payload: Payload,
+    payload: &mut Payload,
 ) -> (&'static str, Answer) {
     let cx = Cx {
         app: Arc::clone(app),
@@ -78,7 +78,7 @@ async fn fhir(
     if first.is_empty() || operation(first) || more.is_some() || second.is_some_and(operation) {
         return ("unknown", Err(unknown_path()));
     }
-    let Some(resource_type) = resource_type(app.definitions, first) else {
+    let Some(resource_type) = resource_type(first) else {
         let diagnostics = format!("`{first}` is not a resource type of FHIR R4");
         return ("unknown", Err(Fault::new(Kind::UnknownType, diagnostics)));
     };

@@ -1,6 +1,7 @@
 //! Capabilities: what this server can do, read from the same lists that make it do so.
 //! <https://hl7.org/fhir/R4/http.html#capabilities>
 
+use fhir_spec::format::Format;
 use fhir_spec::json::{Object, Value};
 
 use super::ALL;
@@ -8,7 +9,12 @@ use crate::cx::Cx;
 
 pub fn run(cx: &Cx, base: &str) -> Value {
     let version = env!("CARGO_PKG_VERSION");
-    let resources: Vec<Value> = cx.app.definitions.resource_types().map(resource).collect();
+    let resources: Vec<Value> = cx
+        .app
+        .definitions()
+        .resource_types()
+        .map(resource)
+        .collect();
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
         ("resource", Value::from(resources)),
@@ -26,10 +32,11 @@ pub fn run(cx: &Cx, base: &str) -> Value {
         ("fhirVersion", Value::from("4.0.1")),
         (
             "format",
-            Value::from(vec![
-                Value::from("application/fhir+json"),
-                Value::from("json"),
-            ]),
+            Format::ALL
+                .iter()
+                .map(|format| Value::from(format.media_type()))
+                .collect::<Vec<_>>()
+                .into(),
         ),
         ("rest", Value::from(vec![Value::from(rest)])),
     ])
