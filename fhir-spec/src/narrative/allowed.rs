@@ -166,7 +166,8 @@ pub(super) fn objection(element: &str, attribute: &Attribute<'_>) -> Option<Stri
     let name = attribute.local;
     let is_known = match attribute.space {
         Space::None => is_attribute(name),
-        Space::Xml => name == "lang",
+        // XHTML itself declares `xml:space` on `pre`.
+        Space::Xml => name == "lang" || (name == "space" && element == "pre"),
         _ => false,
     };
     if !is_known {

@@ -33,13 +33,13 @@ struct LazyValueSet {
 }
 
 /// What a node says in codes.
-struct Said<'d> {
-    system: Option<&'d str>,
-    version: Option<&'d str>,
-    code: &'d str,
+pub(super) struct Said<'d> {
+    pub(super) system: Option<&'d str>,
+    pub(super) version: Option<&'d str>,
+    pub(super) code: &'d str,
 }
 
-enum Verdict {
+pub(super) enum Verdict {
     In,
     NotIn,
     Unknown(String),
@@ -91,41 +91,44 @@ impl LazyValueSet {
     }
 
     fn judge(&self, said: &[Said<'_>], walk: &Walk<'_>) -> Verdict {
-        let mut verdict = Verdict::NoCode;
         let value_set = self.get(walk.validator.definitions());
-        for said in said {
-            let membership = match value_set {
-                Some(value_set) => match value_set.contains(said.system, said.code, said.version) {
-                    Membership::In { .. } => return Verdict::In,
-                    Membership::NotIn => None,
-                    Membership::Unknown(reason) => Some(reason.to_string()),
-                },
-                None => Some(format!("the value set `{}` is not loaded", self.canonical)),
-            };
-            let host = walk.request.host;
-            match membership {
-                None => {
-                    if !matches!(verdict, Verdict::Unknown(_)) {
-                        verdict = Verdict::NotIn;
-                    }
-                }
-                Some(reason) => {
-                    match host.is_in_value_set(&self.canonical, said.system, said.code) {
-                        Some(true) => return Verdict::In,
-                        Some(false) if !matches!(verdict, Verdict::Unknown(_)) => {
-                            verdict = Verdict::NotIn;
-                        }
-                        Some(false) => {}
-                        None => verdict = Verdict::Unknown(reason),
-                    }
-                }
-            }
-        }
-        verdict
+        walk.membership(value_set, &self.canonical, said)
     }
 }
 
 impl Walk<'_> {
+    /// Whether one of these codes is in a value set: as the definitions say, or else as the host knows.
+    pub(super) fn membership(
+        &self,
+        value_set: Option<&ValueSet>,
+        canonical: &str,
+        said: &[Said<'_>],
+    ) -> Verdict {
+        let mut verdict = Verdict::NoCode;
+        for said in said {
+            let known = match value_set {
+                Some(value_set) => match value_set.contains(said.system, said.code, said.version) {
+                    Membership::In { .. } => Ok(true),
+                    Membership::NotIn => Ok(false),
+                    Membership::Unknown(reason) => Err(reason.to_string()),
+                },
+                None => Err(format!("the value set `{canonical}` is not loaded")),
+            };
+            let host = self.request.host;
+            let known = known.or_else(|reason| {
+                let answer = host.is_in_value_set(canonical, said.system, said.code);
+                answer.ok_or(reason)
+            });
+            verdict = match (known, verdict) {
+                (Ok(true), _) => return Verdict::In,
+                (Err(reason), _) => Verdict::Unknown(reason),
+                (Ok(false), unknown @ Verdict::Unknown(_)) => unknown,
+                (Ok(false), _) => Verdict::NotIn,
+            };
+        }
+        verdict
+    }
+
     pub(super) fn binding(&mut self, bound: &Bound, node: Node<'_>, path: &Path<'_>) {
         let type_name = &*self.types.get(node.type_id).name;
         if bound.is_for_concepts && type_name == "Quantity" {
@@ -243,7 +246,7 @@ impl Walk<'_> {
 }
 
 /// The codes of a node: one, several of a CodeableConcept, or none.
-fn said<'d>(node: Node<'d>, type_name: &str) -> Vec<Said<'d>> {
+pub(super) fn said<'d>(node: Node<'d>, type_name: &str) -> Vec<Said<'d>> {
     let coded = |value: &'d Value| {
         Some(Said {
             system: value.str_of("system"),

@@ -10,8 +10,8 @@ use crate::definitions::Constraint;
 use crate::fhirpath::{self, Context, Expression, FhirPathError, Item};
 use crate::json::Value;
 use crate::outcome::{IssueCode, Severity};
-use crate::terminology::Membership;
 
+use super::binding::{Said, Verdict, said};
 use super::node::Node;
 use super::path::Path;
 use super::reference::Found;
@@ -164,44 +164,23 @@ impl<'w, 'd: 'w> fhirpath::Host<'w> for World<'w, 'd> {
     }
 
     fn is_member(&self, item: &Item<'w>, value_set: &str) -> Option<bool> {
-        let known = self.walk.validator.definitions().value_set(value_set)?;
-        let is_in = |system: Option<&str>, code: &str, version: Option<&str>| match known
-            .contains(system, code, version)
-        {
-            Membership::In { .. } => Some(true),
-            Membership::NotIn => Some(false),
-            Membership::Unknown(_) => self
-                .walk
-                .request
-                .host
-                .is_in_value_set(value_set, system, code),
-        };
-        let of_coding = |coding: &Value| {
-            is_in(
-                coding.str_of("system"),
-                coding.str_of("code")?,
-                coding.str_of("version"),
-            )
-        };
-        match item {
-            Item::String(code) => is_in(None, code, None),
+        let known = self.walk.validator.definitions().value_set(value_set);
+        let said = match item {
+            Item::String(code) => vec![Said {
+                system: None,
+                version: None,
+                code,
+            }],
             Item::Node(node) => {
-                let value = node.value()?;
-                match value.as_str() {
-                    Some(code) => is_in(None, code, None),
-                    None if value.get("coding").is_some() => {
-                        let answers = value.items_of("coding").iter().map(of_coding);
-                        // In when one is; unknown when none is and one cannot be told.
-                        answers.fold(Some(false), |so_far, answer| match (so_far, answer) {
-                            (Some(true), _) | (_, Some(true)) => Some(true),
-                            (None, _) | (_, None) => None,
-                            _ => Some(false),
-                        })
-                    }
-                    None => of_coding(value),
-                }
+                let node = Node::new(node.value()?, node.type_id()?);
+                said(node, &self.walk.types.get(node.type_id).name)
             }
-            _ => None,
+            _ => return None,
+        };
+        match self.walk.membership(known.as_deref(), value_set, &said) {
+            Verdict::In => Some(true),
+            Verdict::NotIn | Verdict::NoCode => Some(false),
+            Verdict::Unknown(_) => None,
         }
     }
 

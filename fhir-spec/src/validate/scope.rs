@@ -10,7 +10,6 @@ use super::node::Node;
 pub(super) struct Scope<'d> {
     /// `%resource`: the nearest resource.
     pub(super) resource: &'d Value,
-    pub(super) resource_type: TypeId,
     /// `%rootResource`: the resource that contains it, or itself.
     pub(super) root: &'d Value,
     pub(super) root_type: TypeId,
@@ -23,7 +22,6 @@ impl<'d> Scope<'d> {
     pub(super) fn of(resource: &'d Value, resource_type: TypeId) -> Self {
         Self {
             resource,
-            resource_type,
             root: resource,
             root_type: resource_type,
             bundle: None,
@@ -39,11 +37,7 @@ impl<'d> Scope<'d> {
         is_contained: bool,
     ) -> Self {
         if is_contained {
-            return Self {
-                resource,
-                resource_type,
-                ..*self
-            };
+            return Self { resource, ..*self };
         }
         let full_url = self
             .bundle
