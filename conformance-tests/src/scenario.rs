@@ -15,7 +15,7 @@ mod parse;
 mod run;
 
 pub use parse::{ScenarioError, parse};
-pub use run::run;
+pub use run::{Report, run, run_folder};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {

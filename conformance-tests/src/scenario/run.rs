@@ -1,14 +1,16 @@
 //! Holds a scenario against a server.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::fhirpath::{Context, Expression};
-use fhir_spec::json::{self, Value};
-use fhir_spec::xml;
+use fhir_spec::format::Format;
+use fhir_spec::json::Value;
 
-use super::{Exchange, Expectation, Scenario};
+use super::{Exchange, Expectation, Scenario, parse};
+use crate::oracle::Oracle;
 
 /// No answer of a healthy server takes this long.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,8 +22,42 @@ struct Answer {
     body: Vec<u8>,
 }
 
-/// Sends every request in order; the error tells each expectation that did not hold, and what came instead.
-pub fn run(base: &str, scenario: &Scenario) -> Result<(), String> {
+/// What came of a folder of scenarios.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub held: usize,
+    pub failures: Vec<String>,
+}
+
+/// Runs every scenario of every `.md` file below a folder. The error: a file that cannot be read.
+pub fn run_folder(base: &str, folder: &Path, oracle: Option<&Oracle>) -> Result<Report, String> {
+    let mut report = Report::default();
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
+    for entry in std::fs::read_dir(folder).map_err(|error| told(&error))? {
+        let path = entry.map_err(|error| told(&error))?.path();
+        if path.is_dir() {
+            let inner = run_folder(base, &path, oracle)?;
+            report.held += inner.held;
+            report.failures.extend(inner.failures);
+        } else if path.extension().is_some_and(|ending| ending == "md") {
+            let text = std::fs::read_to_string(&path).map_err(|error| told(&error))?;
+            let scenarios = parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+            for scenario in &scenarios {
+                match run(base, scenario, oracle) {
+                    Ok(()) => report.held += 1,
+                    Err(failure) => report
+                        .failures
+                        .push(format!("{}: {failure}", path.display())),
+                }
+            }
+        }
+    }
+    Ok(report)
+}
+
+/// Sends every request in order; the error tells each expectation that did not hold, and what came instead. With an
+/// oracle every resource that comes back must please it too.
+pub fn run(base: &str, scenario: &Scenario, oracle: Option<&Oracle>) -> Result<(), String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -37,6 +73,9 @@ pub fn run(base: &str, scenario: &Scenario) -> Result<(), String> {
             if let Err(reason) = check(expectation, &answer, &mut kept) {
                 failures.push_str(&format!("  {reason}\n"));
             }
+        }
+        if let Some(objection) = oracle.and_then(|oracle| objection(oracle, &answer.body)) {
+            failures.push_str(&format!("  the schema of FHIR objects: {objection}\n"));
         }
         if !failures.is_empty() {
             let body = String::from_utf8_lossy(answer.body.get(..2000).unwrap_or(&answer.body));
@@ -159,15 +198,22 @@ fn check(
     }
 }
 
+/// What the schema holds against an answer, when that is a resource.
+fn objection(oracle: &Oracle, body: &[u8]) -> Option<String> {
+    let resource: serde_json::Value = serde_json::from_slice(body).ok()?;
+    resource.get("resourceType")?;
+    match oracle.objections(&resource) {
+        Ok(objections) => objections.into_iter().next(),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
 /// What an expression says of the answered resource, JSON or XML.
 fn evaluate(body: &[u8], expression: &str) -> Result<Vec<Value>, String> {
     let definitions = Definitions::r4();
-    let is_xml = body.first() == Some(&b'<');
-    let resource = if is_xml {
-        xml::read(body, definitions).map_err(|issues| format!("{issues:?}"))?
-    } else {
-        json::parse(body).map_err(|error| format!("the body is no JSON: {error}"))?
-    };
+    let resource = Format::of(body)
+        .read(body, definitions)
+        .map_err(|issues| format!("the body is no document: {issues:?}"))?;
     let expression = Expression::parse(expression).map_err(|error| error.to_string())?;
     let results = expression
         .evaluate(&Context::new(definitions.types(), &resource))

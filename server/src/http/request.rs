@@ -240,20 +240,18 @@ mod tests {
 
     #[test]
     fn the_format_of_the_answer_is_negotiated() {
-        for accepted in [
-            "*/*",
-            "application/fhir+json",
-            "application/json;charset=utf-8",
-            "text/html, application/*;q=0.1",
+        for (accepted, format) in [
+            ("*/*", Format::Json),
+            ("application/fhir+json", Format::Json),
+            ("application/json;charset=utf-8", Format::Json),
+            ("text/html, application/*;q=0.1", Format::Json),
+            ("application/fhir+xml", Format::Xml),
+            ("application/fhir+json;q=0.5, text/xml;q=0.9", Format::Xml),
+            ("application/fhir+xml;q=0, */*;q=0.1", Format::Json),
         ] {
-            assert_eq!(asking(accepted).unwrap(), Format::Json, "{accepted}");
+            assert_eq!(asking(accepted).unwrap(), format, "{accepted}");
         }
-        for refused in [
-            "text/html",
-            "application/fhir+xml",
-            "application/json;q=0",
-            "",
-        ] {
+        for refused in ["text/html", "application/json;q=0", ""] {
             assert_eq!(
                 asking(refused).unwrap_err().kind,
                 Kind::NotAcceptable,
@@ -264,7 +262,8 @@ mod tests {
         assert!(asked("/x?_format=json").is_ok());
         assert!(asked("/x?a=b&_format=application/fhir%2Bjson").is_ok());
         assert!(asked("/x?_format=application/fhir+json").is_ok());
-        assert!(asked("/x?_format=xml").is_err());
+        assert_eq!(asked("/x?_format=xml").unwrap(), Format::Xml);
+        assert!(asked("/x?_format=turtle").is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ const SETTINGS: &[&str] = &[
     "KILN_LISTEN",
     "KILN_AUTH",
     "KILN_CONFIG",
+    "KILN_PACKAGES",
 ];
 
 #[derive(Debug)]

@@ -14,4 +14,5 @@ mod kiln;
 mod lifecycle;
 mod migrations;
 mod rest;
+mod scenarios;
 mod store;

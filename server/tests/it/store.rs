@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use fhir_spec::definitions::Definitions;
+use bytes::Bytes;
 use fhir_spec::json::parse;
-use server::accept::{Stamped, accept};
+use fhir_spec::validate::Validator;
+use server::accept::{Stamped, Submitted, accept};
 use server::auth::{Action, Caller, Permit, may};
 use server::config::Settings;
 use server::instant::Instant;
@@ -52,8 +53,12 @@ fn permit() -> Permit {
 }
 
 fn patient(id: &str) -> Stamped {
-    let body = parse(br#"{"resourceType":"Patient"}"#).unwrap();
-    let accepted = accept(Definitions::r4(), body).unwrap();
+    let source = br#"{"resourceType":"Patient"}"#;
+    let submitted = Submitted {
+        document: parse(source).unwrap(),
+        source: Bytes::from_static(source),
+    };
+    let accepted = accept(Validator::r4(), submitted).unwrap();
     accepted.stamp(id.to_owned(), 1, Instant::from_micros(1))
 }
 
