@@ -79,7 +79,8 @@ impl Expression {
         })
     }
 
-    /// The same expression, made for resources or elements of one type: faster there, and still right elsewhere.
+    /// The same expression, made for resources or elements of one type (or of types derived from it) and no others:
+    /// what begins with another type is dropped.
     #[must_use]
     pub fn bound(mut self, types: &Types, type_id: TypeId) -> Self {
         self.bind(types, type_id, Rules::default());

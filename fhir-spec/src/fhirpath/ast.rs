@@ -65,6 +65,8 @@ pub(super) struct Member {
     pub name: Box<str>,
     /// Where to look in an object of a type known beforehand.
     pub plan: Option<Plan>,
+    /// A type that is known to be meant by the name, at the beginning of a chain.
+    pub names_type: Option<TypeId>,
 }
 
 /// The JSON names that an element of one type may have, worked out once.

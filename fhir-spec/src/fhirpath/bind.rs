@@ -188,7 +188,7 @@ impl<'t> Binder<'t> {
         let mut steps = chain.steps.iter_mut().peekable();
         let mut shape = match &mut chain.base {
             Some(base) => self.expr(base, focus)?,
-            None => match steps.peek().map(|step| &step.kind) {
+            None => match steps.peek_mut().map(|step| &mut step.kind) {
                 Some(StepKind::Member(member)) => match self.type_begun_with(member, focus) {
                     Some(shape) => {
                         steps.next();
@@ -233,7 +233,7 @@ impl<'t> Binder<'t> {
     }
 
     /// A chain may begin with the type of its focus; with another type it finds nothing.
-    fn type_begun_with(&self, member: &Member, focus: &Shape) -> Option<Shape> {
+    fn type_begun_with(&self, member: &mut Member, focus: &Shape) -> Option<Shape> {
         let Shape::Types(known) = focus else {
             return None;
         };
@@ -241,10 +241,18 @@ impl<'t> Binder<'t> {
             return None;
         }
         let named = self.types.by_name(&member.name)?;
-        let kept = known
-            .iter()
-            .filter(|known| matches!(known, Known::Fhir(own) if self.types.is_a(*own, named)));
-        Some(Shape::Types(kept.cloned().collect()))
+        if let [Known::Fhir(own)] = known.as_slice()
+            && self.types.is_a(*own, named)
+        {
+            member.names_type = Some(*own);
+        }
+        let kept = known.iter().filter_map(|known| match known {
+            Known::Fhir(own) if self.types.is_a(*own, named) => Some(known.clone()),
+            // What is only known to be some resource may turn out to be the one that is named.
+            Known::Fhir(own) if self.types.is_a(named, *own) => Some(Known::Fhir(named)),
+            _ => None,
+        });
+        Some(Shape::Types(kept.collect()))
     }
 
     fn member(&self, at: u32, member: &mut Member, shape: &Shape) -> Result<Shape> {

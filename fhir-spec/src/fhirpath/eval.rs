@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use super::ast::{Call, Chain, Expr, ExprKind, Operator, Step, StepKind};
+use super::ast::{Call, Chain, Expr, ExprKind, Member, Operator, Step, StepKind};
 use super::context::Context;
 use super::error::{FhirPathError, Result};
 use super::functions::Invocation;
@@ -229,7 +229,7 @@ impl<'e, 'a> Evaluator<'e, 'a> {
         if let StepKind::Member(member) = &first.kind {
             let mut items = Vec::new();
             for item in focus.this {
-                if self.is_type_of(&member.name, item) {
+                if self.is_type_of(member, item) {
                     items.push(item.clone());
                 } else {
                     self.push_children(first, item, &mut items)?;
@@ -324,10 +324,14 @@ impl<'e, 'a> Evaluator<'e, 'a> {
     }
 
     /// A path may begin with the type it is asked of: `Patient.name`, `Resource.id`.
-    fn is_type_of(&self, name: &str, item: &Item<'a>) -> bool {
+    fn is_type_of(&self, member: &Member, item: &Item<'a>) -> bool {
         let Item::Node(node) = item else {
             return false;
         };
+        if member.names_type.is_some() && member.names_type == node.type_id() {
+            return true;
+        }
+        let name = &*member.name;
         if !name.starts_with(|c: char| c.is_ascii_uppercase()) {
             return false;
         }

@@ -325,7 +325,11 @@ impl Parser {
         let kind = if self.take_symbol("(") {
             StepKind::Call(self.call(at, &name)?)
         } else {
-            StepKind::Member(Member { name, plan: None })
+            StepKind::Member(Member {
+                name,
+                plan: None,
+                names_type: None,
+            })
         };
         Ok(Term::Step(Step { at, kind }))
     }

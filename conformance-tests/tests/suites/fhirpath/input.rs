@@ -133,25 +133,27 @@ fn add(
         }
         return;
     }
-    let has_sibling = sibling.is_some();
-    let mut push = |name: &str, value: Option<Value>| {
-        if object.get(name).is_none() {
-            object.set(name, Vec::<Value>::new());
+    let count = push(object, &name, value);
+    if let Some(sibling) = sibling {
+        let name = format!("_{name}");
+        let before = object
+            .get(&name)
+            .map_or(0, |items| items.as_array().unwrap().len());
+        for _ in before + 1..count {
+            push(object, &name, None);
         }
-        let items = object.get_mut(name).and_then(Value::as_array_mut).unwrap();
-        items.push(value.unwrap_or_else(|| Data::Null.into()));
-        items.len()
-    };
-    let count = push(&name, value);
-    if has_sibling {
-        let sibling_name = format!("_{name}");
-        while push(&sibling_name, None) < count {}
-        let items = object
-            .get_mut(&sibling_name)
-            .and_then(Value::as_array_mut)
-            .unwrap();
-        *items.last_mut().unwrap() = sibling.unwrap();
+        push(object, &name, Some(sibling));
     }
+}
+
+/// Adds to a list and tells how long it is then.
+fn push(object: &mut Object, name: &str, value: Option<Value>) -> usize {
+    if object.get(name).is_none() {
+        object.set(name, Vec::<Value>::new());
+    }
+    let items = object.get_mut(name).and_then(Value::as_array_mut).unwrap();
+    items.push(value.unwrap_or_else(|| Data::Null.into()));
+    items.len()
 }
 
 fn nested(reader: &mut Reader<&[u8]>) -> Value {

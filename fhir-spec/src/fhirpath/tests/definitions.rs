@@ -59,6 +59,22 @@ fn search_parameters_of_r4() {
     }
 }
 
+/// Bound to an abstract type an expression still finds what the resource itself has.
+#[test]
+fn an_abstract_type_leaves_it_open() {
+    let types = Definitions::r4().types();
+    let document = super::document(super::PERSON);
+    let expression =
+        Expression::parse("Observation.code | Patient.name.family | contained.name").unwrap();
+    for name in ["Resource", "DomainResource", "Patient"] {
+        let bound = expression
+            .clone()
+            .bound(types, types.by_name(name).unwrap());
+        let found = bound.evaluate(&Context::new(types, &document)).unwrap();
+        assert_eq!(found.len(), 2, "{name}");
+    }
+}
+
 /// `as` filters there: two components with quantities are two values, no error.
 #[test]
 fn parameters_find_many_values() {
