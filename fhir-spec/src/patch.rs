@@ -7,6 +7,7 @@ pub mod fhirpath;
 pub mod json;
 pub mod merge;
 mod pointer;
+pub mod xml;
 
 use crate::json::{Data, Value};
 use crate::outcome::{Issue, IssueCode};

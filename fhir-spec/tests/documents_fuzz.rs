@@ -287,4 +287,20 @@ proptest! {
             prop_assert_eq!(parse(text.as_bytes()).ok(), Some(patched));
         }
     }
+
+    #[test]
+    fn mutated_xml_patches_are_applied_or_refused(changes in mutations(), damage in mutations()) {
+        const PATCH: &str = "<diff xmlns='http://hl7.org/fhir' xmlns:f='http://hl7.org/fhir'><add sel='Patient/name[1]' pos='after'><name>\
+            <text value='t'/></name></add><replace sel=\"f:Patient/*[f:given]/f:given[2]/@value\">x</replace><remove sel='f:Patient/comment()[1]' ws='both'/>\
+            <add sel=\"Patient/extension[@url='u']\" type='@id'>1</add></diff>";
+        let patch = mutated(PATCH, &changes);
+        let patch = String::from_utf8_lossy(&patch);
+        let document = mutated(XML, &damage);
+        for document in [XML, &*String::from_utf8_lossy(&document)] {
+            if let Ok(patched) = patch::xml::apply(document, &patch) {
+                let again = patch::xml::apply(&patched, "<diff/>");
+                prop_assert_eq!(again.ok(), Some(patched));
+            }
+        }
+    }
 }

@@ -96,3 +96,63 @@ fn fhirpath_patch_case(case: &str) -> Result<(), String> {
         patch::fhirpath::apply(&input, &diff, types).map_err(|error| error.to_string())?;
     same(&patched, &expected)
 }
+
+#[test]
+fn xml_patch() {
+    let Some(folder) = folder("fhir-patch") else {
+        return;
+    };
+    let text = std::fs::read_to_string(folder.join("xml-patch-tests.xml")).unwrap();
+    let mut tally = Tally::new(
+        "fhir-patch: XML Patch",
+        &[(
+            "A.9.  Replacing a Comment Node",
+            "the comments were lost from target, patch and result; a selector that finds nothing is an error",
+        )],
+    );
+    for (name, case) in cases(&text) {
+        tally.count(name, xml_patch_case(case));
+    }
+    tally.finish();
+}
+
+const DECLARED: &str = "xmlns=\"http://hl7.org/fhir\" xmlns:f=\"http://hl7.org/fhir\" xmlns:html=\"http://www.w3.org/1999/xhtml\"";
+
+fn xml_patch_case(case: &str) -> Result<(), String> {
+    let part = |tag: &str| inside(case, tag).ok_or(format!("no {tag}"));
+    let document = |tag: &str| {
+        part(tag).map(|text| text.trim().replacen("<doc", &format!("<doc {DECLARED}"), 1))
+    };
+    let changes = format!("<patch {DECLARED}>{}</patch>", part("patch")?);
+    let outcome = patch::xml::apply(&document("target")?, &changes);
+    match (outcome, document("patched")) {
+        (Ok(patched), Ok(expected)) if plain(&patched) == plain(&expected) => Ok(()),
+        (Ok(patched), Ok(expected)) => Err(format!(
+            "expected {}, found {}",
+            plain(&expected),
+            plain(&patched)
+        )),
+        (Ok(_), Err(_)) => Err("expected an error".to_owned()),
+        (Err(_), Err(_)) => Ok(()),
+        (Err(refused), Ok(_)) => Err(refused.to_string()),
+    }
+}
+
+/// XML without declarations of namespaces and without white space between tags, empty elements written one way.
+fn plain(text: &str) -> String {
+    let empty_patch = format!("<patch {DECLARED}/>");
+    let text = patch::xml::apply(text, &empty_patch).unwrap();
+    let mut parts = text.split(" xmlns");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.splitn(3, '"').nth(2).unwrap_or_default());
+    }
+    let trimmed: Vec<&str> = plain.split('>').map(str::trim).collect();
+    let joined = trimmed.join(">");
+    joined
+        .split('<')
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("<")
+        .replace("<doc></doc>", "<doc/>")
+}

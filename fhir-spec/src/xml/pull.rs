@@ -92,6 +92,8 @@ impl Broken {
 struct Binding<'s> {
     depth: usize,
     prefix: &'s str,
+    /// As it is written.
+    uri: &'s str,
     space: Space,
 }
 
@@ -162,6 +164,12 @@ impl<'s> Pull<'s> {
     /// How many namespaces the start tag that came last declares.
     pub(crate) fn declarations(&self) -> usize {
         self.own_bindings().count()
+    }
+
+    /// The prefixes that the start tag that came last declares, each with its namespace.
+    pub(crate) fn declared(&self) -> impl Iterator<Item = (&'s str, &'s str)> {
+        self.own_bindings()
+            .map(|binding| (binding.prefix, binding.uri))
     }
 
     fn own_bindings(&self) -> impl Iterator<Item = &Binding<'s>> {
@@ -312,6 +320,7 @@ impl<'s> Pull<'s> {
             bindings.push(Binding {
                 depth,
                 prefix,
+                uri: attribute.raw,
                 space: uri.map_or(Space::Other, |uri| Space::named(&uri)),
             });
             false
