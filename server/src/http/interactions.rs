@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{reply, request};
 use crate::cx::Cx;
 use crate::fault::Fault;
-use crate::interactions::{capabilities, create, read};
+use crate::interactions::{capabilities, create, read, vread};
 
 pub(super) async fn create(
     cx: &Cx,
@@ -40,6 +40,18 @@ pub(super) async fn read(
     if request::has_version(http, found.version) {
         return Ok(reply::not_modified(&found));
     }
+    reply::found(format, found)
+}
+
+pub(super) async fn vread(
+    cx: &Cx,
+    http: &HttpRequest,
+    resource_type: &'static str,
+    id: &str,
+    version: &str,
+) -> Result<HttpResponse, Fault> {
+    let format = request::wanted(http)?;
+    let found = vread::run(cx, resource_type, id, version).await?;
     reply::found(format, found)
 }
 

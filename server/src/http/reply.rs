@@ -21,7 +21,7 @@ use super::routes::within_fhir;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::create::Created;
-use crate::store::Current;
+use crate::store::Found;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -58,7 +58,7 @@ pub(super) fn created(
 }
 
 /// 200 with the stored bytes as they are, or what XML makes of them.
-pub(super) fn found(format: Format, found: Current) -> Result<HttpResponse, Fault> {
+pub(super) fn found(format: Format, found: Found) -> Result<HttpResponse, Fault> {
     let response = versioned(StatusCode::OK, found.version, found.at);
     stored(response, format, found.body.into())
 }
@@ -78,7 +78,7 @@ fn stored(
     }
 }
 
-pub(super) fn not_modified(found: &Current) -> HttpResponse {
+pub(super) fn not_modified(found: &Found) -> HttpResponse {
     versioned(StatusCode::NOT_MODIFIED, found.version, found.at).finish()
 }
 

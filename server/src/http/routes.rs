@@ -62,48 +62,69 @@ async fn fhir(
         caller: Caller::Open,
         now: (app.clock)(),
     };
-    let mut segments = path.split('/');
-    let (first, second, more) = (
-        segments.next().unwrap_or_default(),
-        segments.next(),
-        segments.next(),
-    );
-    if first == "metadata" && second.is_none() {
+    if path == "metadata" {
         return (
             "capabilities",
             only_get(request, || handlers::capabilities(&cx, request)),
         );
     }
-    let operation = |segment: &str| segment.starts_with(['$', '_']);
-    if first.is_empty() || operation(first) || more.is_some() || second.is_some_and(operation) {
+    let Some(address) = Address::of(path) else {
         return ("unknown", Err(unknown_path()));
-    }
-    let Some(resource_type) = resource_type(first) else {
-        let diagnostics = format!("`{first}` is not a resource type of FHIR R4");
+    };
+    let Some(resource_type) = resource_type(address.resource_type) else {
+        let named = address.resource_type;
+        let diagnostics = format!("`{named}` is not a resource type of FHIR R4");
         return ("unknown", Err(Fault::new(Kind::UnknownType, diagnostics)));
     };
-    let level = if second.is_some() {
-        Level::Instance
-    } else {
-        Level::Type
-    };
+    let level = address.level;
     let Some(interaction) = interaction(level, request.method()) else {
         return ("unknown", Err(method_not_allowed(&allowed(level))));
     };
+    let Address { id, version, .. } = address;
     let answer = match interaction {
         Interaction::Create => handlers::create(&cx, request, resource_type, payload).await,
-        Interaction::Read => {
-            handlers::read(&cx, request, resource_type, second.unwrap_or_default()).await
-        }
+        Interaction::Read => handlers::read(&cx, request, resource_type, id).await,
+        Interaction::Vread => handlers::vread(&cx, request, resource_type, id, version).await,
     };
     (interaction.code(), answer)
+}
+
+/// What a path below the base is addressed to; `id` and `version` are empty where the level has none.
+struct Address<'p> {
+    level: Level,
+    resource_type: &'p str,
+    id: &'p str,
+    version: &'p str,
+}
+
+impl<'p> Address<'p> {
+    /// `Type`, `Type/id` or `Type/id/_history/version`; names with `$` or `_` in front are no types and no ids.
+    fn of(path: &'p str) -> Option<Self> {
+        let segments: Vec<&str> = path.splitn(5, '/').collect();
+        let (level, resource_type, id, version) = match *segments.as_slice() {
+            [resource_type] => (Level::Type, resource_type, "", ""),
+            [resource_type, id] => (Level::Instance, resource_type, id, ""),
+            [resource_type, id, "_history", version] => {
+                (Level::Version, resource_type, id, version)
+            }
+            _ => return None,
+        };
+        let is_name = |segment: &str| !segment.starts_with(['$', '_']);
+        let address = Self {
+            level,
+            resource_type,
+            id,
+            version,
+        };
+        (!resource_type.is_empty() && is_name(resource_type) && is_name(id)).then_some(address)
+    }
 }
 
 /// <https://hl7.org/fhir/R4/http.html#summary>
 fn method(interaction: Interaction) -> Method {
     match interaction {
         Interaction::Create => Method::POST,
-        Interaction::Read => Method::GET,
+        Interaction::Read | Interaction::Vread => Method::GET,
     }
 }
 

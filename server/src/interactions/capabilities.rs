@@ -52,7 +52,7 @@ fn resource(resource_type: &str) -> Value {
         ("type", Value::from(resource_type)),
         ("interaction", Value::from(interactions)),
         ("versioning", Value::from("versioned")),
-        ("readHistory", Value::from(false)),
+        ("readHistory", Value::from(true)),
         ("updateCreate", Value::from(false)),
     ])
     .into()

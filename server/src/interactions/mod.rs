@@ -4,14 +4,16 @@
 pub mod capabilities;
 pub mod create;
 pub mod read;
+pub mod vread;
 
 /// What this server does. Routes and the CapabilityStatement are both read from here.
-pub const ALL: &[Interaction] = &[Interaction::Create, Interaction::Read];
+pub const ALL: &[Interaction] = &[Interaction::Create, Interaction::Read, Interaction::Vread];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interaction {
     Create,
     Read,
+    Vread,
 }
 
 /// What an interaction is addressed to.
@@ -19,6 +21,7 @@ pub enum Interaction {
 pub enum Level {
     Type,
     Instance,
+    Version,
 }
 
 impl Interaction {
@@ -27,6 +30,7 @@ impl Interaction {
         match self {
             Self::Create => "create",
             Self::Read => "read",
+            Self::Vread => "vread",
         }
     }
 
@@ -34,6 +38,7 @@ impl Interaction {
         match self {
             Self::Create => Level::Type,
             Self::Read => Level::Instance,
+            Self::Vread => Level::Version,
         }
     }
 }

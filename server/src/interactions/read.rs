@@ -6,16 +6,16 @@ use fhir_spec::reference::is_id;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
-use crate::store::{Change, Current};
+use crate::store::{Change, Found};
 
-pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Current, Fault> {
+pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Found, Fault> {
     let action = Action::Read(resource_type);
     let permit = may(cx.caller, action)?;
     // What cannot be an id is not looked up.
     if !is_id(id) {
         return Err(not_found(resource_type));
     }
-    match cx.app.store.read(&permit, resource_type, id).await? {
+    match cx.app.store.read(&permit, resource_type, id, None).await? {
         None => Err(not_found(resource_type)),
         Some(found) if found.change == Change::Deleted => Err(Fault::new(
             Kind::Deleted,
@@ -25,7 +25,7 @@ pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Curre
     }
 }
 
-fn not_found(resource_type: &str) -> Fault {
+pub(super) fn not_found(resource_type: &str) -> Fault {
     let diagnostics = format!("there is no {resource_type} with this id");
     Fault::new(Kind::NotFound, diagnostics)
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub use feed::{Entry, Position};
-pub use resources::{Change, Current};
+pub use resources::{Change, Found};
 pub use tx::Tx;
 
 use crate::auth::{Action, Permit};
@@ -102,27 +102,28 @@ impl Store {
         }
     }
 
-    /// The current version of a resource.
+    /// A version of a resource, or the current one when none is named.
     pub async fn read(
         &self,
         permit: &Permit,
         resource_type: &'static str,
         id: &str,
-    ) -> Result<Option<Current>, Error> {
+        version: Option<u64>,
+    ) -> Result<Option<Found>, Error> {
         if !permit.covers(Action::Read(resource_type)) {
             return Err(Error::NotPermitted);
         }
+        let find = move |connection: &mut Connection, id: &str| match version {
+            None => resources::current(connection, resource_type, id),
+            Some(version) => resources::version(connection, resource_type, id, version),
+        };
         match &*self.0 {
             // On the caller's thread: the read takes a few microseconds, handing it to another thread takes longer.
-            Engine::Sqlite { readers, .. } => {
-                resources::current(readers.take()?.connection()?, resource_type, id)
-            }
+            Engine::Sqlite { readers, .. } => find(readers.take()?.connection()?, id),
             Engine::Postgres(_) => {
                 let id = id.to_owned();
-                self.with_reader(move |connection| {
-                    resources::current(connection, resource_type, &id)
-                })
-                .await
+                self.with_reader(move |connection| find(connection, &id))
+                    .await
             }
         }
     }

@@ -38,9 +38,9 @@ impl Change {
 /// A body that is stored as it is. Compressed ones get a number of their own.
 const PLAIN: i16 = 0;
 
-/// The current version of a resource. The body is the stored text; nobody parses it to answer a read.
+/// A version of a resource. The body is the stored text; nobody parses it to answer a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Current {
+pub struct Found {
     pub version: u64,
     pub at: Instant,
     pub change: Change,
@@ -53,7 +53,11 @@ const INSERT_RESOURCE: &str = "INSERT INTO resources (type, id, rid, head) VALUE
 const SELECT_CURRENT: &str = "SELECT v.version, v.at, v.change, v.codec, v.body \
      FROM resources r JOIN versions v ON v.key = r.head WHERE r.type = ? AND r.id = ?";
 
-type CurrentRow = (BigInt, BigInt, SmallInt, SmallInt, Binary);
+const SELECT_VERSION: &str = "SELECT v.version, v.at, v.change, v.codec, v.body \
+     FROM resources r JOIN versions v ON v.rid = r.rid \
+     WHERE r.type = ? AND r.id = ? AND v.version = ?";
+
+type VersionRow = (BigInt, BigInt, SmallInt, SmallInt, Binary);
 
 /// Version row, current row and feed row of a new resource.
 pub(super) fn create(connection: &mut Connection, resource: &Stamped) -> Result<(), Error> {
@@ -82,21 +86,41 @@ pub(super) fn create(connection: &mut Connection, resource: &Stamped) -> Result<
     feed::append(connection, key, resource.resource_type())
 }
 
+/// The current version.
 pub(super) fn current(
     connection: &mut Connection,
     resource_type: &str,
     id: &str,
-) -> Result<Option<Current>, Error> {
-    let rows: Vec<(i64, i64, i16, i16, Vec<u8>)> = connection.rows(
-        Statement::<CurrentRow>::new(SELECT_CURRENT, &[Bind::Text(resource_type), Bind::Text(id)]),
-    )?;
+) -> Result<Option<Found>, Error> {
+    let binds = [Bind::Text(resource_type), Bind::Text(id)];
+    found(connection, Statement::new(SELECT_CURRENT, &binds))
+}
+
+/// The version of that number.
+pub(super) fn version(
+    connection: &mut Connection,
+    resource_type: &str,
+    id: &str,
+    version: u64,
+) -> Result<Option<Found>, Error> {
+    // A number that no version can have finds none.
+    let version = i64::try_from(version).unwrap_or(i64::MAX);
+    let binds = [Bind::Text(resource_type), Bind::Text(id), Bind::Int(version)];
+    found(connection, Statement::new(SELECT_VERSION, &binds))
+}
+
+fn found(
+    connection: &mut Connection,
+    statement: Statement<'_, VersionRow>,
+) -> Result<Option<Found>, Error> {
+    let rows: Vec<(i64, i64, i16, i16, Vec<u8>)> = connection.rows(statement)?;
     let Some((version, at, change, codec, body)) = rows.into_iter().next() else {
         return Ok(None);
     };
     if codec != PLAIN {
         return Err(Error::Codec(codec));
     }
-    Ok(Some(Current {
+    Ok(Some(Found {
         version: u64::try_from(version).map_err(|_| Error::Version(version))?,
         at: Instant::from_micros(at),
         change: Change::from_number(change),

@@ -87,7 +87,8 @@ fn documents_that_are_wrong(database: &Database) {
         ),
         ("[]", Kind::Unprocessable),
         ("{}", Kind::Unprocessable),
-        (r#"{"resourceType":"Elephant"}"#, Kind::Unprocessable),
+        (r#"{"resourceType":"Elephant"}"#, Kind::WrongType),
+        (r#"{"resourceType":"Patient","gender":"m"}"#, Kind::Unprocessable),
         (r#"{"resourceType":"Observation"}"#, Kind::WrongType),
     ] {
         let answer = post(kiln.address, "/fhir/Patient", body);

@@ -15,4 +15,5 @@ mod lifecycle;
 mod migrations;
 mod rest;
 mod scenarios;
+mod smallest;
 mod store;

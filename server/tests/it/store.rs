@@ -65,7 +65,7 @@ fn patient(id: &str) -> Stamped {
 fn exists(runtime: &Runtime, store: &Store, id: &str) -> bool {
     let permit = may(Caller::Open, Action::Read("Patient")).unwrap();
     runtime
-        .block_on(store.read(&permit, "Patient", id))
+        .block_on(store.read(&permit, "Patient", id, None))
         .unwrap()
         .is_some()
 }
@@ -152,7 +152,7 @@ fn a_permit_opens_one_door(database: &Database) {
         let done = runtime.block_on(store.write(permit, |tx| tx.create(&patient("a"))));
         assert!(matches!(done, Err(Error::NotPermitted)));
     }
-    let done = runtime.block_on(store.read(&permit(), "Patient", "a"));
+    let done = runtime.block_on(store.read(&permit(), "Patient", "a", None));
     assert!(matches!(done, Err(Error::NotPermitted)));
 }
 

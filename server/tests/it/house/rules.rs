@@ -15,7 +15,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 
 /// The storeys of the server, from the ground up. A file may use what is on its own storey or below.
 const STOREYS: &[&[&str]] = &[
-    &["config", "limits", "telemetry", "instant"],
+    &["config", "limits", "packages", "telemetry", "instant"],
     &["auth", "accept"],
     &["store"],
     &["app", "cx", "fault"],
@@ -165,7 +165,11 @@ pub(crate) fn crates_depend_downwards(name: &str, manifest: &str) -> Vec<String>
             .iter()
             .any(|(known, _)| line.starts_with(&format!("{known}.")))
     };
+    // A room may be tested with what stands above it.
     manifest
+        .split("[dev-dependencies]")
+        .next()
+        .unwrap_or_default()
         .lines()
         .filter(ours)
         .filter_map(|line| line.split('.').next())
