@@ -105,7 +105,11 @@ pub(super) fn version(
 ) -> Result<Option<Found>, Error> {
     // A number that no version can have finds none.
     let version = i64::try_from(version).unwrap_or(i64::MAX);
-    let binds = [Bind::Text(resource_type), Bind::Text(id), Bind::Int(version)];
+    let binds = [
+        Bind::Text(resource_type),
+        Bind::Text(id),
+        Bind::Int(version),
+    ];
     found(connection, Statement::new(SELECT_VERSION, &binds))
 }
 

@@ -88,7 +88,10 @@ fn documents_that_are_wrong(database: &Database) {
         ("[]", Kind::Unprocessable),
         ("{}", Kind::Unprocessable),
         (r#"{"resourceType":"Elephant"}"#, Kind::WrongType),
-        (r#"{"resourceType":"Patient","gender":"m"}"#, Kind::Unprocessable),
+        (
+            r#"{"resourceType":"Patient","gender":"m"}"#,
+            Kind::Unprocessable,
+        ),
         (r#"{"resourceType":"Observation"}"#, Kind::WrongType),
     ] {
         let answer = post(kiln.address, "/fhir/Patient", body);

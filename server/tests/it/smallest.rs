@@ -2,9 +2,61 @@
 
 use fhir_spec::definitions::{Definitions, Element, Kind, TypeDef};
 use fhir_spec::json::{Object, Value, parse};
+use fhir_spec::terminology::Page;
 
 /// What invariants ask for beyond the required elements.
-const ALSO: &[(&str, &str)] = &[];
+const ALSO: &[(&str, &str)] = &[
+    (
+        "AllergyIntolerance",
+        r#"{"clinicalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical","code":"active"}]}}"#,
+    ),
+    (
+        "Appointment",
+        r#"{"participant":[{"status":"accepted","actor":{"reference":"Patient/1"}}]}"#,
+    ),
+    (
+        "AppointmentResponse",
+        r#"{"actor":{"reference":"Patient/1"}}"#,
+    ),
+    ("Bundle", r#"{"type":"collection"}"#),
+    (
+        "CapabilityStatement",
+        r#"{"kind":"requirements","description":"x","rest":[{"mode":"server"}]}"#,
+    ),
+    ("Consent", r#"{"policyRule":{"text":"x"}}"#),
+    (
+        "EventDefinition",
+        r#"{"trigger":[{"type":"named-event","name":"x"}]}"#,
+    ),
+    (
+        "ImmunizationRecommendation",
+        r#"{"recommendation":[{"forecastStatus":{"text":"x"},"targetDisease":{"text":"x"}}]}"#,
+    ),
+    ("InsurancePlan", r#"{"name":"x"}"#),
+    (
+        "Linkage",
+        r#"{"item":[{"type":"source","resource":{"reference":"Patient/1"}},{"type":"alternate","resource":{"reference":"Patient/2"}}]}"#,
+    ),
+    ("Organization", r#"{"name":"x"}"#),
+    (
+        "StructureDefinition",
+        r#"{"kind":"complex-type","type":"Extension","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Extension","derivation":"constraint","context":[{"type":"element","expression":"Patient"}],"differential":{"element":[{"id":"Extension","path":"Extension"}]}}"#,
+    ),
+    (
+        "TerminologyCapabilities",
+        r#"{"kind":"requirements","description":"x"}"#,
+    ),
+];
+
+/// Something to say in a datatype that requires nothing.
+const SOME: &[(&str, &str)] = &[
+    ("Attachment", r#"{"title":"x"}"#),
+    ("Coding", r#"{"code":"x"}"#),
+    ("Period", r#"{"start":"2020"}"#),
+    ("Quantity", r#"{"value":1}"#),
+    ("SimpleQuantity", r#"{"value":1}"#),
+    ("Money", r#"{"value":1}"#),
+];
 
 pub(crate) fn smallest(resource_type: &str) -> Value {
     let definition = Definitions::r4().types().named(resource_type).unwrap();
@@ -26,7 +78,11 @@ fn required(definition: &TypeDef) -> Vec<(String, Value)> {
         .filter(|element| element.min > 0)
         .map(|element| {
             let one = value_of(element);
-            let value = if element.is_list() { vec![one].into() } else { one };
+            let value = if element.is_list() {
+                vec![one].into()
+            } else {
+                one
+            };
             (element.types[0].json_name.to_string(), value)
         })
         .collect()
@@ -40,17 +96,18 @@ fn value_of(element: &Element) -> Value {
         (_, "Reference") => {
             let target = element.types[0].target_profiles.first();
             let named = target.and_then(|profile| profile.rsplit('/').next());
-            let named = named.filter(|name| *name != "Resource").unwrap_or("Patient");
+            let named = named
+                .filter(|name| *name != "Resource")
+                .unwrap_or("Patient");
             Object::from_iter([("reference", format!("{named}/1"))]).into()
         }
         (_, "CodeableConcept" | "Annotation") => Object::from_iter([("text", "x")]).into(),
         (_, "Resource") => smallest("Basic"),
         _ => {
-            let members = required(kind);
-            if members.is_empty() {
-                Object::from_iter([("id", "x")]).into()
-            } else {
-                Object::from_iter(members).into()
+            let some = SOME.iter().find(|(name, _)| *name == &*kind.name);
+            match some {
+                Some((_, text)) => parse(text.as_bytes()).unwrap(),
+                None => Object::from_iter(required(kind)).into(),
             }
         }
     }
@@ -60,8 +117,8 @@ fn primitive(name: &str, element: &Element) -> Value {
     let binding = element.binding.as_ref();
     let code = binding.and_then(|binding| {
         let value_set = Definitions::r4().value_set(&binding.value_set)?;
-        let expansion = value_set.expand("", 0, 1).ok()?;
-        Some(expansion.concepts.first()?.code.to_string())
+        let expansion = value_set.expand(Page::default()).ok()?;
+        Some(expansion.contains.first()?.code.to_string())
     });
     match name {
         "boolean" => true.into(),
@@ -71,6 +128,9 @@ fn primitive(name: &str, element: &Element) -> Value {
         "time" => "12:00:00".into(),
         "base64Binary" => "eA==".into(),
         "canonical" | "uri" | "url" => "http://example.org/x".into(),
+        "code" if binding.is_some_and(|binding| binding.value_set.contains("/mimetypes")) => {
+            "text/plain".into()
+        }
         "code" => code.unwrap_or_else(|| "x".to_owned()).into(),
         _ => "X".into(),
     }
