@@ -19,5 +19,11 @@ pub use expansion::{Contained, EXPANSION_CODES_MAX, ExpandError, Expansion, Page
 pub use membership::{Membership, Reason};
 pub use value_set::{IMPORT_DEPTH_MAX, ValueSet};
 
+/// Whether a system whose codes follow a grammar (UCUM, language tags, MIME types) has this code. None for all other
+/// systems, and where it cannot be told.
+pub fn follows_grammar(system: &str, code: &str) -> Option<bool> {
+    rules::RuleSystem::of(system)?.has(code)
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use crate::definitions::{Binding, Definitions, Strength};
 use crate::json::Value;
 use crate::outcome::{IssueCode, Severity};
-use crate::terminology::{Membership, ValueSet};
+use crate::terminology::{CodeSystem, Content, Membership, ValueSet, follows_grammar};
 
 use super::bundle::is_absolute;
 use super::node::Node;
@@ -196,7 +196,7 @@ impl Walk<'_> {
             });
     }
 
-    /// A coding whose system is known entirely: its code exists, and its display is the code's.
+    /// A Coding or Quantity whose system is known entirely: its code exists, and its display is the code's.
     pub(super) fn coding(&mut self, node: Node<'_>, path: &Path<'_>) {
         let Some(coding) = node.value else {
             return;
@@ -217,19 +217,36 @@ impl Walk<'_> {
         let Some(code) = coding.get("code") else {
             return;
         };
-        let (Some(text), Some(known)) = (
-            code.as_str(),
-            self.validator.definitions().code_system(system),
-        ) else {
-            return;
+        let Some(text) = code.as_str() else {
+            return; // told already
         };
-        let Some(concept) = known.concept(text) else {
-            if known.is_complete() {
-                self.report
-                    .error(path, code.at, IssueCode::CodeInvalid, || {
-                        format!("the code system `{system}` has no code `{text}`")
-                    });
-            }
+        let known = self.validator.definitions().code_system(system);
+        let is_supplement = |known: &Arc<CodeSystem>| known.content == Content::Supplement;
+        if known.as_ref().is_some_and(is_supplement) {
+            self.report
+                .error(path, stated.at, IssueCode::CodeInvalid, || {
+                    format!(
+                        "`{system}` is a supplement: codes are of the system that it supplements"
+                    )
+                });
+            return;
+        }
+        let concept = known.as_ref().and_then(|known| known.concept(text));
+        let is_complete = known.as_ref().is_some_and(|known| known.is_complete());
+        let is_no_code =
+            (is_complete && concept.is_none()) || follows_grammar(system, text) == Some(false);
+        if is_no_code {
+            // Units that are none (`ea`, `mcg`) are everywhere, in the examples of the specification too.
+            let severity = match &*self.types.get(node.type_id).name {
+                "Coding" => Severity::Error,
+                _ => Severity::Warning,
+            };
+            self.report
+                .tell(severity, path, code.at, IssueCode::CodeInvalid, || {
+                    format!("the code system `{system}` has no code `{text}`")
+                });
+        }
+        let Some(concept) = concept else {
             return;
         };
         if let (Some(stated), Some(expected)) = (coding.get("display"), &concept.display)

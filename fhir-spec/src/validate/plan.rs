@@ -10,7 +10,7 @@ use super::invariant::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Special {
     None,
-    Coding,
+    Coded,
     Extension,
     Narrative,
     Reference,
@@ -64,7 +64,7 @@ impl TypePlan {
                 .then(|| Primitive::named(&definition.name))
                 .flatten(),
             special: match &*definition.name {
-                "Coding" => Special::Coding,
+                "Coding" | "Quantity" | "Age" | "Count" | "Distance" | "Duration" => Special::Coded,
                 "Extension" => Special::Extension,
                 "Narrative" => Special::Narrative,
                 "Reference" => Special::Reference,

@@ -262,7 +262,7 @@ impl<'v> Walk<'v> {
         let plan = self.validator.plan(node.type_id);
         match plan.special {
             Special::None => {}
-            Special::Coding => self.coding(node, path),
+            Special::Coded => self.coding(node, path),
             Special::Extension => self.extension(&property.element.name, node, path, scope),
             Special::Narrative => self.narrative(node, path),
             Special::Reference => {
