@@ -6,6 +6,7 @@ mod page;
 mod reply;
 mod request;
 mod routes;
+mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -75,8 +76,9 @@ async fn answer(app: Data<App>, request: HttpRequest, mut payload: Payload) -> H
     .instrument(span)
     .await;
     reply::name_request(&mut response, &id);
-    // actix reads a chunked body on to its end, however long that takes, once its reader is gone. As long as there is
-    // one when the answer leaves, it closes the connection instead.
-    response.extensions_mut().insert(payload);
-    response
+    if response.status().is_success() {
+        response
+    } else {
+        unread::held_by(response, payload)
+    }
 }

@@ -1,6 +1,6 @@
 //! A plain HTTP client that sends exactly what a test says, one connection per request.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -82,11 +82,14 @@ pub(crate) fn connect(address: SocketAddr) -> Option<TcpStream> {
     Some(connection)
 }
 
-/// Reads to the end of the connection.
+/// Reads until the server closes the connection, which it must do.
 pub(crate) fn receive(connection: &mut TcpStream) -> Option<Answer> {
     let mut bytes = Vec::new();
-    // What came before an error counts.
-    let _read = connection.read_to_end(&mut bytes);
+    // What came before the connection broke counts.
+    if let Err(error) = connection.read_to_end(&mut bytes) {
+        let waited = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        assert!(!waited, "the server keeps the connection open");
+    }
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.lines();

@@ -1,6 +1,10 @@
 //! Create and read, as a FHIR client sees them.
 //! <https://hl7.org/fhir/R4/http.html>
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use fhir_spec::definitions::Definitions;
 
 use crate::client::{FHIR_JSON, get, post, send};
@@ -11,6 +15,7 @@ use crate::smallest::smallest;
 on_both_databases!(
     what_was_created_can_be_read,
     every_resource_type_can_be_created_and_read,
+    official_examples_can_be_created_and_read,
     decimals_keep_their_digits,
     a_reader_who_holds_the_version_gets_no_body,
     head_answers_as_get_without_a_body,
@@ -77,6 +82,54 @@ fn every_resource_type_can_be_created_and_read(database: &Database) {
         assert_eq!(read.body, created.body, "{resource_type}");
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
+}
+
+/// One official example of each type that has one in the shared material. A few are not valid: those of them that are
+/// known and why stand with the suites in `conformance-tests`; here they must be judged and not break anything.
+fn official_examples_can_be_created_and_read(database: &Database) {
+    let shared = std::env::var_os("KILN_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        Into::into,
+    );
+    let folder = shared.join("testdata/fhir-r4-examples/loose");
+    let Ok(entries) = fs::read_dir(&folder) else {
+        println!(
+            "SKIPPED: the examples of R4 are not in {}",
+            folder.display()
+        );
+        return;
+    };
+    let kiln = Kiln::start(database);
+    let mut examples = BTreeMap::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let resource_type = name.split(['-', '.']).next().unwrap().to_owned();
+        examples.insert(resource_type, path);
+    }
+    let mut stored = 0;
+    for (resource_type, path) in &examples {
+        let body = fs::read_to_string(path).unwrap();
+        let created = post(kiln.address, &format!("/fhir/{resource_type}"), &body);
+        if created.status == 201 {
+            let read = get(kiln.address, &path_of(created.header("Location").unwrap()));
+            assert_eq!(read.body, created.body, "{}", path.display());
+            stored += 1;
+        } else {
+            assert_eq!(
+                created.status,
+                422,
+                "{}: {}",
+                path.display(),
+                created.text()
+            );
+        }
+    }
+    let refused = examples.len() - stored;
+    assert!(
+        stored > 100 && refused <= 5,
+        "{stored} stored, {refused} refused"
+    );
 }
 
 fn decimals_keep_their_digits(database: &Database) {
