@@ -1,7 +1,7 @@
 //! Create and read, as a FHIR client sees them.
 //! <https://hl7.org/fhir/R4/http.html>
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
