@@ -9,6 +9,7 @@ pub mod json;
 pub mod narrative;
 pub mod outcome;
 pub mod package;
+pub mod parameters;
 pub mod patch;
 pub mod primitive;
 pub mod reference;

@@ -9,6 +9,8 @@ use super::Caller;
 pub enum Action {
     Create(&'static str),
     Read(&'static str),
+    /// An operation, by its code.
+    Invoke(&'static str),
 }
 
 /// Proof that the caller may do the action. Not to be copied: it opens the door once.

@@ -44,7 +44,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let resource = document::parse(&text, definitions)
         .map_err(|issues| Error::Malformed(flags.file.clone(), told(&issues)))?;
     let now = SystemTime::now().into();
-    match fhirpath::run(definitions, &flags.expression, &resource, now) {
+    match fhirpath::evaluate(definitions, &flags.expression, &resource, now) {
         Ok(answers) => {
             let shown = answers.into_iter().map(|answer| shown(answer, flags.types));
             print(&write_pretty(&shown.collect::<Vec<_>>().into()))?;

@@ -4,9 +4,12 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{reply, request};
+use crate::accept::Submitted;
+use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::interactions::{capabilities, create, read, vread};
+use crate::operations::{Call, Operation, declared};
 
 pub(super) async fn create(
     cx: &Cx,
@@ -16,17 +19,45 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Fault> {
     let answer_format = request::wanted(http)?;
     request::refuse_conditional_create(http)?;
-    let format = request::sent(http)?;
-    let bytes = request::body(http, payload).await?;
-    let app = cx.app.clone();
-    let submitted = cx
-        .compute(bytes.len(), move || {
-            request::parse(format, bytes, app.definitions())
-        })
-        .await?;
+    let submitted = submitted(cx, http, payload).await?;
     let created = create::run(cx, resource_type, submitted).await?;
     let base = request::base(http);
     reply::created(answer_format, &base, request::prefer(http), &created)
+}
+
+/// The document in the body.
+async fn submitted(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Submitted, Fault> {
+    let format = request::sent(http)?;
+    let bytes = request::body(http, payload).await?;
+    let app = cx.app.clone();
+    cx.compute(bytes.len(), move || {
+        request::parse(format, bytes, app.definitions())
+    })
+    .await
+}
+
+pub(super) async fn operation(
+    cx: &Cx,
+    http: &HttpRequest,
+    operation: &'static Operation,
+    resource_type: Option<&'static str>,
+    payload: &mut Payload,
+) -> Result<HttpResponse, Fault> {
+    let format = request::wanted(http)?;
+    may(cx.caller, Action::Invoke(operation.code))?;
+    let call = Call {
+        resource_type,
+        submitted: submitted(cx, http, payload).await?,
+        query: request::query(http),
+        now: cx.now,
+    };
+    let app = cx.app.clone();
+    let answer = cx
+        .compute(call.submitted.source.len(), move || {
+            (operation.run)(&app, &call)
+        })
+        .await?;
+    reply::document(format, &answer)
 }
 
 pub(super) async fn read(
@@ -57,5 +88,6 @@ pub(super) async fn vread(
 
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {
     let format = request::wanted(http)?;
-    reply::document(format, &capabilities::run(cx, &request::base(http)))
+    let base = request::base(http);
+    reply::document(format, &capabilities::run(cx, &base, declared))
 }

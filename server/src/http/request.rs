@@ -49,7 +49,7 @@ pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
 
 /// The format that the answer should have: `_format` wins over `Accept`.
 pub(super) fn wanted(request: &HttpRequest) -> Result<Format, Fault> {
-    if let Some(asked) = query_value(request.query_string(), "_format") {
+    if let Some(asked) = query_value(request, "_format") {
         // `+` in a media type arrives as it is or decoded to a space.
         return Format::named(&asked.replace(' ', "+")).ok_or_else(not_acceptable);
     }
@@ -207,14 +207,19 @@ pub(super) fn base(request: &HttpRequest) -> String {
     }
 }
 
-/// The first value of a query parameter, decoded.
-fn query_value(query: &str, name: &str) -> Option<String> {
-    if query.is_empty() {
+/// The parameters of the address, decoded.
+pub(super) fn query(request: &HttpRequest) -> Vec<(String, String)> {
+    Query::<Vec<(String, String)>>::from_query(request.query_string())
+        .map(Query::into_inner)
+        .unwrap_or_default()
+}
+
+/// The first value of a query parameter.
+fn query_value(request: &HttpRequest, name: &str) -> Option<String> {
+    if request.query_string().is_empty() {
         return None;
     }
-    let pairs = Query::<Vec<(String, String)>>::from_query(query).ok()?;
-    pairs
-        .into_inner()
+    query(request)
         .into_iter()
         .find(|(key, _)| key == name)
         .map(|(_, value)| value)

@@ -13,6 +13,7 @@ use crate::auth::Caller;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::interactions::{self, Interaction, Level};
+use crate::operations;
 
 /// Where FHIR begins; what lies elsewhere is not FHIR.
 pub(super) const FHIR: &str = "/fhir";
@@ -68,13 +69,14 @@ async fn fhir(
             only_get(request, || handlers::capabilities(&cx, request)),
         );
     }
+    if let Some((target, code)) = operation_address(path) {
+        return operation(&cx, request, target, code, payload).await;
+    }
     let Some(address) = Address::of(path) else {
         return ("unknown", Err(unknown_path()));
     };
     let Some(resource_type) = resource_type(address.resource_type) else {
-        let named = address.resource_type;
-        let diagnostics = format!("`{named}` is not a resource type of FHIR R4");
-        return ("unknown", Err(Fault::new(Kind::UnknownType, diagnostics)));
+        return ("unknown", Err(unknown_type(address.resource_type)));
     };
     let level = address.level;
     let Some(interaction) = interaction(level, request.method()) else {
@@ -87,6 +89,42 @@ async fn fhir(
         Interaction::Vread => handlers::vread(&cx, request, resource_type, id, version).await,
     };
     (interaction.code(), answer)
+}
+
+/// `$code` or `Type/$code`: what it is addressed to (empty: the system), and the operation.
+fn operation_address(path: &str) -> Option<(&str, &str)> {
+    let (target, code) = path.rsplit_once('/').unwrap_or(("", path));
+    (code.starts_with('$') && !target.contains('/')).then_some((target, code))
+}
+
+async fn operation(
+    cx: &Cx,
+    request: &HttpRequest,
+    target: &str,
+    code: &str,
+    payload: &mut Payload,
+) -> (&'static str, Answer) {
+    let resource_type = match (target, resource_type(target)) {
+        ("", _) => None,
+        (_, Some(resource_type)) => Some(resource_type),
+        _ => return ("unknown", Err(unknown_type(target))),
+    };
+    let known = operations::ALL
+        .iter()
+        .find(|operation| operation.code == code && operation.applies(resource_type));
+    let Some(operation) = known else {
+        return ("unknown", Err(unknown_path()));
+    };
+    if request.method() != Method::POST {
+        return (operation.code, Err(method_not_allowed("POST")));
+    }
+    let answer = handlers::operation(cx, request, operation, resource_type, payload).await;
+    (operation.code, answer)
+}
+
+fn unknown_type(named: &str) -> Fault {
+    let diagnostics = format!("`{named}` is not a resource type of FHIR R4");
+    Fault::new(Kind::UnknownType, diagnostics)
 }
 
 /// What a path below the base is addressed to; `id` and `version` are empty where the level has none.

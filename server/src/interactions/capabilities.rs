@@ -7,17 +7,19 @@ use fhir_spec::json::{Object, Value};
 use super::ALL;
 use crate::cx::Cx;
 
-pub fn run(cx: &Cx, base: &str) -> Value {
+/// `operations` names those of a level: of a type, or of the system.
+pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
     let version = env!("CARGO_PKG_VERSION");
     let resources: Vec<Value> = cx
         .app
         .definitions()
         .resource_types()
-        .map(resource)
+        .map(|name| resource(name, operations(Some(name))))
         .collect();
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
         ("resource", Value::from(resources)),
+        ("operation", Value::from(operations(None))),
     ]);
     Object::from_iter([
         ("resourceType", Value::from("CapabilityStatement")),
@@ -43,7 +45,7 @@ pub fn run(cx: &Cx, base: &str) -> Value {
     .into()
 }
 
-fn resource(resource_type: &str) -> Value {
+fn resource(resource_type: &str, operations: Vec<Value>) -> Value {
     let interactions: Vec<Value> = ALL
         .iter()
         .map(|interaction| named([("code", interaction.code())]))
@@ -54,6 +56,7 @@ fn resource(resource_type: &str) -> Value {
         ("versioning", Value::from("versioned")),
         ("readHistory", Value::from(true)),
         ("updateCreate", Value::from(false)),
+        ("operation", Value::from(operations)),
     ])
     .into()
 }

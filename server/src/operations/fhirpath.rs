@@ -3,10 +3,23 @@
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::fhirpath::{Context, Expression, FhirPathError, Item};
-use fhir_spec::json::Value;
+use fhir_spec::json::{Object, Value};
+use fhir_spec::parameters::{Parameters, parameter};
 use fhir_spec::time::DateTime;
+use fhir_spec::{Issue, IssueCode};
 
+use super::{Call, Operation};
+use crate::app::App;
+use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+
+pub const OPERATION: Operation = Operation {
+    code: "$fhirpath",
+    definition: None,
+    on_system: true,
+    on_type: false,
+    run,
+};
 
 /// One item of the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +29,39 @@ pub struct Answer {
     pub value: Value,
 }
 
+/// Parameters with `expression` and `resource` in, Parameters with a `result` for each item out: its type and its value.
+fn run(app: &App, call: &Call) -> Result<Value, Fault> {
+    let wanted = "expected Parameters with `expression` (a string) and `resource`";
+    let missing = || Fault::new(Kind::Malformed, wanted);
+    let given = Parameters::of(&call.submitted.document).ok_or_else(missing)?;
+    let expression = given.texts("expression").next().ok_or_else(missing)?;
+    let resource = given.resource("resource").ok_or_else(missing)?;
+    let definitions = app.definitions();
+    let answers = evaluate(definitions, expression, resource, call.now).map_err(|error| {
+        let issue = Issue::error(IssueCode::Invalid, error.to_string());
+        Fault::of_issues(Kind::Unprocessable, vec![issue])
+    })?;
+    let types = definitions.types();
+    let results: Vec<Value> = answers
+        .into_iter()
+        .map(|answer| {
+            let type_name = Value::from(answer.type_name.as_str());
+            let parts = vec![
+                parameter("type", "System.String", type_name, types),
+                parameter("value", &answer.type_name, answer.value, types),
+            ];
+            Object::from_iter([("name", Value::from("result")), ("part", parts.into())]).into()
+        })
+        .collect();
+    let mut answer = Object::from_iter([("resourceType", "Parameters")]);
+    if !results.is_empty() {
+        answer.set("parameter", results);
+    }
+    Ok(answer.into())
+}
+
 /// Evaluates an expression on a resource; `now` is what `now()` says.
-pub fn run(
+pub fn evaluate(
     definitions: &Definitions,
     expression: &str,
     resource: &Value,
@@ -51,7 +95,7 @@ mod tests {
 
     fn answers(expression: &str) -> Result<Vec<(String, String)>, FhirPathError> {
         let patient = parse(br#"{"resourceType":"Patient","active":true,"name":[{"given":["A","B"]}],"deceasedDateTime":"2020"}"#).unwrap();
-        let answers = run(
+        let answers = evaluate(
             Definitions::r4(),
             expression,
             &patient,
