@@ -2,6 +2,7 @@
 //! conform to US Core, and nothing that is fed to the validator brings it down.
 
 mod examples;
+mod mutations;
 mod reference;
 mod us_core;
 

@@ -34,6 +34,8 @@ const EXTENSIONS: &[&str] = &[
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet",
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-minValueSet",
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice",
+    "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.binding.additional",
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-profile-element",
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-allowedUnits",
     "http://hl7.org/fhir/StructureDefinition/structuredefinition-explicit-type-name",

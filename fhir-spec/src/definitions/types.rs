@@ -95,6 +95,8 @@ pub struct Binding {
     pub value_set: Box<str>,
     /// Extension `maxValueSet`: codes outside of it are never allowed, however weak the binding.
     pub max_value_set: Option<Box<str>>,
+    /// Further value sets, each with a strength of its own: R5's additional bindings, as profiles of R4 have them.
+    pub additional: Vec<(Strength, Box<str>)>,
 }
 
 /// An invariant: a FHIRPath expression that must be true.
@@ -431,15 +433,45 @@ pub(super) fn binding(facts: &Value) -> Option<Binding> {
         })
         .and_then(|extension| extension.str_of("valueCanonical"));
     Some(Binding {
-        strength: match facts.str_of("strength")? {
-            "required" => Strength::Required,
-            "extensible" => Strength::Extensible,
-            "preferred" => Strength::Preferred,
-            _ => Strength::Example,
-        },
+        strength: strength(facts.str_of("strength")?),
         value_set: facts.str_of("valueSet").unwrap_or_default().into(),
         max_value_set: max_value_set.map(Into::into),
+        additional: additional_bindings(facts),
     })
+}
+
+fn strength(code: &str) -> Strength {
+    match code {
+        "required" => Strength::Required,
+        "extensible" => Strength::Extensible,
+        "preferred" => Strength::Preferred,
+        _ => Strength::Example,
+    }
+}
+
+/// Those for one use of the element only are left out: whether a document is such a use is not for it to say.
+fn additional_bindings(facts: &Value) -> Vec<(Strength, Box<str>)> {
+    let additional = facts.items_of("extension").iter().filter(|extension| {
+        extension.str_of("url").is_some_and(|url| {
+            url.ends_with("/additional-binding") || url.ends_with(".binding.additional")
+        })
+    });
+    let part = |extension: &Value, name: &str, value: &str| {
+        let parts = extension.items_of("extension").iter();
+        let mut named = parts.filter(|part| part.str_of("url") == Some(name));
+        named.find_map(|part| part.str_of(value).map(str::to_owned))
+    };
+    additional
+        .filter(|extension| {
+            let mut parts = extension.items_of("extension").iter();
+            !parts.any(|part| part.str_of("url") == Some("usage"))
+        })
+        .filter_map(|extension| {
+            let purpose = part(extension, "purpose", "valueCode")?;
+            let value_set = part(extension, "valueSet", "valueCanonical")?;
+            Some((strength(&purpose), value_set.into()))
+        })
+        .collect()
 }
 
 pub(super) fn constraints(facts: &Value) -> Vec<Constraint> {

@@ -22,6 +22,8 @@ pub(super) struct Bound {
     strength: Strength,
     value_set: LazyValueSet,
     max_value_set: Option<LazyValueSet>,
+    /// Further ones that are required (true) or extensible.
+    additional: Vec<(bool, LazyValueSet)>,
     /// Where a choice has concepts and quantities, the value set is about the concepts: no value set is about both.
     is_for_concepts: bool,
 }
@@ -54,13 +56,20 @@ impl Bound {
         mut types: impl Iterator<Item = &'t str>,
     ) -> Option<Self> {
         let is_weak = binding.strength < Strength::Extensible || binding.value_set.is_empty();
-        if is_weak && binding.max_value_set.is_none() {
+        let additional: Vec<(bool, LazyValueSet)> = binding
+            .additional
+            .iter()
+            .filter(|(strength, _)| *strength >= Strength::Extensible)
+            .map(|(strength, url)| (*strength == Strength::Required, LazyValueSet::new(url)))
+            .collect();
+        if is_weak && binding.max_value_set.is_none() && additional.is_empty() {
             return None;
         }
         Some(Self {
             strength: binding.strength,
             value_set: LazyValueSet::new(&binding.value_set),
             max_value_set: binding.max_value_set.as_deref().map(LazyValueSet::new),
+            additional,
             is_for_concepts: types.any(|name| matches!(name, "CodeableConcept" | "Coding")),
         })
     }
@@ -136,35 +145,44 @@ impl Walk<'_> {
         }
         let said = said(node, type_name);
         if bound.strength >= Strength::Extensible && !bound.value_set.canonical.is_empty() {
-            let is_required = bound.strength == Strength::Required;
-            match bound.value_set.judge(&said, self) {
-                Verdict::In => {}
-                Verdict::NotIn => {
-                    let severity = if is_required {
-                        Severity::Error
-                    } else {
-                        Severity::Warning
-                    };
-                    self.outside(&bound.value_set, severity, &said, node, path);
-                }
-                Verdict::Unknown(reason) => {
-                    self.report
-                        .note(path, node.at(), IssueCode::NotSupported, || {
-                            format!(
-                                "{} could not be held against the value set `{}`: {reason}",
-                                told(&said),
-                                bound.value_set.canonical
-                            )
-                        });
-                }
-                Verdict::NoCode if is_required => self.no_code(&bound.value_set, node, path),
-                Verdict::NoCode => {}
-            }
+            self.bound_to(&bound.value_set, bound.is_required(), &said, node, path);
+        }
+        for (is_required, value_set) in &bound.additional {
+            self.bound_to(value_set, *is_required, &said, node, path);
         }
         if let Some(max) = &bound.max_value_set
             && let Verdict::NotIn = max.judge(&said, self)
         {
             self.outside(max, Severity::Error, &said, node, path);
+        }
+    }
+
+    fn bound_to(
+        &mut self,
+        value_set: &LazyValueSet,
+        is_required: bool,
+        said: &[Said<'_>],
+        node: Node<'_>,
+        path: &Path<'_>,
+    ) {
+        match value_set.judge(said, self) {
+            Verdict::In => {}
+            Verdict::NotIn if is_required => {
+                self.outside(value_set, Severity::Error, said, node, path);
+            }
+            Verdict::NotIn => self.outside(value_set, Severity::Warning, said, node, path),
+            Verdict::Unknown(reason) => {
+                self.report
+                    .note(path, node.at(), IssueCode::NotSupported, || {
+                        format!(
+                            "{} could not be held against the value set `{}`: {reason}",
+                            told(said),
+                            value_set.canonical
+                        )
+                    });
+            }
+            Verdict::NoCode if is_required => self.no_code(value_set, node, path),
+            Verdict::NoCode => {}
         }
     }
 

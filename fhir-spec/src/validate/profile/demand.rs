@@ -128,6 +128,7 @@ impl Demand {
                     base.strength != binding.strength
                         || base.value_set != binding.value_set
                         || base.max_value_set != binding.max_value_set
+                        || !binding.additional.is_empty()
                 })
         });
         let only_type = match element.types.as_slice() {

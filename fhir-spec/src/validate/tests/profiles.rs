@@ -149,6 +149,26 @@ fn bindings_and_invariants() {
 }
 
 #[test]
+fn additional_bindings() {
+    let elements = |purpose: &str, usage: &str| {
+        format!(
+            r#"{{"id":"Patient.language","path":"Patient.language","binding":{{"strength":"preferred","valueSet":"http://hl7.org/fhir/ValueSet/languages",
+            "extension":[{{"url":"http://hl7.org/fhir/tools/StructureDefinition/additional-binding","extension":[{{"url":"purpose","valueCode":"{purpose}"}},
+            {{"url":"valueSet","valueCanonical":"http://hl7.org/fhir/ValueSet/administrative-gender"}}{usage}]}}]}}}}"#
+        )
+    };
+    let document = patient(r#","language":"de""#);
+    assert_profile(
+        &elements("required", ""),
+        &document,
+        ["code-invalid Patient.language"],
+    );
+    assert_profile(&elements("extensible", ""), &document, []);
+    let usage = r#",{"url":"usage","valueUsageContext":{"code":{"code":"x"}}}"#;
+    assert_profile(&elements("required", usage), &document, []);
+}
+
+#[test]
 fn targets_of_references_have_profiles() {
     let organization = "http://a.org/StructureDefinition/organization";
     let named = r#"{"id":"Organization.name","path":"Organization.name","min":1}"#;
