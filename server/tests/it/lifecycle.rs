@@ -86,6 +86,18 @@ fn settings_come_from_flags_environment_and_file_in_that_order() {
     assert!(elsewhere.join("kiln.sqlite").exists());
 }
 
+#[test]
+fn without_settings_the_data_are_below_the_current_directory() {
+    let database = sqlite();
+    let mut start = command();
+    start
+        .args(["--listen", "127.0.0.1:0"])
+        .current_dir(&database.directory);
+    let kiln = Kiln::from_command(&mut start);
+    assert_eq!(get(kiln.address, "/health/ready").status, 200);
+    assert!(database.directory.join("kiln-data/kiln.sqlite").exists());
+}
+
 /// One line on stderr that holds these words, and this exit status.
 fn assert_refused(output: &Output, status: i32, words: &str) {
     let complaint = String::from_utf8_lossy(&output.stderr);
