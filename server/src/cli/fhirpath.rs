@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use fhir_spec::Issue;
-use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{Object, Value, write_pretty};
+use fhir_spec::validate::Validator;
 
 use super::{WRONG_USAGE, document, print, say};
 use crate::operations::fhirpath;
@@ -39,12 +39,12 @@ pub(super) enum Error {
 
 /// Prints a JSON array of the results; a wrong expression is wrong usage.
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
-    let definitions = Definitions::r4();
+    let validator = Validator::r4();
     let text = document::text(&flags.file)?;
-    let resource = document::parse(&text, definitions)
+    let resource = document::parse(&text, validator.definitions())
         .map_err(|issues| Error::Malformed(flags.file.clone(), told(&issues)))?;
     let now = SystemTime::now().into();
-    match fhirpath::evaluate(definitions, &flags.expression, &resource, now) {
+    match fhirpath::evaluate(validator, &flags.expression, &resource, now) {
         Ok(answers) => {
             let shown = answers.into_iter().map(|answer| shown(answer, flags.types));
             print(&write_pretty(&shown.collect::<Vec<_>>().into()))?;

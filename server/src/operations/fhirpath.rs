@@ -1,11 +1,12 @@
 //! $fhirpath: what an expression says of a resource.
 //! <https://hl7.org/fhir/R4/fhirpath.html>
 
-use fhir_spec::definitions::Definitions;
-use fhir_spec::fhirpath::{Context, Expression, FhirPathError, Item};
+use fhir_spec::fhirpath::{Context, Expression, FhirPathError, Host, Item, Node};
 use fhir_spec::json::{Object, Value};
 use fhir_spec::parameters::{Parameters, parameter};
+use fhir_spec::terminology::Membership;
 use fhir_spec::time::DateTime;
+use fhir_spec::validate::{Request, Validator};
 use fhir_spec::{Issue, IssueCode};
 
 use super::{Call, Operation};
@@ -36,12 +37,11 @@ fn run(app: &App, call: &Call) -> Result<Value, Fault> {
     let given = Parameters::of(&call.submitted.document).ok_or_else(missing)?;
     let expression = given.texts("expression").next().ok_or_else(missing)?;
     let resource = given.resource("resource").ok_or_else(missing)?;
-    let definitions = app.definitions();
-    let answers = evaluate(definitions, expression, resource, call.now).map_err(|error| {
+    let answers = evaluate(&app.validator, expression, resource, call.now).map_err(|error| {
         let issue = Issue::error(IssueCode::Invalid, error.to_string());
         Fault::of_issues(Kind::Unprocessable, vec![issue])
     })?;
-    let types = definitions.types();
+    let types = app.definitions().types();
     let results: Vec<Value> = answers
         .into_iter()
         .map(|answer| {
@@ -62,14 +62,16 @@ fn run(app: &App, call: &Call) -> Result<Value, Fault> {
 
 /// Evaluates an expression on a resource; `now` is what `now()` says.
 pub fn evaluate(
-    definitions: &Definitions,
+    validator: &Validator,
     expression: &str,
     resource: &Value,
     now: Instant,
 ) -> Result<Vec<Answer>, FhirPathError> {
     let expression = Expression::parse(expression)?;
     let type_of = Expression::parse("type()")?;
-    let mut context = Context::new(definitions.types(), resource);
+    let known = Known(validator);
+    let types = validator.definitions().types();
+    let mut context = Context::new(types, resource).with_host(&known);
     if let Some(now) = DateTime::from_micros(now.micros(), 0) {
         context = context.at(now);
     }
@@ -88,6 +90,57 @@ pub fn evaluate(
     Ok(answers)
 }
 
+/// What the definitions can tell an expression: codes, profiles, and which code stands above which.
+#[derive(Debug)]
+struct Known<'v>(&'v Validator);
+
+impl<'a> Host<'a> for Known<'_> {
+    fn is_member(&self, item: &Item<'a>, value_set: &str) -> Option<bool> {
+        let value_set = self.0.definitions().value_set(value_set)?;
+        let is_in = |system: Option<&str>, code: &str| match value_set.contains(system, code, None)
+        {
+            Membership::In { .. } => Some(true),
+            Membership::NotIn => Some(false),
+            Membership::Unknown(_) => None,
+        };
+        let coding = |coding: &Value| is_in(coding.str_of("system"), coding.str_of("code")?);
+        if let Item::String(code) = item {
+            return is_in(None, code);
+        }
+        let value = item.as_node()?.value()?;
+        if let Some(code) = value.as_str() {
+            return is_in(None, code);
+        }
+        if value.get("coding").is_none() {
+            return coding(value);
+        }
+        let answers: Vec<Option<bool>> = value.items_of("coding").iter().map(coding).collect();
+        if answers.contains(&Some(true)) {
+            return Some(true);
+        }
+        answers
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .map(|_| false)
+    }
+
+    fn conforms(&self, node: &Node<'a>, profile: &str) -> Option<bool> {
+        self.0.definitions().structure(profile)?;
+        let resource = node.value().filter(|_| node.is_resource())?;
+        let request = Request {
+            profiles: &[profile],
+            ..Request::default()
+        };
+        let issues = self.0.validate(resource, &request);
+        Some(!issues.iter().any(Issue::is_error))
+    }
+
+    fn subsumes(&self, system: &str, above: &str, below: &str) -> Option<bool> {
+        let system = self.0.definitions().code_system(system)?;
+        system.subsumes(above, below)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,7 +149,7 @@ mod tests {
     fn answers(expression: &str) -> Result<Vec<(String, String)>, FhirPathError> {
         let patient = parse(br#"{"resourceType":"Patient","active":true,"name":[{"given":["A","B"]}],"deceasedDateTime":"2020"}"#).unwrap();
         let answers = evaluate(
-            Definitions::r4(),
+            Validator::r4(),
             expression,
             &patient,
             Instant::from_micros(0),
@@ -130,6 +183,30 @@ mod tests {
         assert_eq!(
             answers("now()").unwrap(),
             [pair("System.DateTime", "\"1970-01-01T00:00:00.000Z\"")]
+        );
+    }
+
+    #[test]
+    fn expressions_may_ask_what_the_definitions_know() {
+        let only = |expression: &str| answers(expression).unwrap().pop().map(|(_, value)| value);
+        let value_set = "http://hl7.org/fhir/ValueSet/administrative-gender";
+        assert_eq!(
+            only(&format!("'male'.memberOf('{value_set}')")),
+            Some("true".into())
+        );
+        assert_eq!(
+            only(&format!("'m'.memberOf('{value_set}')")),
+            Some("false".into())
+        );
+        assert_eq!(only("'m'.memberOf('http://example.org/unknown')"), None);
+        let profile = "http://hl7.org/fhir/StructureDefinition/";
+        assert_eq!(
+            only(&format!("conformsTo('{profile}Patient')")),
+            Some("true".into())
+        );
+        assert_eq!(
+            only(&format!("conformsTo('{profile}bodyweight')")),
+            Some("false".into())
         );
     }
 
