@@ -30,6 +30,17 @@ impl Date {
         })
     }
 
+    /// The day so many days after 1970-01-01; nothing outside the years 1 to 9999.
+    pub fn from_days(days: i64) -> Option<Self> {
+        let (year, month, day) = date_from_days(days)?;
+        Some(Self {
+            year,
+            month,
+            day,
+            precision: Precision::Day,
+        })
+    }
+
     pub fn year(self) -> u16 {
         self.year
     }
