@@ -118,7 +118,7 @@ impl Store {
             Some(version) => resources::version(connection, resource_type, id, version),
         };
         match &*self.0 {
-            // On the caller's thread: the read takes a few microseconds, handing it to another thread takes longer.
+            // On the caller's thread: the read takes a few microseconds, handing it over and back takes more than that.
             Engine::Sqlite { readers, .. } => find(readers.take()?.connection()?, id),
             Engine::Postgres(_) => {
                 let id = id.to_owned();
@@ -158,7 +158,7 @@ impl Store {
     /// Reads that may take long, on a thread that may wait.
     async fn with_reader<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Error> + Send + 'static,
+        work: impl Fn(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let engine = Arc::clone(&self.0);
         tokio::task::spawn_blocking(move || {
@@ -166,17 +166,28 @@ impl Store {
                 Engine::Sqlite { readers, .. } => readers,
                 Engine::Postgres(pool) => pool,
             };
-            let mut taken = pool.take()?;
-            let done = work(taken.connection()?);
-            if matches!(done, Err(Error::Unreachable(_))) {
-                taken.broken = true;
-                pool.forget_idle();
+            match read_once(pool, &work) {
+                // The connection had died while it was idle; the next one is new.
+                Err(Error::Unreachable(_)) => read_once(pool, &work),
+                done => done,
             }
-            done
         })
         .await
         .unwrap_or(Err(Error::Panicked))
     }
+}
+
+fn read_once<T>(
+    pool: &Pool,
+    work: &impl Fn(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut taken = pool.take()?;
+    let done = work(taken.connection()?);
+    if matches!(done, Err(Error::Unreachable(_))) {
+        taken.broken = true;
+        pool.forget_idle();
+    }
+    done
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {

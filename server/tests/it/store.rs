@@ -308,6 +308,7 @@ fn a_lost_connection_is_replaced(database: &Database) {
     }));
     assert!(done.is_ok(), "{done:?}");
     assert_eq!(attempts.load(Ordering::SeqCst), 2);
+    cut_all_connections(&database.url);
     assert!(exists(&runtime, &store, "before") && exists(&runtime, &store, "after"));
 }
 
