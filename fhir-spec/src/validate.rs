@@ -34,7 +34,7 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
-use crate::definitions::{Definitions, StructureProblem, TypeId};
+use crate::definitions::{Definitions, StructureProblem, TypeId, without_fragment};
 use crate::json::Value;
 use crate::outcome::Issue;
 
@@ -57,7 +57,7 @@ pub struct Validator {
     plans: Vec<TypePlan>,
     /// For an id of another type graph.
     no_plan: TypePlan,
-    /// By canonical as it was asked for; only what is defined is kept.
+    /// By canonical without a fragment; only what is defined is kept, so what documents claim cannot fill it.
     profiles: RwLock<HashMap<Box<str>, Arc<Profile>>>,
 }
 
@@ -97,6 +97,7 @@ impl Validator {
     }
 
     fn profile(&self, canonical: &str) -> Result<Arc<Profile>, StructureProblem> {
+        let canonical = without_fragment(canonical);
         let kept = self.profiles.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(profile) = kept.get(canonical) {
             return Ok(Arc::clone(profile));

@@ -250,7 +250,7 @@ pub fn is_base_type(structure: &Value) -> bool {
 }
 
 /// A canonical may name a part of the artifact after `#`; the artifact is the same.
-fn without_fragment(canonical: &str) -> &str {
+pub(crate) fn without_fragment(canonical: &str) -> &str {
     canonical.split('#').next().unwrap_or_default()
 }
 

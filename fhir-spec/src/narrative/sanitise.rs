@@ -179,10 +179,10 @@ fn with_known_entities(div: &str) -> String {
     while let Some((plain, after)) = rest.split_once('&') {
         out.push_str(plain);
         rest = after;
-        let name = after.split_once(';').map(|(name, _)| name);
-        let name = name
-            .filter(|name| name.len() <= LONGEST)
-            .unwrap_or_default();
+        // No further than a name may reach: a text of nothing but `&` would be searched to its end for each.
+        let near = after.as_bytes().iter().take(LONGEST + 1);
+        let end = near.copied().position(|byte| byte == b';');
+        let name = end.and_then(|end| after.get(..end)).unwrap_or_default();
         if let Some(character) = html_entity(name) {
             out.push(character);
             rest = after.split_once(';').map_or(after, |(_, rest)| rest);

@@ -177,3 +177,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_ampersand_that_begins_no_entity_is_text() {
+    let many = "&".repeat(100_000);
+    let shown = sanitise(&many);
+    assert_eq!(shown.matches("&amp;").count(), 100_000);
+    let shown = sanitise("<div>a&nbsp;b &amp c &thisisnoentity; é&</div>");
+    let text = "a\u{a0}b &amp;amp c &amp;thisisnoentity; é&amp;";
+    assert!(shown.contains(text), "{shown}");
+}

@@ -19,9 +19,19 @@ use super::walk::Walk;
 #[derive(Debug)]
 pub(super) struct Entries<'d> {
     resources: Vec<&'d Value>,
-    by_full_url: HashMap<&'d str, Vec<&'d Value>>,
+    by_full_url: HashMap<&'d str, SameUrl<'d>>,
+    /// By full url and `meta.versionId`.
+    by_version: HashMap<(&'d str, &'d str), &'d Value>,
     /// By the address of the resource in the document.
     full_urls: HashMap<usize, &'d str>,
+}
+
+/// The resources that share a full url: versions of one.
+#[derive(Debug)]
+struct SameUrl<'d> {
+    first: &'d Value,
+    /// The first that does not say which version it is: it may be any.
+    unversioned: Option<&'d Value>,
 }
 
 impl<'d> Entries<'d> {
@@ -29,6 +39,7 @@ impl<'d> Entries<'d> {
         let mut entries = Self {
             resources: Vec::new(),
             by_full_url: HashMap::new(),
+            by_version: HashMap::new(),
             full_urls: HashMap::new(),
         };
         for entry in bundle.items_of("entry") {
@@ -37,8 +48,20 @@ impl<'d> Entries<'d> {
             };
             entries.resources.push(resource);
             if let Some(url) = entry.str_of("fullUrl") {
-                entries.by_full_url.entry(url).or_default().push(resource);
                 entries.full_urls.insert(address(resource), url);
+                let same = entries.by_full_url.entry(url).or_insert(SameUrl {
+                    first: resource,
+                    unversioned: None,
+                });
+                match version_id(resource) {
+                    Some(version) => {
+                        let key = (url, version);
+                        entries.by_version.entry(key).or_insert(resource);
+                    }
+                    None => {
+                        same.unversioned.get_or_insert(resource);
+                    }
+                }
             }
         }
         entries
@@ -66,12 +89,12 @@ impl<'d> Entries<'d> {
         };
         let same_url = self.by_full_url.get(full)?;
         match version {
-            Some(version) => same_url
-                .iter()
-                .find(|resource| version_id(resource).is_none_or(|found| found == version)),
-            None => same_url.first(),
+            Some(version) => {
+                let found = self.by_version.get(&(full, version)).copied();
+                found.or(same_url.unversioned)
+            }
+            None => Some(same_url.first),
         }
-        .copied()
     }
 }
 
@@ -217,6 +240,8 @@ impl Walk<'_> {
             scope.full_url = entries.full_url_of(resource);
             let mut references = Vec::new();
             references_below(resource, &mut references);
+            // What starts with `#` stays within the resource.
+            references.retain(|reference| !reference.starts_with('#'));
             for reference in references {
                 let Found::Inside(target) = self.find(reference, &scope) else {
                     continue;

@@ -11,6 +11,7 @@ mod items;
 mod limits;
 mod options;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use crate::json::Value;
@@ -20,12 +21,17 @@ use super::path::Path;
 use super::scope::Scope;
 use super::walk::Walk;
 
+/// What holding one response against its questionnaire may cost, in items, options and concepts looked at: conditions
+/// search the response, and answers the options, so both being large is their product.
+const STEPS_MAX: usize = 5_000_000;
+
 /// A questionnaire with what every part of the check needs to know.
 struct Form<'q> {
     questionnaire: &'q Value,
     link_ids: HashSet<&'q str>,
     /// A response that is not finished may lack answers.
     is_finished: bool,
+    steps_left: Cell<usize>,
 }
 
 impl<'q> Form<'q> {
@@ -36,7 +42,19 @@ impl<'q> Form<'q> {
             questionnaire,
             link_ids,
             is_finished: matches!(response.str_of("status"), Some("completed" | "amended")),
+            steps_left: Cell::new(STEPS_MAX),
         }
+    }
+
+    /// Takes so many steps; false once none are left, and then nothing more is checked.
+    fn spend(&self, steps: usize) -> bool {
+        self.steps_left
+            .set(self.steps_left.get().saturating_sub(steps));
+        !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.steps_left.get() == 0
     }
 }
 
@@ -81,6 +99,12 @@ impl Walk<'_> {
         let form = Form::of(&questionnaire, response);
         let items = response.items_of("item");
         self.form_items(&form, &questionnaire, response, items, &[items], path);
+        if form.is_spent() {
+            self.report
+                .warning(path, response.at, IssueCode::TooCostly, || {
+                    format!("not all answers are held against the questionnaire: that takes more than {STEPS_MAX} steps")
+                });
+        }
     }
 }
 

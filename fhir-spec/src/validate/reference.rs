@@ -48,17 +48,12 @@ impl Walk<'_> {
         if id.is_empty() {
             return Found::Inside(Node::new(scope.root, scope.root_type));
         }
-        scope
-            .root
-            .items_of("contained")
-            .iter()
-            .find(|inner| inner.str_of("id") == Some(id))
-            .map_or(Found::Missing, |inner| {
-                match resource_type(self.types, inner) {
-                    Some(type_id) => Found::Inside(Node::new(inner, type_id)),
-                    None => Found::Elsewhere(None),
-                }
-            })
+        scope.find_contained(id).map_or(Found::Missing, |inner| {
+            match resource_type(self.types, inner) {
+                Some(type_id) => Found::Inside(Node::new(inner, type_id)),
+                None => Found::Elsewhere(None),
+            }
+        })
     }
 
     pub(super) fn reference(

@@ -7,6 +7,9 @@ use super::path::Path;
 /// How many issues are told; more are counted.
 pub const ISSUES_MAX: usize = 500;
 
+/// How much text an issue may have: a message repeats what it found, and that may be as long as the document.
+const DIAGNOSTICS_BYTES_MAX: usize = 4 * 1024;
+
 #[derive(Debug)]
 struct Found {
     at: u32,
@@ -94,7 +97,7 @@ impl Report {
             self.untold_worst = self.untold_worst.max(Some(severity));
             return;
         }
-        let issue = Issue::new(severity, code, say()).at(path.to_string());
+        let issue = Issue::new(severity, code, within_bounds(say())).at(path.to_string());
         self.found.push(Found { at, issue });
     }
 
@@ -123,6 +126,16 @@ impl Report {
         }
         issues
     }
+}
+
+/// A text, or the beginning of one that is too long.
+fn within_bounds(mut text: String) -> String {
+    if text.len() > DIAGNOSTICS_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(DIAGNOSTICS_BYTES_MAX));
+        text.push_str(" … (cut short)");
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// Goes through a source text once, from place to place, however long its lines are.
@@ -209,6 +222,15 @@ mod tests {
         let last = issues.last().unwrap();
         assert!(last.diagnostics.starts_with("7 more"), "{last:?}");
         assert_eq!(last.severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_message_that_repeats_a_long_text_is_cut_short() {
+        let mut report = Report::default();
+        report.error(&root(), 0, IssueCode::Value, || "\u{e9}".repeat(1_000_000));
+        let [issue] = report.finish(None).try_into().unwrap();
+        let said = &issue.diagnostics;
+        assert!(said.len() < DIAGNOSTICS_BYTES_MAX + 100 && said.ends_with("(cut short)"));
     }
 
     #[test]

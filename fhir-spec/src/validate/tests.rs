@@ -1,5 +1,6 @@
 //! One test a rule, with documents that break it and documents that do not.
 
+mod bounds;
 mod fuzz;
 mod native;
 mod profiles;

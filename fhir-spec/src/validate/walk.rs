@@ -1,6 +1,7 @@
 //! One validation under way: from resource to resource, everything found goes into one report.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::definitions::{Kind, TypeId, Types};
 use crate::json::{DEPTH_MAX, Data, Value};
@@ -10,7 +11,7 @@ use super::bundle::Entries;
 use super::node::Node;
 use super::path::Path;
 use super::report::Report;
-use super::scope::Scope;
+use super::scope::{Contained, Scope};
 use super::{Request, Validator};
 
 pub(super) struct Walk<'v> {
@@ -22,6 +23,8 @@ pub(super) struct Walk<'v> {
     pub(super) held: HashSet<(usize, usize)>,
     /// Which element conforms to which profile, asked silently.
     pub(super) verdicts: HashMap<(usize, usize), bool>,
+    /// Resources that the host handed out: what is known of them hangs on their addresses, so they stay.
+    pub(super) fetched: Vec<Arc<Value>>,
     /// How many `conformsTo()` this walk is inside of.
     pub(super) nesting: usize,
 }
@@ -35,6 +38,7 @@ impl<'v> Walk<'v> {
             report: Report::default(),
             held: HashSet::new(),
             verdicts: HashMap::new(),
+            fetched: Vec::new(),
             nesting: 0,
         }
     }
@@ -115,6 +119,14 @@ impl<'v> Walk<'v> {
     /// A resource whose type is known.
     fn resource<'d>(&mut self, path: &Path<'_>, scope: &Scope<'d>) {
         if &*self.types.get(path.type_id).name != "Bundle" {
+            if scope.is_contained() {
+                return self.resource_in(path, scope);
+            }
+            let contained = Contained::of(scope.resource);
+            let scope = &Scope {
+                contained: Some(&contained),
+                ..*scope
+            };
             return self.resource_in(path, scope);
         }
         let entries = Entries::of(scope.resource);

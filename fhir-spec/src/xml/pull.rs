@@ -14,6 +14,9 @@ use super::escape;
 /// How deep elements may nest, narrative included.
 pub(crate) const ELEMENT_DEPTH_MAX: usize = 256;
 
+/// How many declarations of namespaces may be in force at a place: every tag looks through them.
+const DECLARATIONS_MAX: usize = 256;
+
 pub(crate) const FHIR: &str = "http://hl7.org/fhir";
 pub(crate) const XHTML: &str = "http://www.w3.org/1999/xhtml";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -281,6 +284,12 @@ impl<'s> Pull<'s> {
         attribute::scan(rest, rest_at, &mut self.attributes)?;
         if self.attributes.iter().any(Attribute::is_declaration) {
             self.bind();
+        }
+        if self.bindings.len() > DECLARATIONS_MAX {
+            return Err(Broken::new(
+                at,
+                format!("more than {DECLARATIONS_MAX} declarations of namespaces around one place"),
+            ));
         }
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         let space = self.resolve(prefix, at)?;

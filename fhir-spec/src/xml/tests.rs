@@ -332,3 +332,18 @@ fn what_xml_cannot_say_is_an_error_with_its_place() {
         assert!(issue.diagnostics.contains(why), "{issue:?}");
     }
 }
+
+#[test]
+fn the_namespaces_around_a_place_are_counted() {
+    let declarations: String = (0..60).map(|n| format!(" xmlns:a{n}=\"u:a\"")).collect();
+    let narrative = |levels: usize| {
+        let (open, close) = (
+            format!("<p{declarations}>").repeat(levels),
+            "</p>".repeat(levels),
+        );
+        format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{open}a{close}</div>")
+    };
+    let problems = |levels| crate::narrative::check(&narrative(levels));
+    assert_eq!(problems(4), []);
+    assert!(problems(5)[0].message.contains("256 declarations"));
+}

@@ -17,7 +17,7 @@ use crate::operations::fhirpath;
 )]
 pub(super) struct Flags {
     /// A FHIRPath expression
-    #[arg(value_name = "EXPR")]
+    #[arg(value_name = "EXPR", allow_hyphen_values = true)]
     expression: String,
     /// A resource in JSON or XML; `-` reads standard input
     #[arg(value_name = "FILE")]

@@ -112,7 +112,7 @@ fn date_precision(digits: i64) -> Option<Precision> {
 }
 
 fn time_precision(digits: i64) -> Option<Precision> {
-    date_precision(digits + 8).filter(|precision| *precision >= Precision::Hour)
+    date_precision(digits.checked_add(8)?).filter(|precision| *precision >= Precision::Hour)
 }
 
 fn precision<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {

@@ -84,17 +84,35 @@ fn sort<'a>(call: &mut Invocation<'_, '_, 'a>) -> Result<Collection<'a>> {
         .map(|index| call.is_descending(index))
         .collect();
     call.run.spend(call.at, keyed.len().saturating_mul(16))?;
-    let mut trouble = None;
-    keyed.sort_by(|(left, _), (right, _)| {
-        compare_keys(call.at, left, right, &descending).unwrap_or_else(|error| {
-            trouble.get_or_insert(error);
-            Ordering::Equal
-        })
-    });
-    match trouble {
-        Some(error) => Err(error),
-        None => Ok(keyed.into_iter().map(|(_, item)| item).collect()),
+    let keyed = merge_sort(keyed, &|(left, _), (right, _)| {
+        compare_keys(call.at, left, right, &descending)
+    })?;
+    Ok(keyed.into_iter().map(|(_, item)| item).collect())
+}
+
+/// The sort of the standard library panics when it finds an order that is none: `2020` is neither before nor after
+/// `2020-05` nor `2020-06`, and a text and a number have no order at all.
+fn merge_sort<T>(
+    mut items: Vec<T>,
+    compare: &impl Fn(&T, &T) -> Result<Ordering>,
+) -> Result<Vec<T>> {
+    if items.len() < 2 {
+        return Ok(items);
     }
+    let right = items.split_off(items.len() / 2);
+    let mut sorted = Vec::with_capacity(items.len() + right.len());
+    let mut left = merge_sort(items, compare)?.into_iter().peekable();
+    let mut right = merge_sort(right, compare)?.into_iter().peekable();
+    while let (Some(first), Some(second)) = (left.peek(), right.peek()) {
+        let is_in_order = compare(first, second)?.is_le();
+        sorted.extend(if is_in_order {
+            left.next()
+        } else {
+            right.next()
+        });
+    }
+    sorted.extend(left.chain(right));
+    Ok(sorted)
 }
 
 type Keys<'a> = [Option<Item<'a>>];

@@ -161,12 +161,18 @@ impl Walk<'_> {
 
     /// A child that the profile itself spells out, or else the profile of its type, or else the type.
     fn children_in_definition(&self, place: &Place, name: &str) -> Vec<Place> {
-        let child_of = |place: Place| {
-            let index = place.profile.child(place.index, name)?;
-            Some(Place { index, ..place })
+        let children_of = |place: Place| -> Vec<Place> {
+            let child = place.profile.child(place.index, name);
+            let children = child.map(|child| with_certain_slices(&place.profile, child));
+            let place_of = |index| Place {
+                index,
+                ..place.clone()
+            };
+            children.into_iter().flatten().map(place_of).collect()
         };
-        if let Some(child) = child_of(place.clone()) {
-            return vec![child];
+        let own = children_of(place.clone());
+        if !own.is_empty() {
+            return own;
         }
         let Some(element) = place.profile.structure.element(place.index) else {
             return Vec::new();
@@ -175,7 +181,8 @@ impl Walk<'_> {
             .types
             .iter()
             .flat_map(|kind| &kind.profiles)
-            .filter_map(|canonical| child_of(self.root_of(canonical)?))
+            .filter_map(|canonical| self.root_of(canonical))
+            .flat_map(children_of)
             .collect();
         if !profiled.is_empty() {
             return profiled;
@@ -183,7 +190,8 @@ impl Walk<'_> {
         element
             .types
             .iter()
-            .filter_map(|kind| child_of(self.root_of(&format!("{BASE}{}", kind.code))?))
+            .filter_map(|kind| self.root_of(&format!("{BASE}{}", kind.code)))
+            .flat_map(children_of)
             .collect()
     }
 
@@ -301,8 +309,9 @@ impl Walk<'_> {
         let speaking = element
             .children
             .iter()
-            .filter(|child| says_something(profile, **child));
-        speaking.copied().all(|child| {
+            .flat_map(|child| with_certain_slices(profile, *child))
+            .filter(|child| says_something(profile, *child));
+        speaking.into_iter().all(|child| {
             let Some(definition) = profile.structure.element(child) else {
                 return false;
             };
@@ -349,7 +358,22 @@ fn says_something(profile: &Profile, index: usize) -> bool {
         || element
             .children
             .iter()
-            .any(|child| says_something(profile, *child))
+            .flat_map(|child| with_certain_slices(profile, *child))
+            .any(|child| says_something(profile, child))
+}
+
+/// A child, and the slices of it that must be there: what they fix, an item of the slice around them has somewhere. So
+/// the blood pressure profile says its codes: `component:SystolicBP.code.coding:SBPCode.code`.
+fn with_certain_slices(profile: &Profile, child: usize) -> Vec<usize> {
+    let element = profile.structure.element(child);
+    let slices = element.map_or(&[][..], |element| element.slices.as_slice());
+    let is_certain = |slice: &usize| {
+        let slice = profile.structure.element(*slice);
+        slice.is_some_and(|slice| slice.min > 0)
+    };
+    std::iter::once(child)
+        .chain(slices.iter().copied().filter(is_certain))
+        .collect()
 }
 
 /// The slices of `extension` that hold the extension of that url, and the slices of those.

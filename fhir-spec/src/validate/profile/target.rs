@@ -40,10 +40,14 @@ impl Walk<'_> {
                 self.meets_target(&wanted, target, path, scope)
             }
             Found::Elsewhere(named) => match self.request.host.resource(reference) {
-                Some(resource) => resource_type(self.types, &resource).is_none_or(|type_id| {
-                    let scope = &Scope::of(&resource, type_id);
-                    self.meets_target(&wanted, Node::new(&resource, type_id), path, scope)
-                }),
+                Some(resource) => {
+                    let is_met = resource_type(self.types, &resource).is_none_or(|type_id| {
+                        let scope = &Scope::of(&resource, type_id);
+                        self.meets_target(&wanted, Node::new(&resource, type_id), path, scope)
+                    });
+                    self.fetched.push(resource);
+                    is_met
+                }
                 None => named.is_none_or(|named| self.may_be_target(&wanted, named)),
             },
         };

@@ -27,6 +27,9 @@ impl Walk<'_> {
         path: &Path<'_>,
     ) {
         for (index, holder) in answers.iter().enumerate() {
+            if !form.spend(1 + question.items_of("answerOption").len()) {
+                return;
+            }
             let path = &path.child("answer", Some(index), path.type_id);
             let Some(answer) = self.answer_of(holder) else {
                 continue;

@@ -5,18 +5,23 @@ use crate::json::Value;
 
 use super::answer::Answer;
 use super::items::Levels;
-use super::{choice_of, options};
+use super::{Form, choice_of, options};
 use crate::validate::walk::Walk;
 
 impl Walk<'_> {
-    pub(super) fn is_enabled(&self, question: &Value, levels: Levels<'_, '_>) -> bool {
+    pub(super) fn is_enabled(
+        &self,
+        form: &Form<'_>,
+        question: &Value,
+        levels: Levels<'_, '_>,
+    ) -> bool {
         let conditions = question.items_of("enableWhen");
         if conditions.is_empty() {
             return true;
         }
         let mut met = conditions
             .iter()
-            .map(|condition| self.is_met(condition, levels));
+            .map(|condition| self.is_met(form, condition, levels));
         if question.str_of("enableBehavior") == Some("all") {
             met.all(|met| met)
         } else {
@@ -24,7 +29,7 @@ impl Walk<'_> {
         }
     }
 
-    fn is_met(&self, condition: &Value, levels: Levels<'_, '_>) -> bool {
+    fn is_met(&self, form: &Form<'_>, condition: &Value, levels: Levels<'_, '_>) -> bool {
         let link_id = condition.str_of("question").unwrap_or_default();
         let operator = condition.str_of("operator").unwrap_or_default();
         let Some((_, wanted)) = choice_of(condition, "answer") else {
@@ -34,7 +39,7 @@ impl Walk<'_> {
         let holders = levels
             .iter()
             .rev()
-            .map(|items| answers_to(items, link_id))
+            .map(|items| answers_to(form, items, link_id))
             .find(|answers| !answers.is_empty())
             .unwrap_or_default();
         if operator == "exists" {
@@ -66,15 +71,18 @@ impl Walk<'_> {
 }
 
 /// The answers of a question among these items and below them.
-fn answers_to<'d>(items: &'d [Value], link_id: &str) -> Vec<&'d Value> {
+fn answers_to<'d>(form: &Form<'_>, items: &'d [Value], link_id: &str) -> Vec<&'d Value> {
     let mut answers = Vec::new();
+    if !form.spend(items.len()) {
+        return answers;
+    }
     for item in items {
         if item.str_of("linkId") == Some(link_id) {
             answers.extend(item.items_of("answer"));
         }
-        answers.extend(answers_to(item.items_of("item"), link_id));
+        answers.extend(answers_to(form, item.items_of("item"), link_id));
         for answer in item.items_of("answer") {
-            answers.extend(answers_to(answer.items_of("item"), link_id));
+            answers.extend(answers_to(form, answer.items_of("item"), link_id));
         }
     }
     answers

@@ -24,6 +24,9 @@ impl Walk<'_> {
         path: &Path<'_>,
     ) {
         let questions = asked.items_of("item");
+        if !form.spend(questions.len() + given.len()) {
+            return;
+        }
         self.places(form, questions, given, path);
         let mut by_link_id: HashMap<&str, Vec<(usize, &Value)>> = HashMap::new();
         for (index, item) in given.iter().enumerate() {
@@ -36,7 +39,11 @@ impl Walk<'_> {
             };
             let found = by_link_id.remove(link_id).unwrap_or_default();
             let at = |index: usize| path.child("item", Some(index), path.type_id);
-            if !self.is_enabled(question, levels) {
+            let is_enabled = self.is_enabled(form, question, levels);
+            if form.is_spent() {
+                return; // an answer that the search for it did not reach is not missing
+            }
+            if !is_enabled {
                 for (index, item) in found {
                     if has_content(item) {
                         self.report

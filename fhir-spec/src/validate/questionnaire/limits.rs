@@ -15,6 +15,8 @@ const SDC: &str = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-";
 
 /// How large the compiled form of a question's regular expression may be.
 const REGEX_BYTES_MAX: usize = 1 << 20;
+/// What compiling one costs, in steps.
+const REGEX_STEPS: usize = 5_000;
 
 /// Extension that bounds a value, and how the value must stand to the bound.
 const BOUNDS: &[(&str, &str, &str)] = &[
@@ -35,7 +37,7 @@ impl Walk<'_> {
         let faults = [
             self.beyond_bounds(question, answer),
             wrong_length(question, answer),
-            wrong_form(question, answer),
+            wrong_form(form, question, answer),
             too_precise(question, answer),
             wrong_attachment(question, answer),
             wrong_target(question, answer),
@@ -109,9 +111,12 @@ fn wrong_length(question: &Value, answer: Answer<'_>) -> Option<String> {
     (length < min).then(|| format!("shorter than the {min} characters wanted"))
 }
 
-fn wrong_form(question: &Value, answer: Answer<'_>) -> Option<String> {
+fn wrong_form(form: &Form<'_>, question: &Value, answer: Answer<'_>) -> Option<String> {
     let text = answer.value.as_str()?;
     let pattern = extension(question, &format!("{BASE}regex"))?.as_str()?;
+    if !form.spend(REGEX_STEPS) {
+        return None;
+    }
     let regex = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
         .size_limit(REGEX_BYTES_MAX)
         .build()

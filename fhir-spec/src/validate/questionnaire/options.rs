@@ -69,6 +69,9 @@ impl Walk<'_> {
                 .items_of("contained")
                 .iter()
                 .find(|inner| inner.str_of("id") == Some(id))?;
+            if !form.spend(concepts(resource)) {
+                return None;
+            }
             contained = ValueSet::build(definitions, resource, &mut Vec::new());
             &contained
         } else {
@@ -81,6 +84,16 @@ impl Walk<'_> {
             Membership::Unknown(_) => self.request.host.is_in_value_set(canonical, system, code),
         }
     }
+}
+
+/// How many concepts a value set lists.
+fn concepts(value_set: &Value) -> usize {
+    let compose = value_set.get("compose");
+    let parts = ["include", "exclude"].into_iter();
+    parts
+        .flat_map(|name| compose.map_or(&[][..], |compose| compose.items_of(name)))
+        .map(|part| 1 + part.items_of("concept").len())
+        .sum()
 }
 
 fn is_option(option: &Value, answer: Answer<'_>) -> bool {

@@ -202,3 +202,34 @@ fn extensions_are_slices_by_url() {
     assert_slices(elements, &patient(place), []);
     assert_slices(elements, &patient(""), ["required Patient"]);
 }
+
+/// R4's own blood pressure profile tells its components by codes that slices of `coding` fix.
+#[test]
+fn a_value_may_be_fixed_in_a_slice_of_what_the_discriminator_names() {
+    let pressure = |systolic: &str| {
+        let component = |code: &str| {
+            format!(
+                r#"{{"code":{{"coding":[{{"system":"http://a.org","code":"x"}},{{"system":"http://loinc.org","code":"{code}"}}]}},
+                "valueQuantity":{{"value":1,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}}}"#
+            )
+        };
+        format!(
+            r#"{{"resourceType":"Observation","meta":{{"profile":["http://hl7.org/fhir/StructureDefinition/bp"]}},"status":"final",
+            "category":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs"}}]}}],
+            "code":{{"coding":[{{"system":"http://loinc.org","code":"85354-9"}}]}},"subject":{{"reference":"Patient/1"}},
+            "effectiveDateTime":"2020-01-01","component":[{},{}]}}"#,
+            component(systolic),
+            component("8462-4")
+        )
+    };
+    super::assert_errors(&pressure("8480-6"), []);
+    super::assert_errors(&pressure("8867-4"), ["required Observation"]);
+    let wrong_unit = pressure("8480-6").replacen("\"code\":\"mm[Hg]\"", "\"code\":\"kPa\"", 1);
+    super::assert_errors(
+        &wrong_unit,
+        [
+            "code-invalid Observation.component[0].value",
+            "value Observation.component[0].value.code",
+        ],
+    );
+}
