@@ -23,14 +23,19 @@ impl Format {
         }
     }
 
-    /// By media type or by the short name that `_format` may use; parameters such as `charset` do not matter.
+    /// By media type or by the short name that `_format` may use. What its parameters ask for must be what is spoken
+    /// here: UTF-8 and R4. <https://hl7.org/fhir/R4/http.html#version-parameter>
     pub fn named(name: &str) -> Option<Self> {
-        let name = name.split(';').next().unwrap_or_default().trim();
+        let mut parts = name.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        if !parts.all(is_spoken) {
+            return None;
+        }
         Self::ALL.iter().copied().find(|format| {
             format
                 .names()
                 .iter()
-                .any(|other| name.eq_ignore_ascii_case(other))
+                .any(|other| media.eq_ignore_ascii_case(other))
         })
     }
 
@@ -70,6 +75,19 @@ impl Format {
     }
 }
 
+/// Whether a parameter of a media type asks for nothing else than Kiln does.
+fn is_spoken(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else {
+        return true;
+    };
+    let value = value.trim().trim_matches('"');
+    match name.trim().to_ascii_lowercase().as_str() {
+        "charset" => value.eq_ignore_ascii_case("utf-8") || value.eq_ignore_ascii_case("us-ascii"),
+        "fhirversion" => value == "4.0" || value.starts_with("4.0."),
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,7 +99,18 @@ mod tests {
             Some(Format::Json)
         );
         assert_eq!(Format::named("TEXT/XML"), Some(Format::Xml));
-        assert_eq!(Format::named("text/html"), None);
+        assert_eq!(
+            Format::named("application/fhir+xml; fhirVersion=4.0"),
+            Some(Format::Xml)
+        );
+        for other in [
+            "text/html",
+            "application/json; charset=iso-8859-1",
+            "application/fhir+json; fhirVersion=3.0",
+            "application/fhir+json; FHIRVERSION=\"5.0\"",
+        ] {
+            assert_eq!(Format::named(other), None, "{other}");
+        }
         assert_eq!(Format::of("\u{feff} \n<Patient/>".as_bytes()), Format::Xml);
         assert_eq!(Format::of(b"{}"), Format::Json);
         assert_eq!(Format::of(b""), Format::Json);

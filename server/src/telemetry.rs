@@ -2,8 +2,9 @@
 
 use tracing_subscriber::EnvFilter;
 
-/// Ours, and of the libraries only what is wrong.
-const DEFAULT: &str = "warn,server=info";
+/// Ours, and of the libraries only what is wrong. actix calls every malformed request of a stranger an error, and the
+/// answer tells the stranger.
+const DEFAULT: &str = "warn,actix_http=off,server=info";
 
 /// To be called once, by the program and not by the library.
 pub fn start() {

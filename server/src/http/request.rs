@@ -53,7 +53,12 @@ pub(super) fn wanted(request: &HttpRequest) -> Result<Format, Fault> {
         // `+` in a media type arrives as it is or decoded to a space.
         return Format::named(&asked.replace(' ', "+")).ok_or_else(not_acceptable);
     }
-    let mut accepted = request.headers().get_all(header::ACCEPT).peekable();
+    // An empty one asks for nothing.
+    let mut accepted = request
+        .headers()
+        .get_all(header::ACCEPT)
+        .filter(|value| !value.is_empty())
+        .peekable();
     if accepted.peek().is_none() {
         return Ok(Format::Json);
     }
@@ -78,11 +83,11 @@ fn media_range(range: &str) -> (f32, Option<Format>) {
     let mut parts = range.split(';').map(str::trim);
     let media = parts.next().unwrap_or_default();
     let quality = parts
-        .find_map(|part| part.strip_prefix("q="))
+        .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
         .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
     let format = match media {
         "*/*" | "application/*" => Some(Format::Json),
-        named => Format::named(named),
+        _ => Format::named(range),
     };
     (quality, format)
 }
@@ -96,6 +101,11 @@ fn not_acceptable() -> Fault {
 
 /// The format of the body, from `Content-Type`.
 pub(super) fn sent(request: &HttpRequest) -> Result<Format, Fault> {
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        let diagnostics = "a body with a Content-Encoding cannot be read: send it plain";
+        return Err(Fault::new(Kind::UnsupportedMedia, diagnostics));
+    }
     let named = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -247,6 +257,11 @@ mod tests {
     fn the_format_of_the_answer_is_negotiated() {
         for (accepted, format) in [
             ("*/*", Format::Json),
+            ("", Format::Json),
+            (
+                "application/fhir+xml;Q=0.5, application/json;Q=0.4",
+                Format::Xml,
+            ),
             ("application/fhir+json", Format::Json),
             ("application/json;charset=utf-8", Format::Json),
             ("text/html, application/*;q=0.1", Format::Json),
@@ -256,7 +271,11 @@ mod tests {
         ] {
             assert_eq!(asking(accepted).unwrap(), format, "{accepted}");
         }
-        for refused in ["text/html", "application/json;q=0", ""] {
+        for refused in [
+            "text/html",
+            "application/json;q=0",
+            "application/fhir+json;fhirVersion=5.0",
+        ] {
             assert_eq!(
                 asking(refused).unwrap_err().kind,
                 Kind::NotAcceptable,

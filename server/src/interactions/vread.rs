@@ -16,8 +16,12 @@ pub async fn run(
     version: &str,
 ) -> Result<Found, Fault> {
     let permit = may(cx.caller, Action::Read(resource_type))?;
-    // Versions are numbers here, and what cannot be an id is not looked up.
-    let Some(number) = version.parse().ok().filter(|_| is_id(id)) else {
+    // Versions are numbers here, written in one way (not `01`), and what cannot be an id is not looked up.
+    let number = version
+        .parse()
+        .ok()
+        .filter(|number: &u64| number.to_string() == version && is_id(id));
+    let Some(number) = number else {
         return Err(not_found(resource_type));
     };
     let found = cx

@@ -5,14 +5,14 @@ use super::rules::*;
 #[test]
 fn libraries() {
     let broken = |path, source| !libraries_stay_in_their_rooms(path, source).is_empty();
-    assert!(broken("server/src/store/mod.rs", "use actix_web::web;"));
+    assert!(broken("server/src/store.rs", "use actix_web::web;"));
     assert!(broken(
         "server/src/app.rs",
         "let c = diesel::PgConnection::establish(u);"
     ));
-    assert!(broken("server/src/http/mod.rs", "use openidconnect;"));
+    assert!(broken("server/src/http.rs", "use openidconnect;"));
     assert!(broken("search/src/lib.rs", "use diesel::prelude::*;"));
-    assert!(!broken("server/src/http/mod.rs", "use actix_web::web;"));
+    assert!(!broken("server/src/http.rs", "use actix_web::web;"));
     assert!(!broken("server/src/store/tx.rs", "use diesel::prelude::*;"));
     assert!(!broken(
         "server/src/app.rs",

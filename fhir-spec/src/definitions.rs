@@ -40,7 +40,7 @@ use compiled::Compiled;
 use shelf::Shelf;
 
 /// R4 4.0.1, packed by the generator (`src/bin/distill.rs`).
-static R4_ARCHIVE: &[u8] = include_bytes!("../../data/r4/definitions.bin");
+static R4_ARCHIVE: &[u8] = include_bytes!("../data/r4/definitions.bin");
 
 static R4: LazyLock<Definitions> = LazyLock::new(|| Definitions {
     shelves: vec![Arc::new(Shelf::embedded(R4_ARCHIVE))],
