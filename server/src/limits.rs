@@ -1,6 +1,7 @@
 //! Every limit of the server: a name and a number, with the reason where it is not plain.
 
-/// One resource or bundle as sent. A document takes about ten times this in memory while it is read.
+/// One resource or bundle as sent. A document takes about ten times this in memory while it is
+/// read; one made of empty lists alone up to fifty.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A file that a command reads: what fits into a package, and into memory ten times.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -6,6 +6,7 @@ use super::rules::*;
 fn libraries() {
     let broken = |path, source| !libraries_stay_in_their_rooms(path, source).is_empty();
     assert!(broken("server/src/store.rs", "use actix_web::web;"));
+    assert!(broken("server/src/httpd.rs", "use actix_web::web;"));
     assert!(broken(
         "server/src/app.rs",
         "let c = diesel::PgConnection::establish(u);"
@@ -23,22 +24,22 @@ fn libraries() {
 #[test]
 fn storeys() {
     let broken = |module, source| !nobody_calls_upstairs(module, source).is_empty();
-    assert!(broken("store/mod", "use crate::fault::Fault;"));
-    assert!(broken("store/mod", "use crate::{limits, http};"));
+    assert!(broken("store", "use crate::fault::Fault;"));
+    assert!(broken("store", "use crate::{limits, http};"));
     assert!(broken(
-        "store/mod",
+        "store",
         "use crate::{\n    limits,\n    interactions::{create, read},\n};"
     ));
     assert!(broken("auth/permit", "fn f(s: &crate::store::Store) {}"));
     assert!(broken("interactions/create", "use crate::cli;"));
     assert!(broken("attic", ""), "a module without a storey");
-    assert!(broken("http/mod", "use crate::attic::Chest;"));
+    assert!(broken("http", "use crate::attic::Chest;"));
     assert!(!broken(
-        "http/mod",
+        "http",
         "use crate::{Error, limits};\nuse crate::store::{Entry, Error};"
     ));
     assert!(!broken(
-        "store/mod",
+        "store",
         "// crate::http is far above\nuse crate::auth::Permit;"
     ));
 }
