@@ -1,21 +1,35 @@
-//! What FHIRPath costs: all search parameters of an Observation, all invariants of a Patient, and reading expressions.
+//! What FHIRPath costs: all search parameters of an Observation, a Patient and a bundle, invariants, single expressions.
 //!
 //! `cargo bench -p fhir-spec --bench fhirpath`
 
 #![expect(
     clippy::print_stdout,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a benchmark prints, and stops when what it measures is not there"
 )]
 
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use fhir_spec::definitions::{Definitions, TypeId, Types};
 use fhir_spec::fhirpath::{Context, Expression};
-use fhir_spec::json::parse;
+use fhir_spec::json::{Value, parse};
 
 const ROUNDS: u32 = 20_000;
+const WARM_UP: Duration = Duration::from_millis(100);
+const BUNDLE_ENTRIES: usize = 100;
+
+const PATIENT: &str = r#"{
+  "resourceType": "Patient", "id": "p-9", "active": true,
+  "identifier": [{"system": "https://example.org/mrn", "value": "77120"}, {"system": "https://example.org/ssn", "value": "9-8-7"}],
+  "name": [{"use": "official", "family": "Person", "given": ["Ann", "Beth"]}, {"use": "maiden", "family": "Somebody"}],
+  "telecom": [{"system": "phone", "value": "+49 30 1234567"}, {"system": "email", "value": "ann@example.org"}],
+  "gender": "female", "birthDate": "1970-03-30", "deceasedBoolean": false,
+  "address": [{"line": ["Street 1"], "city": "Town", "state": "ST", "postalCode": "12345", "country": "DE"}],
+  "generalPractitioner": [{"reference": "Practitioner/dr-1"}], "managingOrganization": {"reference": "Organization/o-1"}
+}"#;
 
 const OBSERVATION: &str = r#"{
   "resourceType": "Observation", "id": "weight-1",
@@ -41,48 +55,18 @@ const OBSERVATION: &str = r#"{
 }"#;
 
 fn main() {
-    let definitions = Definitions::r4();
-    let types = definitions.types();
+    let types = Definitions::r4().types();
     let document = parse(OBSERVATION.as_bytes()).unwrap();
     let context = Context::new(types, &document);
     let observation = types.by_name("Observation").unwrap();
 
-    let texts: Vec<&str> = definitions
-        .search_parameters()
-        .iter()
-        .filter(|parameter| {
-            let bases = ["Observation", "DomainResource", "Resource"];
-            parameter.base.iter().any(|base| bases.contains(&&**base))
-                && !parameter.expression.is_empty()
-        })
-        .map(|parameter| &*parameter.expression)
+    extraction("Observation", &[&document]);
+    let patient = parse(PATIENT.as_bytes()).unwrap();
+    extraction("Patient", &[&patient]);
+    let bundle: Vec<&Value> = (0..BUNDLE_ENTRIES)
+        .map(|entry| if entry % 10 == 0 { &patient } else { &document })
         .collect();
-    let compile = || -> Vec<Expression> {
-        let compiled = texts
-            .iter()
-            .map(|text| Expression::for_search(text, types, observation));
-        compiled.collect::<Result<_, _>>().unwrap()
-    };
-    let start = Instant::now();
-    let parameters = compile();
-    println!(
-        "{} search parameters of Observation compiled in {:?}",
-        parameters.len(),
-        start.elapsed()
-    );
-    let values: usize = parameters
-        .iter()
-        .map(|parameter| parameter.evaluate(&context).unwrap().len())
-        .sum();
-    let spent = each(&format!("all of them evaluated, {values} values"), || {
-        for parameter in &parameters {
-            black_box(parameter.evaluate(&context).unwrap());
-        }
-    });
-    println!(
-        "  {:?} for each parameter",
-        spent / u32::try_from(parameters.len()).unwrap()
-    );
+    extraction("a bundle of 100", &bundle);
 
     let invariants = invariants(types, observation);
     each(
@@ -101,6 +85,55 @@ fn main() {
     );
     one(types, &context, "descendants", "descendants().count()");
     one(types, &context, "quantity", "value > 154 '[lb_av]'");
+}
+
+/// All search parameters of each resource's type, evaluated on it.
+fn extraction(what: &str, resources: &[&Value]) {
+    let types = Definitions::r4().types();
+    let start = Instant::now();
+    let mut compiled: HashMap<&str, Vec<Expression>> = HashMap::new();
+    for resource in resources {
+        let name = resource.str_of("resourceType").unwrap();
+        compiled.entry(name).or_insert_with(|| parameters(name));
+    }
+    println!("{what}: compiled in {:?}", start.elapsed());
+    let all: Vec<(Context<'_>, &Vec<Expression>)> = resources
+        .iter()
+        .map(|resource| {
+            let name = resource.str_of("resourceType").unwrap();
+            (Context::new(types, resource), &compiled[name])
+        })
+        .collect();
+    let extract = || -> usize {
+        let values = all.iter().flat_map(|(context, parameters)| {
+            parameters
+                .iter()
+                .map(|parameter| parameter.evaluate(context).unwrap().len())
+        });
+        values.sum()
+    };
+    let evaluated: usize = all.iter().map(|(_, parameters)| parameters.len()).sum();
+    let values = extract();
+    each(
+        &format!("{what}: {evaluated} parameters evaluated, {values} values"),
+        extract,
+    );
+}
+
+fn parameters(resource_type: &str) -> Vec<Expression> {
+    let definitions = Definitions::r4();
+    let types = definitions.types();
+    let id = types.by_name(resource_type).unwrap();
+    definitions
+        .search_parameters()
+        .iter()
+        .filter(|parameter| {
+            let bases = [resource_type, "DomainResource", "Resource"];
+            parameter.base.iter().any(|base| bases.contains(&&**base))
+                && !parameter.expression.is_empty()
+        })
+        .map(|parameter| Expression::for_search(&parameter.expression, types, id).unwrap())
+        .collect()
 }
 
 fn invariants(types: &Types, id: TypeId) -> Vec<Expression> {
@@ -123,14 +156,19 @@ fn one(types: &Types, context: &Context<'_>, what: &str, text: &str) {
 }
 
 fn each<T>(what: &str, mut run: impl FnMut() -> T) -> Duration {
-    for _ in 0..ROUNDS / 10 {
+    let warm = Instant::now();
+    let mut rounds = 0;
+    while warm.elapsed() < WARM_UP {
         black_box(run());
+        rounds += 1;
     }
+    // As long again, five times over: a bundle takes a hundred times what a resource does.
+    let rounds = (rounds * 5).clamp(1, ROUNDS);
     let start = Instant::now();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         black_box(run());
     }
-    let spent = start.elapsed() / ROUNDS;
+    let spent = start.elapsed() / rounds;
     println!("{what}: {spent:?}");
     spent
 }

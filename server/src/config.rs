@@ -56,12 +56,12 @@ pub struct PostgresUrl(String);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the config file `{path}` cannot be read: {source}")]
+    #[error("the config file `{path}` cannot be read")]
     File {
         path: String,
         source: std::io::Error,
     },
-    #[error("the config file `{path}` is wrong: {source}")]
+    #[error("the config file `{path}` is wrong")]
     Toml {
         path: String,
         source: Box<toml::de::Error>,
