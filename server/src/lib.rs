@@ -48,7 +48,10 @@ pub async fn run(
     ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let definitions = packages::lay_over(&config.packages)?;
+    let (definitions, missing) = packages::lay_over(&config.packages)?;
+    for issue in missing {
+        tracing::warn!("{}", issue.diagnostics);
+    }
     let store = Store::open(&config.database)?;
     let app = Arc::new(App::new(store.clone(), definitions));
     let served = http::serve(app, config.listen, ready, stop).await;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
 
+use fhir_spec::Issue;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::package::{Package, PackageError};
 
@@ -16,14 +17,10 @@ pub enum Error {
     Read(PathBuf, #[source] PackageError),
 }
 
-/// R4 with these packages over it. What they need and nobody brought is logged: it cannot be checked, no more.
-pub fn lay_over(paths: &[PathBuf]) -> Result<Definitions, Error> {
+/// R4 with these packages over it, and what they need that nobody brought: it cannot be checked, no more.
+pub fn lay_over(paths: &[PathBuf]) -> Result<(Definitions, Vec<Issue>), Error> {
     let packages = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let (definitions, issues) = Definitions::r4().with_packages(packages);
-    for issue in issues {
-        tracing::warn!("{}", issue.diagnostics);
-    }
-    Ok(definitions)
+    Ok(Definitions::r4().with_packages(packages))
 }
 
 fn read(path: &PathBuf) -> Result<Package, Error> {

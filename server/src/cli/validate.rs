@@ -40,7 +40,11 @@ pub(super) enum Error {
 }
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
-    let validator = Validator::new(Arc::new(packages::lay_over(&flags.packages)?));
+    let (definitions, missing) = packages::lay_over(&flags.packages)?;
+    for issue in missing {
+        say(&format!("kiln: {}", issue.diagnostics));
+    }
+    let validator = Validator::new(Arc::new(definitions));
     let profiles: Vec<&str> = flags.profiles.iter().map(String::as_str).collect();
     let mut has_errors = false;
     for file in &flags.files {

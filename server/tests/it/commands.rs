@@ -65,7 +65,7 @@ fn errors(outcome: &Value) -> Vec<String> {
 
 /// A package of our own: one profile, in which a patient must have a name.
 fn package(files: &Files) -> String {
-    let manifest = r#"{"name":"org.example.named","version":"1.0.0","fhirVersions":["4.0.1"],"dependencies":{"hl7.fhir.r4.core":"4.0.1"}}"#;
+    let manifest = r#"{"name":"org.example.named","version":"1.0.0","fhirVersions":["4.0.1"],"dependencies":{"hl7.fhir.r4.core":"4.0.1","org.example.absent":"2.0.0"}}"#;
     let profile = format!(
         r#"{{"resourceType":"StructureDefinition","id":"named-patient","url":"{PROFILE}","name":"NamedPatient","status":"active",
         "kind":"resource","abstract":false,"type":"Patient","baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient",
@@ -147,6 +147,11 @@ fn validate_takes_packages_and_profiles() {
         &good,
     ]);
     assert_eq!(known.status.code(), Some(1));
+    assert!(
+        stderr(&known).contains("org.example.absent"),
+        "{}",
+        stderr(&known)
+    );
     let known = outcomes(&known);
     assert!(known[0].to_string().contains("name"), "{}", known[0]);
     assert_eq!((errors(&known[0]).len(), errors(&known[1]).len()), (1, 0));
