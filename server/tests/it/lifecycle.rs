@@ -1,12 +1,14 @@
 //! Starting, settings and stopping: what scripts and operators rely on.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Output;
 
 use crate::client::{FHIR_JSON, connect, get, receive};
 use crate::databases::{Database, sqlite};
 use crate::kiln::{Kiln, command, output};
+
+const CONTINUE: [u8; 25] = *b"HTTP/1.1 100 Continue\r\n\r\n";
 
 on_both_databases!(
     it_stops_cleanly_when_told,
@@ -37,14 +39,16 @@ fn a_request_under_way_is_finished(database: &Database) {
     let mut slow = connect(kiln.address).unwrap();
     write!(
         slow,
-        "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
         FHIR_JSON.1,
         body.len()
     )
     .unwrap();
     slow.flush().unwrap();
-    // An answer to a later request shows that the first one has arrived.
-    get(kiln.address, "/health/live");
+    // The server asks for the body: now the request is under way.
+    let mut go_on = [0; CONTINUE.len()];
+    slow.read_exact(&mut go_on).unwrap();
+    assert_eq!(go_on, CONTINUE);
     kiln.signal("TERM");
     write!(slow, "{body}").unwrap();
     assert_eq!(receive(&mut slow).unwrap().status, 201);
