@@ -10,7 +10,7 @@ mod write;
 
 use compact_str::CompactString;
 
-pub use read::{DEPTH_MAX, Malformed, Options, parse, parse_with};
+pub use read::{DEPTH_MAX, Malformed, parse};
 pub use write::{write_pretty, write_string};
 
 /// A string of a document. Short ones (codes, dates, ids) live inside the value, without an allocation.

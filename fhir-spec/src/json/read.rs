@@ -8,20 +8,6 @@ use super::{Data, Object, Text, Value, place};
 /// specification has 22.
 pub const DEPTH_MAX: usize = 64;
 
-/// What `parse_with` may be lenient about.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    pub depth_max: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            depth_max: DEPTH_MAX,
-        }
-    }
-}
-
 /// Why a text is not a document, and where: line, column and the path of the members that led there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
@@ -89,10 +75,6 @@ impl std::error::Error for Malformed {}
 
 /// Reads one JSON document.
 pub fn parse(source: &[u8]) -> Result<Value, Malformed> {
-    parse_with(source, Options::default())
-}
-
-pub fn parse_with(source: &[u8], options: Options) -> Result<Value, Malformed> {
     let text = std::str::from_utf8(source).map_err(|error| {
         let valid = source.get(..error.valid_up_to()).unwrap_or_default();
         let text = String::from_utf8_lossy(valid);
@@ -110,8 +92,7 @@ pub fn parse_with(source: &[u8], options: Options) -> Result<Value, Malformed> {
         text,
         bytes: text.as_bytes(),
         at: if text.starts_with('\u{feff}') { 3 } else { 0 },
-        levels_left: options.depth_max,
-        depth_max: options.depth_max,
+        levels_left: DEPTH_MAX,
     };
     let parsed = if u32::try_from(source.len()).is_err() {
         Err(reader.stop(Problem::TooLong))
@@ -160,7 +141,6 @@ struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     levels_left: usize,
-    depth_max: usize,
 }
 
 impl Reader<'_> {
@@ -214,7 +194,7 @@ impl Reader<'_> {
 
     fn nested(&mut self, read: fn(&mut Self) -> Read<Data>) -> Read<Data> {
         if self.levels_left == 0 {
-            return Err(self.stop(Problem::TooDeep(self.depth_max)));
+            return Err(self.stop(Problem::TooDeep(DEPTH_MAX)));
         }
         self.levels_left -= 1;
         self.at += 1; // the opening bracket

@@ -62,11 +62,22 @@ fn collections_equivalent<'a>(
     if left.len() != right.len() {
         return Ok(false);
     }
-    let mut unmatched: Vec<&Item<'a>> = right.iter().collect();
+    pair_up(left, right, |item, other| {
+        items_equivalent(run, at, item, other)
+    })
+}
+
+/// Whether each of the left has one of the right to itself that is the same, in whatever order.
+fn pair_up<T>(
+    left: &[T],
+    right: &[T],
+    mut is_same: impl FnMut(&T, &T) -> Result<bool>,
+) -> Result<bool> {
+    let mut unmatched: Vec<&T> = right.iter().collect();
     for item in left {
         let mut found = None;
         for (index, other) in unmatched.iter().enumerate() {
-            if items_equivalent(run, at, item, other)? {
+            if is_same(item, other)? {
                 found = Some(index);
                 break;
             }
@@ -237,21 +248,7 @@ fn is_alike(run: &mut Evaluator<'_, '_>, at: u32, left: &Value, right: &Value) -
             if left.len() != right.len() {
                 return Ok(false);
             }
-            let mut unmatched: Vec<&Value> = right.iter().collect();
-            for item in left {
-                let mut found = None;
-                for (index, other) in unmatched.iter().enumerate() {
-                    if is_alike(run, at, item, other)? {
-                        found = Some(index);
-                        break;
-                    }
-                }
-                match found {
-                    Some(index) => unmatched.swap_remove(index),
-                    None => return Ok(false),
-                };
-            }
-            Ok(true)
+            pair_up(left, right, |item, other| is_alike(run, at, item, other))
         }
         (Data::Object(left), Data::Object(right)) => members_match(run, at, left, right, is_alike),
         (left, right) => Ok(left == right),
