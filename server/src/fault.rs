@@ -45,6 +45,7 @@ macro_rules! table {
 
 table! {
     Malformed        400 Structure    DEBUG "correct the document: the place is named";
+    WrongParameter   400 Value        DEBUG "correct the parameter: what it takes is named";
     WrongType        400 Invalid      DEBUG "send the resource to the address of its type";
     Forbidden        403 Forbidden    DEBUG "ask for the right to do this";
     UnknownType      404 NotSupported DEBUG "use a resource type of FHIR R4: the metadata lists them";

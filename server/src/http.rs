@@ -1,11 +1,14 @@
 //! HTTP: the only room, with the console, that knows actix.
 
+mod conditions;
 mod health;
 mod interactions;
 mod page;
+mod prefer;
 mod reply;
 mod request;
 mod routes;
+mod shape;
 mod unread;
 
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ const LAST: &str = "9999-12-31T23:59:59.999999Z";
 pub struct Instant(i64);
 
 impl Instant {
-    pub fn from_micros(micros: i64) -> Self {
+    pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 

@@ -3,6 +3,8 @@
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::prefer::Prefer;
+use super::shape::Shape;
 use super::{reply, request};
 use crate::accept::Submitted;
 use crate::auth::{Action, may};
@@ -17,12 +19,12 @@ pub(super) async fn create(
     resource_type: &'static str,
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
-    let answer_format = request::wanted(http)?;
+    let shape = Shape::of(http, Some(resource_type))?;
     request::refuse_conditional_create(http)?;
     let submitted = submitted(cx, http, payload).await?;
     let created = create::run(cx, resource_type, submitted).await?;
     let base = request::base(http);
-    reply::created(answer_format, &base, request::prefer(http), &created)
+    reply::created(cx, shape, &base, Prefer::of(http), &created).await
 }
 
 /// The document in the body.
@@ -43,7 +45,7 @@ pub(super) async fn operation(
     resource_type: Option<&'static str>,
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
-    let format = request::wanted(http)?;
+    let shape = Shape::of(http, None)?;
     may(cx.caller, Action::Invoke(operation.code))?;
     let call = Call {
         resource_type,
@@ -57,7 +59,7 @@ pub(super) async fn operation(
             (operation.run)(&app, &call)
         })
         .await?;
-    reply::document(format, &answer)
+    reply::document(&shape, &answer)
 }
 
 pub(super) async fn read(
@@ -66,12 +68,9 @@ pub(super) async fn read(
     resource_type: &'static str,
     id: &str,
 ) -> Result<HttpResponse, Fault> {
-    let format = request::wanted(http)?;
+    let shape = Shape::of(http, Some(resource_type))?;
     let found = read::run(cx, resource_type, id).await?;
-    if request::has_version(http, found.version) {
-        return Ok(reply::not_modified(&found));
-    }
-    reply::found(format, found)
+    reply::found(cx, http, shape, found).await
 }
 
 pub(super) async fn vread(
@@ -81,13 +80,13 @@ pub(super) async fn vread(
     id: &str,
     version: &str,
 ) -> Result<HttpResponse, Fault> {
-    let format = request::wanted(http)?;
+    let shape = Shape::of(http, Some(resource_type))?;
     let found = vread::run(cx, resource_type, id, version).await?;
-    reply::found(format, found)
+    reply::found(cx, http, shape, found).await
 }
 
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {
-    let format = request::wanted(http)?;
+    let shape = Shape::of(http, Some("CapabilityStatement"))?;
     let base = request::base(http);
-    reply::document(format, &capabilities::run(cx, &base, declared))
+    reply::document(&shape, &capabilities::run(cx, &base, declared))
 }

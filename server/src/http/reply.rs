@@ -9,87 +9,112 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use bytes::Bytes;
-use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
-use fhir_spec::json::{self, Object, Value};
+use fhir_spec::json::{Object, Value};
 use fhir_spec::outcome::operation_outcome;
 use fhir_spec::{Issue, IssueCode, Severity};
 use tracing::Level;
 
-use super::request::{self, Return};
-use super::routes::within_fhir;
-use crate::fault::{Fault, Kind};
+use super::conditions;
+use super::prefer::{Prefer, Return};
+use super::routes::{Answer, within_fhir};
+use super::shape::Shape;
+use crate::cx::Cx;
+use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::interactions::create::Created;
 use crate::store::Found;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// 201 with the address of the new version.
-pub(super) fn created(
-    format: Format,
+pub(super) async fn created(
+    cx: &Cx,
+    shape: Shape,
     base: &str,
-    prefer: Return,
+    prefer: Prefer,
     created: &Created,
-) -> Result<HttpResponse, Fault> {
+) -> Answer {
     let resource = &created.resource;
     let (resource_type, id, version) =
         (resource.resource_type(), resource.id(), resource.version());
     let location = format!("{base}/{resource_type}/{id}/_history/{version}");
     let mut response = versioned(StatusCode::CREATED, version, resource.at());
     response.insert_header((header::LOCATION, location));
-    match prefer {
-        Return::Minimal => Ok(response.finish()),
-        Return::Representation => stored(response, format, resource.bytes().clone()),
-        Return::OperationOutcome => {
+    let told = format!("created {resource_type}/{id}, version {version}");
+    written(
+        cx,
+        response,
+        shape,
+        prefer,
+        resource.bytes(),
+        &told,
+        &created.notes,
+    )
+    .await
+}
+
+/// The answer to a write, holding what the client prefers: the resource when it does not say.
+async fn written(
+    cx: &Cx,
+    mut response: HttpResponseBuilder,
+    shape: Shape,
+    prefer: Prefer,
+    stored: &Bytes,
+    told: &str,
+    notes: &[Issue],
+) -> Answer {
+    if let Some(returned) = prefer.returned {
+        response.insert_header((PREFERENCE_APPLIED, returned.applied()));
+    }
+    match prefer.returned {
+        Some(Return::Minimal) => Ok(response.finish()),
+        Some(Return::OperationOutcome) => {
             let mut said = vec![Issue::new(
                 Severity::Information,
                 IssueCode::Informational,
-                format!("created {resource_type}/{id}, version {version}"),
+                told,
             )];
-            said.extend(created.notes.iter().cloned());
-            Ok(body(
-                response,
-                format,
-                written(format, &operation_outcome(&said))?,
-            ))
+            said.extend(notes.iter().cloned());
+            let outcome = shape.whole(&operation_outcome(&said))?;
+            Ok(body(response, shape.format, outcome))
         }
+        Some(Return::Representation) | None => resource(cx, response, shape, stored.clone()).await,
     }
 }
 
-/// 200 with the stored bytes as they are, or what XML makes of them.
-pub(super) fn found(format: Format, found: Found) -> Result<HttpResponse, Fault> {
+/// 200 with a version of a resource, or 304 when the client holds it.
+pub(super) async fn found(cx: &Cx, request: &HttpRequest, shape: Shape, found: Found) -> Answer {
+    if conditions::is_held(request, found.version, found.at) {
+        return Ok(versioned(StatusCode::NOT_MODIFIED, found.version, found.at).finish());
+    }
     let response = versioned(StatusCode::OK, found.version, found.at);
-    stored(response, format, found.body.into())
+    resource(cx, response, shape, found.body.into()).await
 }
 
-/// Stored bytes are JSON: only an answer in XML has to read them.
-fn stored(
+/// A resource that is stored as JSON, as the client wants to see it: the bytes as they are when that is JSON and all of it.
+pub(super) async fn resource(
+    cx: &Cx,
     response: HttpResponseBuilder,
-    format: Format,
-    bytes: Bytes,
-) -> Result<HttpResponse, Fault> {
-    match format {
-        Format::Json => Ok(body(response, format, bytes)),
-        Format::Xml => {
-            let document = json::parse(&bytes).map_err(Fault::internal)?;
-            Ok(body(response, format, written(format, &document)?))
+    shape: Shape,
+    stored: Bytes,
+) -> Answer {
+    let format = shape.format;
+    let text = match shape.is_as_stored() {
+        true => stored,
+        false => {
+            cx.compute(stored.len(), move || shape.stored(stored))
+                .await?
         }
-    }
+    };
+    Ok(body(response, format, text))
 }
 
-pub(super) fn not_modified(found: &Found) -> HttpResponse {
-    versioned(StatusCode::NOT_MODIFIED, found.version, found.at).finish()
-}
-
-pub(super) fn document(format: Format, document: &Value) -> Result<HttpResponse, Fault> {
-    Ok(body(HttpResponse::Ok(), format, written(format, document)?))
-}
-
-fn written(format: Format, document: &Value) -> Result<String, Fault> {
-    format
-        .write(document, Definitions::r4())
-        .map_err(|issue| Fault::of_issues(Kind::NotAcceptable, vec![issue]))
+/// A resource that is made for this answer and stored nowhere.
+pub(super) fn document(shape: &Shape, document: &Value) -> Answer {
+    let text = shape.shown(document)?;
+    Ok(body(HttpResponse::Ok(), shape.format, text))
 }
 
 fn versioned(status: StatusCode, version: u64, at: Instant) -> HttpResponseBuilder {
@@ -114,6 +139,15 @@ fn body(
         .body(bytes)
 }
 
+/// The answer to OPTIONS: what an address can be asked.
+pub(super) fn options(methods: Option<&str>) -> HttpResponse {
+    let mut response = HttpResponse::NoContent();
+    if let Some(methods) = methods {
+        response.insert_header((header::ALLOW, format!("{methods}, OPTIONS")));
+    }
+    response.finish()
+}
+
 /// The answer to a request that failed: an OperationOutcome where FHIR is, a problem document elsewhere.
 /// It is logged here and nowhere else, without anything of what the client sent.
 pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> HttpResponse {
@@ -128,11 +162,10 @@ pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> H
         response.insert_header((header::RETRY_AFTER, "1"));
     }
     if within_fhir(request.path()).is_some() {
-        // Who asks for a format that is not spoken here is told so in JSON.
-        let format = request::wanted(request).unwrap_or(Format::Json);
+        let shape = Shape::of_trouble(request);
         let outcome = operation_outcome(&fault.issues);
-        return match written(format, &outcome) {
-            Ok(text) => body(response, format, text),
+        return match shape.whole(&outcome) {
+            Ok(text) => body(response, shape.format, text),
             Err(_) => body(response, Format::Json, outcome.to_string()),
         };
     }

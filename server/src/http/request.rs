@@ -1,4 +1,4 @@
-//! What a request says: its format, its body, its wishes.
+//! What a request says: its parameters, its body, its address.
 //! <https://hl7.org/fhir/R4/http.html#general>
 
 use std::time::Duration;
@@ -15,14 +15,6 @@ use super::routes::FHIR;
 use crate::accept::Submitted;
 use crate::fault::{Fault, Kind};
 use crate::limits;
-
-/// What the answer to a write should hold: <https://hl7.org/fhir/R4/http.html#ops>
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Return {
-    Minimal,
-    Representation,
-    OperationOutcome,
-}
 
 pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
     let target = request
@@ -45,58 +37,6 @@ pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
         return Err(Fault::new(Kind::HeadersTooLarge, diagnostics));
     }
     Ok(())
-}
-
-/// The format that the answer should have: `_format` wins over `Accept`.
-pub(super) fn wanted(request: &HttpRequest) -> Result<Format, Fault> {
-    if let Some(asked) = query_value(request, "_format") {
-        // `+` in a media type arrives as it is or decoded to a space.
-        return Format::named(&asked.replace(' ', "+")).ok_or_else(not_acceptable);
-    }
-    // An empty one asks for nothing.
-    let mut accepted = request
-        .headers()
-        .get_all(header::ACCEPT)
-        .filter(|value| !value.is_empty())
-        .peekable();
-    if accepted.peek().is_none() {
-        return Ok(Format::Json);
-    }
-    let mut best: Option<(f32, Format)> = None;
-    for range in accepted
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-    {
-        let (quality, format) = media_range(range);
-        // The first of equals wins: clients list what they like best first.
-        if let Some(format) = format
-            && quality > best.map_or(0.0, |(quality, _)| quality)
-        {
-            best = Some((quality, format));
-        }
-    }
-    best.map(|(_, format)| format).ok_or_else(not_acceptable)
-}
-
-/// One part of `Accept`: how much it is liked, and the format it stands for.
-fn media_range(range: &str) -> (f32, Option<Format>) {
-    let mut parts = range.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default();
-    let quality = parts
-        .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")))
-        .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
-    let format = match media {
-        "*/*" | "application/*" => Some(Format::Json),
-        _ => Format::named(range),
-    };
-    (quality, format)
-}
-
-fn not_acceptable() -> Fault {
-    Fault::new(
-        Kind::NotAcceptable,
-        "this server answers in application/fhir+json or application/fhir+xml",
-    )
 }
 
 /// The format of the body, from `Content-Type`.
@@ -178,26 +118,11 @@ pub(super) fn refuse_conditional_create(request: &HttpRequest) -> Result<(), Fau
     Ok(())
 }
 
-pub(super) fn prefer(request: &HttpRequest) -> Return {
-    const PREFER: HeaderName = HeaderName::from_static("prefer");
-    let asked = values(request.headers(), &PREFER).find_map(|wish| wish.strip_prefix("return="));
-    match asked {
-        Some("minimal") => Return::Minimal,
-        Some("OperationOutcome") => Return::OperationOutcome,
-        _ => Return::Representation,
-    }
-}
-
-/// Whether the client says in `If-None-Match` that it holds this version.
-pub(super) fn has_version(request: &HttpRequest, version: u64) -> bool {
-    values(request.headers(), &header::IF_NONE_MATCH).any(|tag| {
-        let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-        tag == "*" || opaque.trim_matches('"').parse() == Ok(version)
-    })
-}
-
 /// The parts of a header whose value is a list.
-fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(super) fn values<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .filter_map(|value| value.to_str().ok())
@@ -219,20 +144,12 @@ pub(super) fn base(request: &HttpRequest) -> String {
 
 /// The parameters of the address, decoded.
 pub(super) fn query(request: &HttpRequest) -> Vec<(String, String)> {
+    if request.query_string().is_empty() {
+        return Vec::new();
+    }
     Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map(Query::into_inner)
         .unwrap_or_default()
-}
-
-/// The first value of a query parameter.
-fn query_value(request: &HttpRequest, name: &str) -> Option<String> {
-    if request.query_string().is_empty() {
-        return None;
-    }
-    query(request)
-        .into_iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -244,61 +161,6 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-
-    fn asking(accept: &str) -> Result<Format, Fault> {
-        wanted(
-            &TestRequest::get()
-                .insert_header((header::ACCEPT, accept))
-                .to_http_request(),
-        )
-    }
-
-    #[test]
-    fn the_format_of_the_answer_is_negotiated() {
-        for (accepted, format) in [
-            ("*/*", Format::Json),
-            ("", Format::Json),
-            (
-                "application/fhir+xml;Q=0.5, application/json;Q=0.4",
-                Format::Xml,
-            ),
-            ("application/fhir+json", Format::Json),
-            ("application/json;charset=utf-8", Format::Json),
-            ("text/html, application/*;q=0.1", Format::Json),
-            ("application/fhir+xml", Format::Xml),
-            ("application/fhir+json;q=0.5, text/xml;q=0.9", Format::Xml),
-            ("application/fhir+xml;q=0, */*;q=0.1", Format::Json),
-        ] {
-            assert_eq!(asking(accepted).unwrap(), format, "{accepted}");
-        }
-        for refused in [
-            "text/html",
-            "application/json;q=0",
-            "application/fhir+json;fhirVersion=5.0",
-        ] {
-            assert_eq!(
-                asking(refused).unwrap_err().kind,
-                Kind::NotAcceptable,
-                "{refused}"
-            );
-        }
-        let asked = |uri| wanted(&TestRequest::with_uri(uri).to_http_request());
-        assert!(asked("/x?_format=json").is_ok());
-        assert!(asked("/x?a=b&_format=application/fhir%2Bjson").is_ok());
-        assert!(asked("/x?_format=application/fhir+json").is_ok());
-        assert_eq!(asked("/x?_format=xml").unwrap(), Format::Xml);
-        assert!(asked("/x?_format=turtle").is_err());
-    }
-
-    #[test]
-    fn a_version_that_the_client_holds_is_recognised() {
-        let holds = |tags: &str| {
-            let request = TestRequest::get().insert_header((header::IF_NONE_MATCH, tags));
-            has_version(&request.to_http_request(), 2)
-        };
-        assert!(holds("W/\"2\"") && holds("\"2\"") && holds("*") && holds("W/\"1\", W/\"2\""));
-        assert!(!holds("W/\"1\"") && !holds("W/\"22\"") && !holds("nonsense"));
-    }
 
     /// A body of which nothing ever arrives.
     struct Never;

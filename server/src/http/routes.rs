@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{health, interactions as handlers, page, request};
+use super::{health, interactions as handlers, page, reply, request};
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Caller;
@@ -18,7 +18,7 @@ use crate::operations;
 /// Where FHIR begins; what lies elsewhere is not FHIR.
 pub(super) const FHIR: &str = "/fhir";
 
-type Answer = Result<HttpResponse, Fault>;
+pub(super) type Answer = Result<HttpResponse, Fault>;
 
 /// Finds what a request is for and has it done. The name of what it was for goes to the log.
 pub(super) async fn follow(
@@ -31,6 +31,22 @@ pub(super) async fn follow(
     }
     // Decoded: `%50atient` is `Patient`.
     let path = request.match_info().as_str();
+    let (interaction, answer) = lead(app, request, path, payload).await;
+    match answer {
+        // OPTIONS is no method of any address: that is how each tells its own.
+        Err(fault) if *request.method() == Method::OPTIONS && fault.allow.is_some() => {
+            ("options", Ok(reply::options(fault.allow.as_deref())))
+        }
+        answer => (interaction, answer),
+    }
+}
+
+async fn lead(
+    app: &Arc<App>,
+    request: &HttpRequest,
+    path: &str,
+    payload: &mut Payload,
+) -> (&'static str, Answer) {
     match path {
         "/" => ("page", only_get(request, || Ok(page::home()))),
         "/page.css" => ("page", only_get(request, || Ok(page::style()))),

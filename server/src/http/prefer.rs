@@ -1,0 +1,94 @@
+//! What a client would like: the header `Prefer`.
+//! <https://hl7.org/fhir/R4/http.html#ops>, <https://www.rfc-editor.org/rfc/rfc7240>
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderName;
+
+use super::request::values;
+
+/// The preferences of a request that FHIR gives a meaning; others are passed over, as the RFC says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Prefer {
+    /// What the answer to a write should hold.
+    pub(super) returned: Option<Return>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Return {
+    Minimal,
+    Representation,
+    OperationOutcome,
+}
+
+impl Prefer {
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        const PREFER: HeaderName = HeaderName::from_static("prefer");
+        let mut prefer = Self::default();
+        for wish in values(request.headers(), &PREFER) {
+            let (name, value) = wish.split_once('=').unwrap_or((wish, ""));
+            // Of a preference that is given twice the first counts.
+            if name.trim().eq_ignore_ascii_case("return") && prefer.returned.is_none() {
+                prefer.returned = Return::named(value.trim().trim_matches('"'));
+            }
+        }
+        prefer
+    }
+}
+
+impl Return {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "minimal" => Some(Self::Minimal),
+            "representation" => Some(Self::Representation),
+            "OperationOutcome" => Some(Self::OperationOutcome),
+            _ => None,
+        }
+    }
+
+    /// For `Preference-Applied`.
+    pub(super) fn applied(self) -> &'static str {
+        match self {
+            Self::Minimal => "return=minimal",
+            Self::Representation => "return=representation",
+            Self::OperationOutcome => "return=OperationOutcome",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn the_preferences_that_fhir_knows_are_found_among_others() {
+        let returned = |wishes: &[&str]| {
+            let mut request = TestRequest::post();
+            for wish in wishes {
+                request = request.append_header(("Prefer", *wish));
+            }
+            Prefer::of(&request.to_http_request()).returned
+        };
+        assert_eq!(returned(&[]), None);
+        assert_eq!(returned(&["respond-async"]), None);
+        assert_eq!(returned(&["return=everything"]), None);
+        for wishes in [
+            &["return=minimal"][..],
+            &["Return = \"minimal\""],
+            &["handling=lenient; return=minimal"],
+            &["handling=lenient, return=minimal, return=representation"],
+            &["handling=lenient", "return=minimal"],
+        ] {
+            assert_eq!(returned(wishes), Some(Return::Minimal), "{wishes:?}");
+        }
+        for returned in [
+            Return::Minimal,
+            Return::Representation,
+            Return::OperationOutcome,
+        ] {
+            let name = returned.applied().strip_prefix("return=").unwrap();
+            assert_eq!(Return::named(name), Some(returned));
+        }
+    }
+}
