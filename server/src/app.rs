@@ -8,7 +8,9 @@ use fhir_spec::definitions::Definitions;
 use fhir_spec::validate::Validator;
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::config::{Config, Outside};
 use crate::instant::Instant;
+use crate::limits::Limits;
 use crate::store::Store;
 
 #[derive(Debug)]
@@ -19,17 +21,21 @@ pub struct App {
     /// An id for a new resource, made at that moment.
     pub ids: fn(Instant) -> String,
     pub started_at: Instant,
+    pub outside: Outside,
+    pub limits: Limits,
     requests: AtomicU64,
 }
 
 impl App {
-    pub fn new(store: Store, definitions: Definitions) -> Self {
+    pub fn new(store: Store, definitions: Definitions, config: &Config) -> Self {
         Self {
             validator: Arc::new(Validator::new(Arc::new(definitions))),
             store,
             clock: system_clock,
             ids: ordered_id,
             started_at: system_clock(),
+            outside: config.outside.clone(),
+            limits: config.limits,
             requests: AtomicU64::new(0),
         }
     }

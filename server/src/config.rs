@@ -1,12 +1,18 @@
 //! What can be set, from four places: the command line wins over the environment, that over the file, that over the
 //! defaults. `server/kiln.example.toml` shows every setting of the file.
 
+mod addresses;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
+
+pub use addresses::{Network, Origin, PublicUrl, is_host};
+
+use crate::limits::{Limits, OutOfRange};
 
 /// The settings of one source; the command line and the environment have the same ones as the file.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
@@ -17,6 +23,11 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub auth: Option<Auth>,
     pub packages: Option<Vec<PathBuf>>,
+    pub public_url: Option<PublicUrl>,
+    pub trusted_proxies: Option<Vec<Network>>,
+    pub cors_origins: Option<Vec<Origin>>,
+    /// In the file only.
+    pub limits: Option<Limits>,
 }
 
 /// What the server runs with.
@@ -27,6 +38,19 @@ pub struct Config {
     pub auth: Auth,
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
+    pub outside: Outside,
+    pub limits: Limits,
+}
+
+/// How the server looks from outside.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// None: the address that the client used.
+    pub public_url: Option<PublicUrl>,
+    /// Who is believed about the address that the client used.
+    pub trusted_proxies: Vec<Network>,
+    /// Whose pages may ask; none by default: without sign-in a page of anybody could read what is here.
+    pub cors_origins: Vec<Origin>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -70,6 +94,8 @@ pub enum Error {
         "`auth = open` lets everyone in and is allowed on loopback addresses only, such as 127.0.0.1:8080; {0} is not one"
     )]
     OpenToAll(SocketAddr),
+    #[error(transparent)]
+    Limit(#[from] OutOfRange),
     #[error("`auth = smart` is not built yet; `open` on a loopback address is all there is")]
     SmartNotBuilt,
 }
@@ -101,6 +127,10 @@ impl Settings {
             listen: self.listen.or(other.listen),
             auth: self.auth.or(other.auth),
             packages: self.packages.or(other.packages),
+            public_url: self.public_url.or(other.public_url),
+            trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
+            cors_origins: self.cors_origins.or(other.cors_origins),
+            limits: self.limits.or(other.limits),
         }
     }
 
@@ -114,7 +144,14 @@ impl Settings {
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             auth: self.auth.unwrap_or(Auth::Open),
             packages: self.packages.unwrap_or_default(),
+            outside: Outside {
+                public_url: self.public_url,
+                trusted_proxies: self.trusted_proxies.unwrap_or_default(),
+                cors_origins: self.cors_origins.unwrap_or_default(),
+            },
+            limits: self.limits.unwrap_or_default(),
         };
+        config.limits.check()?;
         match config.auth {
             Auth::Smart => Err(Error::SmartNotBuilt),
             Auth::Open if !config.listen.ip().is_loopback() => Err(Error::OpenToAll(config.listen)),
@@ -229,6 +266,22 @@ mod tests {
         );
     }
 
+    #[test]
+    fn limits_are_held_against_what_makes_sense() {
+        let resolve = |text: &str| toml::from_str::<Settings>(text).unwrap().resolve();
+        let config = resolve("[limits]\nbody_bytes_max = 2048").unwrap();
+        assert_eq!(config.limits.body_bytes_max, 2048);
+        let other = Limits::default().target_bytes_max;
+        assert_eq!(config.limits.target_bytes_max, other);
+        let error = resolve("[limits]\nbody_bytes_max = 1").unwrap_err();
+        let expected = "`limits.body_bytes_max` is 1, it may be from 1024 to 1073741824";
+        assert_eq!(error.to_string(), expected);
+        for wrong in ["body_bytes_max = -1", "body_bytes_max = '1'", "bodies = 1"] {
+            assert!(toml::from_str::<Settings>(&format!("[limits]\n{wrong}")).is_err());
+        }
+        assert_eq!(Limits::default().check(), Ok(()));
+    }
+
     /// A setting that is added without a line in the example fails to compile here, or fails this test.
     #[test]
     fn the_example_is_complete_and_valid() {
@@ -241,7 +294,7 @@ mod tests {
         let uncommented: String = example
             .lines()
             .filter_map(|line| line.strip_prefix("# "))
-            .filter(|line| line.contains(" = "))
+            .filter(|line| line.contains(" = ") || line.starts_with('['))
             .fold(String::new(), |text, line| text + line + "\n");
         let Settings {
             data,
@@ -249,8 +302,18 @@ mod tests {
             listen,
             auth,
             packages,
+            public_url,
+            trusted_proxies,
+            cors_origins,
+            limits,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
-        assert!(auth.is_some() && packages.is_some());
+        assert!(auth.is_some() && packages.is_some() && public_url.is_some());
+        assert!(trusted_proxies.is_some() && cors_origins.is_some());
+        assert_eq!(limits, Some(Limits::default()), "the defaults are true");
+        for (name, default) in Limits::DEFAULTS {
+            let line = format!("# {name} = {default}\n");
+            assert!(example.contains(&line), "{line}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! HTTP: the only room, with the console, that knows actix.
 
+mod base;
 mod conditions;
+mod cors;
 mod health;
 mod interactions;
 mod page;
@@ -12,6 +14,7 @@ mod shape;
 mod unread;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +22,8 @@ use actix_web::web::{self, Data, Payload};
 use actix_web::{App as HttpApp, HttpRequest, HttpResponse, HttpServer};
 use tracing::Instrument;
 
+use crate::Error;
 use crate::app::App;
-use crate::{Error, limits};
 
 /// Answers requests until `stop` is done, then finishes those under way.
 pub async fn serve(
@@ -29,16 +32,19 @@ pub async fn serve(
     ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
+    let limits = app.limits;
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let app = Data::from(app);
     let server = HttpServer::new(move || {
         HttpApp::new()
             .app_data(app.clone())
             .default_service(web::to(answer))
     })
-    .keep_alive(Duration::from_secs(limits::KEEP_ALIVE_S))
-    .client_request_timeout(Duration::from_millis(limits::HEADERS_WAIT_MS))
-    .max_connections(limits::CONNECTIONS_MAX)
-    .shutdown_timeout(limits::DRAIN_S)
+    .workers(workers)
+    .keep_alive(Duration::from_millis(limits.keep_alive_ms))
+    .client_request_timeout(Duration::from_millis(limits.headers_wait_ms))
+    .max_connections(limits.connections_max.div_ceil(workers))
+    .shutdown_timeout(limits.stop_wait_ms.div_ceil(1000))
     .disable_signals()
     .bind(listen)
     .map_err(|error| Error::Listen(listen, error))?;
@@ -65,7 +71,10 @@ async fn answer(app: Data<App>, request: HttpRequest, mut payload: Payload) -> H
     let started = (app.clock)();
     let span = tracing::debug_span!("request", request.id = %id);
     let mut response = async {
-        let (interaction, answered) = routes::follow(&app, &request, &mut payload).await;
+        let (interaction, answered) = match cors::refuse_foreign_pages(&app.outside, &request) {
+            Ok(()) => routes::follow(&app, &request, &mut payload).await,
+            Err(fault) => ("refused", Err(fault)),
+        };
         let response = answered.unwrap_or_else(|fault| reply::fault(&request, &id, &fault));
         let time_us = (app.clock)().micros() - started.micros();
         tracing::debug!(
@@ -79,6 +88,7 @@ async fn answer(app: Data<App>, request: HttpRequest, mut payload: Payload) -> H
     .instrument(span)
     .await;
     reply::name_request(&mut response, &id);
+    cors::allow(&app.outside, &request, &mut response);
     if response.status().is_success() {
         response
     } else {

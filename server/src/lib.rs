@@ -53,7 +53,7 @@ pub async fn run(
         tracing::warn!("{}", issue.diagnostics);
     }
     let store = Store::open(&config.database)?;
-    let app = Arc::new(App::new(store.clone(), definitions));
+    let app = Arc::new(App::new(store.clone(), definitions, config));
     let served = http::serve(app, config.listen, ready, stop).await;
     store.close();
     served

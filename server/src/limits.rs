@@ -1,24 +1,75 @@
-//! Every limit of the server: a name and a number, with the reason where it is not plain.
+//! Every limit of the server: a name and a number, with the reason where it is not plain. Those in `Limits` can be set in
+//! the table `[limits]` of the config file; the constants are nobody's to set.
 
-/// One resource or bundle as sent. A document takes about ten times this in memory while it is
-/// read; one made of empty lists alone up to fifty.
-pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+use serde::Deserialize;
+
+/// A limit outside of what makes sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`limits.{name}` is {value}, it may be from {least} to {most}")]
+pub struct OutOfRange {
+    name: &'static str,
+    value: String,
+    least: u64,
+    most: u64,
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])+ $name:ident: $kind:ty = $default:expr, from $least:expr, to $most:expr;)+) => {
+        /// What an operator may set.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits { $($(#[$doc])+ pub $name: $kind,)+ }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// Every name with its default, for the example config to be held against.
+            pub const DEFAULTS: &[(&str, u64)] = &[$((stringify!($name), $default),)+];
+
+            pub fn check(&self) -> Result<(), OutOfRange> {
+                $(
+                    let range: std::ops::RangeInclusive<$kind> = $least..=$most;
+                    if !range.contains(&self.$name) {
+                        return Err(OutOfRange {
+                            name: stringify!($name),
+                            value: self.$name.to_string(),
+                            least: $least,
+                            most: $most,
+                        });
+                    }
+                )+
+                Ok(())
+            }
+        }
+    };
+}
+
+limits! {
+    /// One resource or bundle as sent. A document takes about ten times this in memory while it is read; one made of
+    /// empty lists alone up to fifty.
+    body_bytes_max: usize = 16 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// Path and query of a request.
+    target_bytes_max: usize = 8 * 1024, from 256, to 64 * 1024;
+    /// All header lines of a request together.
+    header_bytes_max: usize = 32 * 1024, from 1024, to 64 * 1024;
+    /// From the first byte of a connection to the end of a request's headers.
+    headers_wait_ms: u64 = 10_000, from 100, to 600_000;
+    /// From the end of the headers to the end of the body.
+    body_wait_ms: u64 = 60_000, from 100, to 3_600_000;
+    /// How long a connection may stay open between two requests.
+    keep_alive_ms: u64 = 30_000, from 1, to 600_000;
+    /// How long requests under way may take to finish when the server stops.
+    stop_wait_ms: u64 = 10_000, from 0, to 600_000;
+    /// Connections open at a time.
+    connections_max: usize = 8_192, from 8, to 1_000_000;
+}
+
 /// A file that a command reads: what fits into a package, and into memory ten times.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Path and query of a request.
-pub const TARGET_BYTES_MAX: usize = 8 * 1024;
-/// All header lines of a request together.
-pub const HEADER_BYTES_MAX: usize = 32 * 1024;
-/// From the first byte of a connection to the end of a request's headers.
-pub const HEADERS_WAIT_MS: u64 = 10_000;
-/// From the end of the headers to the end of the body.
-pub const BODY_WAIT_MS: u64 = 60_000;
-/// How long a connection may stay open between two requests.
-pub const KEEP_ALIVE_S: u64 = 30;
-/// How long requests under way may take to finish when the server stops.
-pub const DRAIN_S: u64 = 10;
-/// Connections open at a time, per worker thread.
-pub const CONNECTIONS_MAX: usize = 4_096;
 
 /// A longer document is parsed on another thread, so that the requests beside it do not wait.
 pub const PARSE_AT_ONCE_BYTES_MAX: usize = 64 * 1024;

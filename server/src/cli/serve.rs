@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Auth, Config, DatabaseUrl, Settings};
+use crate::config::{Auth, Config, DatabaseUrl, Network, Origin, PublicUrl, Settings};
 use crate::{Error, telemetry};
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +37,25 @@ pub(super) struct Flags {
         value_delimiter = ','
     )]
     packages: Option<Vec<PathBuf>>,
+    /// Where clients find this server, when that is not the address they use [example: https://fhir.example.org]
+    #[arg(long, value_name = "URL", env = "KILN_PUBLIC_URL")]
+    public_url: Option<PublicUrl>,
+    /// Proxies that are believed about the address a client used: IP addresses or networks, separated by commas
+    #[arg(
+        long,
+        value_name = "NETWORKS",
+        env = "KILN_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    trusted_proxies: Option<Vec<Network>>,
+    /// Web pages of these origins may ask (CORS), separated by commas; `*` for all [default: none]
+    #[arg(
+        long,
+        value_name = "ORIGINS",
+        env = "KILN_CORS_ORIGINS",
+        value_delimiter = ','
+    )]
+    cors_origins: Option<Vec<Origin>>,
     /// Settings in TOML; flags and environment win over them
     #[arg(long, value_name = "FILE", env = "KILN_CONFIG")]
     config: Option<PathBuf>,
@@ -63,6 +82,10 @@ fn config(flags: Flags) -> Result<Config, Error> {
         listen: flags.listen,
         auth: flags.auth,
         packages: flags.packages,
+        public_url: flags.public_url,
+        trusted_proxies: flags.trusted_proxies,
+        cors_origins: flags.cors_origins,
+        limits: None,
     };
     Ok(settings.or(file).resolve()?)
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{reply, request};
+use super::{base, reply, request};
 use crate::accept::Submitted;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
@@ -23,14 +23,14 @@ pub(super) async fn create(
     request::refuse_conditional_create(http)?;
     let submitted = submitted(cx, http, payload).await?;
     let created = create::run(cx, resource_type, submitted).await?;
-    let base = request::base(http);
+    let base = base::of(&cx.app.outside, http);
     reply::created(cx, shape, &base, Prefer::of(http), &created).await
 }
 
 /// The document in the body.
 async fn submitted(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Submitted, Fault> {
     let format = request::sent(http)?;
-    let bytes = request::body(http, payload).await?;
+    let bytes = request::body(&cx.app.limits, http, payload).await?;
     let app = cx.app.clone();
     cx.compute(bytes.len(), move || {
         request::parse(format, bytes, app.definitions())
@@ -87,6 +87,6 @@ pub(super) async fn vread(
 
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, Some("CapabilityStatement"))?;
-    let base = request::base(http);
+    let base = base::of(&cx.app.outside, http);
     reply::document(&shape, &capabilities::run(cx, &base, declared))
 }

@@ -11,19 +11,19 @@ use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 
-use super::routes::FHIR;
 use crate::accept::Submitted;
 use crate::fault::{Fault, Kind};
-use crate::limits;
+use crate::limits::Limits;
 
-pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
+pub(super) fn within_limits(limits: &Limits, request: &HttpRequest) -> Result<(), Fault> {
     let target = request
         .uri()
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
-    if target > limits::TARGET_BYTES_MAX {
-        let limit = limits::TARGET_BYTES_MAX;
-        let diagnostics = format!("the address has {target} bytes, the limit is {limit}");
+    let limit = limits.target_bytes_max;
+    if target > limit {
+        let diagnostics =
+            format!("the address has {target} bytes, the limit is {limit} (target_bytes_max)");
         return Err(Fault::new(Kind::TargetTooLong, diagnostics));
     }
     let headers: usize = request
@@ -31,9 +31,10 @@ pub(super) fn within_limits(request: &HttpRequest) -> Result<(), Fault> {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum();
-    if headers > limits::HEADER_BYTES_MAX {
-        let limit = limits::HEADER_BYTES_MAX;
-        let diagnostics = format!("the headers have {headers} bytes, the limit is {limit}");
+    let limit = limits.header_bytes_max;
+    if headers > limit {
+        let diagnostics =
+            format!("the headers have {headers} bytes, the limit is {limit} (header_bytes_max)");
         return Err(Fault::new(Kind::HeadersTooLarge, diagnostics));
     }
     Ok(())
@@ -57,39 +58,40 @@ pub(super) fn sent(request: &HttpRequest) -> Result<Format, Fault> {
 }
 
 /// Reads the body, within its limits of size and time.
-pub(super) async fn body(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Fault> {
+pub(super) async fn body(
+    limits: &Limits,
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<Bytes, Fault> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limits::BODY_BYTES_MAX) {
-        return Err(too_large());
+    if declared.is_some_and(|length| length > limits.body_bytes_max) {
+        return Err(too_large(limits));
     }
-    collect(payload, Duration::from_millis(limits::BODY_WAIT_MS)).await
-}
-
-async fn collect(payload: &mut Payload, wait: Duration) -> Result<Bytes, Fault> {
-    let all = to_bytes_limited(BodyStream::new(payload), limits::BODY_BYTES_MAX);
+    let wait = Duration::from_millis(limits.body_wait_ms);
+    let all = to_bytes_limited(BodyStream::new(payload), limits.body_bytes_max);
     match tokio::time::timeout(wait, all).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
         Ok(Ok(Err(error))) => {
             let diagnostics = "the body could not be read to its end";
             Err(Fault::new(Kind::Malformed, diagnostics).because(error.to_string()))
         }
-        Ok(Err(_)) => Err(too_large()),
+        Ok(Err(_)) => Err(too_large(limits)),
         Err(_) => {
-            let wait_ms = wait.as_millis();
-            let diagnostics = format!("the body did not arrive within {wait_ms} ms");
+            let wait_ms = limits.body_wait_ms;
+            let diagnostics = format!("the body did not arrive within {wait_ms} ms (body_wait_ms)");
             Err(Fault::new(Kind::BodyTimeout, diagnostics))
         }
     }
 }
 
-fn too_large() -> Fault {
-    let limit = limits::BODY_BYTES_MAX;
+fn too_large(limits: &Limits) -> Fault {
+    let limit = limits.body_bytes_max;
     Fault::new(
         Kind::BodyTooLarge,
-        format!("the body is larger than the limit of {limit} bytes"),
+        format!("the body is larger than the limit of {limit} bytes (body_bytes_max)"),
     )
 }
 
@@ -128,18 +130,6 @@ pub(super) fn values<'a>(
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split([',', ';']))
         .map(str::trim)
-}
-
-/// The address of the FHIR base as the client knows it.
-pub(super) fn base(request: &HttpRequest) -> String {
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    match host {
-        Some(host) => format!("http://{host}{FHIR}"),
-        None => FHIR.to_owned(),
-    }
 }
 
 /// The parameters of the address, decoded.
@@ -184,9 +174,11 @@ mod tests {
             let mut never = actix_web::dev::Payload::Stream { payload };
             let request = TestRequest::post().to_http_request();
             let mut payload = Payload::from_request(&request, &mut never).await.unwrap();
-            let fault = collect(&mut payload, Duration::from_millis(1))
-                .await
-                .unwrap_err();
+            let limits = Limits {
+                body_wait_ms: 1,
+                ..Limits::default()
+            };
+            let fault = body(&limits, &request, &mut payload).await.unwrap_err();
             assert_eq!(fault.kind, Kind::BodyTimeout);
         });
     }

@@ -26,7 +26,7 @@ pub(super) async fn follow(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    if let Err(fault) = request::within_limits(request) {
+    if let Err(fault) = request::within_limits(&app.limits, request) {
         return ("refused", Err(fault));
     }
     // Decoded: `%50atient` is `Patient`.

@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use server::fault::Kind;
-use server::limits;
+use server::limits::Limits;
 
 use crate::client::{Answer, FHIR_JSON, connect, get, post, receive, send};
 use crate::databases::Database;
@@ -34,7 +34,7 @@ fn assert_fault(answer: &Answer, kind: Kind) {
 
 fn requests_that_are_wrong(database: &Database) {
     let kiln = Kiln::start(database);
-    let long = "x".repeat(limits::TARGET_BYTES_MAX);
+    let long = "x".repeat(Limits::default().target_bytes_max);
     for (path, kind) in [
         ("/fhir/Patient/nobody", Kind::NotFound),
         ("/fhir/Patient/%00", Kind::NotFound),
@@ -70,7 +70,7 @@ fn requests_that_are_wrong(database: &Database) {
         &with("POST", &[FHIR_JSON, ("If-None-Exist", "a=b")]),
         Kind::NotImplemented,
     );
-    let header = "x".repeat(limits::HEADER_BYTES_MAX);
+    let header = "x".repeat(Limits::default().header_bytes_max);
     assert_fault(
         &with("POST", &[FHIR_JSON, ("X-Long", &header)]),
         Kind::HeadersTooLarge,
@@ -121,7 +121,7 @@ fn a_document_a_million_levels_deep(database: &Database) {
 
 fn a_body_above_the_limit(database: &Database) {
     let kiln = Kiln::start(database);
-    let limit = limits::BODY_BYTES_MAX;
+    let limit = Limits::default().body_bytes_max;
     let head = format!(
         "POST /fhir/Patient HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {}\r\n",
         FHIR_JSON.1

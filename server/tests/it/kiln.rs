@@ -13,6 +13,9 @@ const SETTINGS: &[&str] = &[
     "KILN_AUTH",
     "KILN_CONFIG",
     "KILN_PACKAGES",
+    "KILN_PUBLIC_URL",
+    "KILN_TRUSTED_PROXIES",
+    "KILN_CORS_ORIGINS",
 ];
 
 #[derive(Debug)]
@@ -39,6 +42,13 @@ pub(crate) fn output(arguments: &[&str]) -> Output {
 
 impl Kiln {
     pub(crate) fn start(database: &Database) -> Self {
+        Self::configured(database, "")
+    }
+
+    /// With the settings of a config file.
+    pub(crate) fn configured(database: &Database, settings: &str) -> Self {
+        let file = database.directory.join("kiln.toml");
+        std::fs::write(&file, settings).unwrap();
         let mut command = command();
         command.arg("--data").arg(&database.directory).args([
             "--database",
@@ -46,7 +56,7 @@ impl Kiln {
             "--listen",
             "127.0.0.1:0",
         ]);
-        Self::from_command(&mut command)
+        Self::from_command(command.arg("--config").arg(&file))
     }
 
     pub(crate) fn from_command(command: &mut Command) -> Self {

@@ -127,6 +127,9 @@ fn wrong_usage_is_told_with_status_2() {
     assert_refused(&output(&["--mllp", "127.0.0.1:2575"]), 2, "--mllp");
     assert_refused(&output(&["fly"]), 2, "fly");
     assert_refused(&output(&["--auth", "maybe"]), 2, "maybe");
+    assert_refused(&output(&["--public-url", "x.org"]), 2, "https://");
+    assert_refused(&output(&["--trusted-proxies", "x"]), 2, "IP address");
+    assert_refused(&output(&["--cors-origins", "x"]), 2, "origin");
 }
 
 #[test]
@@ -142,6 +145,9 @@ fn what_cannot_be_done_is_told_with_status_1() {
     );
     fs::write(path("wrong.toml"), "lissten = '127.0.0.1:1'").unwrap();
     assert_refused(&output(&["--config", &path("wrong.toml")]), 1, "lissten");
+    fs::write(path("limit.toml"), "[limits]\nkeep_alive_ms = 0").unwrap();
+    let arguments = ["--config", &path("limit.toml")];
+    assert_refused(&output(&arguments), 1, "limits.keep_alive_ms");
     fs::write(path("text"), "no database").unwrap();
     let arguments = [
         "--database",

@@ -10,6 +10,7 @@ mod client;
 mod commands;
 mod durability;
 mod faults;
+mod front;
 mod house;
 mod kiln;
 mod lifecycle;

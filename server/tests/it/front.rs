@@ -1,0 +1,151 @@
+//! How the server looks from the street: behind a proxy, from a web page, and with limits that an operator has set.
+
+use std::net::SocketAddr;
+
+use server::fault::Kind;
+
+use crate::client::{Answer, FHIR_JSON, send};
+use crate::databases::sqlite;
+use crate::kiln::Kiln;
+
+const PATIENT: &[u8] = br#"{"resourceType":"Patient"}"#;
+const PAGE: &str = "https://app.example.org";
+
+fn with(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut headers = headers.to_vec();
+    let body = if method == "POST" { PATIENT } else { b"" };
+    if method == "POST" {
+        headers.push(FHIR_JSON);
+    }
+    send(address, method, path, &headers, body).unwrap()
+}
+
+fn preflight(address: SocketAddr, path: &str, origin: &str) -> Answer {
+    let headers = [
+        ("Origin", origin),
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "content-type"),
+    ];
+    with(address, "OPTIONS", path, &headers)
+}
+
+#[test]
+fn by_default_no_page_of_another_origin_reads_or_writes() {
+    let kiln = Kiln::start(&sqlite());
+    let address = kiln.address;
+    let allow = "Access-Control-Allow-Origin";
+    let read = with(address, "GET", "/fhir/metadata", &[("Origin", PAGE)]);
+    assert_eq!((read.status, read.header(allow)), (200, None));
+    let asked = preflight(address, "/fhir/Patient", PAGE);
+    assert_eq!((asked.status, asked.header(allow)), (204, None));
+    for origin in [PAGE, "null", "http://127.0.0.1"] {
+        let written = with(address, "POST", "/fhir/Patient", &[("Origin", origin)]);
+        assert_eq!(written.status, Kind::Forbidden.row().status, "{origin}");
+        assert!(written.text().contains("cors_origins"));
+    }
+    let own = format!("http://{address}");
+    let written = with(address, "POST", "/fhir/Patient", &[("Origin", &own)]);
+    assert_eq!(written.status, 201);
+}
+
+#[test]
+fn pages_of_the_origins_that_are_set_may_ask() {
+    let database = sqlite();
+    let kiln = Kiln::configured(&database, &format!("cors_origins = ['{PAGE}']"));
+    let address = kiln.address;
+    let asked = preflight(address, "/fhir/Patient", PAGE);
+    assert_eq!(asked.status, 204);
+    assert_eq!(asked.header("Access-Control-Allow-Origin"), Some(PAGE));
+    assert_eq!(asked.header("Vary"), Some("Origin"));
+    let methods = asked.header("Access-Control-Allow-Methods").unwrap();
+    assert!(methods.contains("POST"), "{methods}");
+    let headers = asked.header("Access-Control-Allow-Headers").unwrap();
+    assert!(headers.contains("Content-Type") && headers.contains("If-None-Exist"));
+    assert!(asked.header("Access-Control-Max-Age").is_some());
+
+    let written = with(address, "POST", "/fhir/Patient", &[("Origin", PAGE)]);
+    assert_eq!(written.status, 201);
+    assert_eq!(written.header("Access-Control-Allow-Origin"), Some(PAGE));
+    let exposed = written.header("Access-Control-Expose-Headers").unwrap();
+    for name in ["Location", "ETag", "Last-Modified", "X-Request-Id"] {
+        assert!(exposed.contains(name), "{name}");
+    }
+    assert_eq!(written.header("Access-Control-Allow-Credentials"), None);
+    // A page must be able to read what went wrong, too.
+    let failed = with(address, "GET", "/fhir/Patient/nobody", &[("Origin", PAGE)]);
+    assert_eq!(failed.header("Access-Control-Allow-Origin"), Some(PAGE));
+
+    let other = "https://evil.example.org";
+    let asked = preflight(address, "/fhir/Patient", other);
+    assert_eq!(asked.header("Access-Control-Allow-Origin"), None);
+    assert_eq!(asked.header("Vary"), Some("Origin"));
+    let written = with(address, "POST", "/fhir/Patient", &[("Origin", other)]);
+    assert_eq!(written.status, 403);
+}
+
+#[test]
+fn every_origin_may_be_let_in() {
+    let kiln = Kiln::configured(&sqlite(), "cors_origins = ['*']");
+    let asked = preflight(kiln.address, "/fhir/Patient", "null");
+    assert_eq!(asked.header("Access-Control-Allow-Origin"), Some("*"));
+    let written = with(kiln.address, "POST", "/fhir/Patient", &[("Origin", PAGE)]);
+    assert_eq!(written.status, 201);
+}
+
+#[test]
+fn addresses_in_answers_are_those_that_clients_can_use() {
+    let database = sqlite();
+    let location = |settings: &str, headers: &[(&str, &str)]| {
+        let kiln = Kiln::configured(&database, settings);
+        let created = with(kiln.address, "POST", "/fhir/Patient", headers);
+        let location = created.header("Location").unwrap().to_owned();
+        location.split("/Patient/").next().unwrap().to_owned()
+    };
+    let forwarded = [
+        ("X-Forwarded-Host", "fhir.example.org"),
+        ("X-Forwarded-Proto", "https"),
+    ];
+    let told = location("public_url = 'https://example.org/kiln'", &forwarded);
+    assert_eq!(told, "https://example.org/kiln/fhir");
+    let told = location("trusted_proxies = ['127.0.0.0/8']", &forwarded);
+    assert_eq!(told, "https://fhir.example.org/fhir");
+    let told = location("trusted_proxies = ['10.0.0.0/8']", &forwarded);
+    assert!(told.starts_with("http://127.0.0.1:"), "{told}");
+}
+
+#[test]
+fn limits_that_are_set_hold_and_are_named() {
+    let settings = "[limits]\nbody_bytes_max = 1024\ntarget_bytes_max = 256\nheader_bytes_max = 1024\n\
+                    body_wait_ms = 100\n";
+    let kiln = Kiln::configured(&sqlite(), settings);
+    let refused = |answer: Answer, kind: Kind, limit: &str| {
+        assert_eq!(answer.status, kind.row().status, "{limit}");
+        assert!(answer.text().contains(limit), "{}", answer.text());
+    };
+    let long = "x".repeat(1024);
+    let body = format!(r#"{{"resourceType":"Patient","name":[{{"text":"{long}"}}]}}"#);
+    let sent = |headers: &[(&str, &str)], path: &str, body: &str| {
+        let mut headers = headers.to_vec();
+        headers.push(FHIR_JSON);
+        send(kiln.address, "POST", path, &headers, body.as_bytes()).unwrap()
+    };
+    refused(
+        sent(&[], "/fhir/Patient", &body),
+        Kind::BodyTooLarge,
+        "body_bytes_max",
+    );
+    let path = format!("/fhir/Patient?x={long}");
+    refused(
+        sent(&[], &path, "{}"),
+        Kind::TargetTooLong,
+        "target_bytes_max",
+    );
+    let headers = [("X-Long", long.as_str())];
+    refused(
+        sent(&headers, "/fhir/Patient", "{}"),
+        Kind::HeadersTooLarge,
+        "header_bytes_max",
+    );
+    let late = sent(&[("Content-Length", "7")], "/fhir/Patient", "");
+    refused(late, Kind::BodyTimeout, "body_wait_ms");
+}
