@@ -1,6 +1,7 @@
 //! What FHIR says: documents, paths, rules and formats. Pure: no clock, no network, no database.
 //! <https://hl7.org/fhir/R4/>
 
+pub mod bundle;
 pub mod decimal;
 pub mod definitions;
 pub mod fhirpath;

@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use crate::definitions::{Binding, Definitions, Strength};
 use crate::json::Value;
 use crate::outcome::{IssueCode, Severity};
+use crate::reference::is_absolute;
 use crate::terminology::{CodeSystem, Content, Membership, ValueSet, follows_grammar};
 
-use super::bundle::is_absolute;
 use super::node::Node;
 use super::path::Path;
 use super::walk::Walk;

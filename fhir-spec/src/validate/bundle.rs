@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::json::Value;
 use crate::outcome::IssueCode;
-use crate::reference::Literal;
+use crate::reference::{Literal, is_absolute};
 
 use super::node::resource_type;
 use super::path::Path;
@@ -338,15 +338,4 @@ fn reach(links: &[Vec<usize>]) -> Vec<bool> {
         waiting.extend(links.get(place).into_iter().flatten());
     }
     reached
-}
-
-/// Whether a uri has a scheme.
-pub(super) fn is_absolute(uri: &str) -> bool {
-    uri.split_once(':').is_some_and(|(scheme, rest)| {
-        !rest.is_empty()
-            && scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    })
 }

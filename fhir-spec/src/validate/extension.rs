@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::definitions::{ContextKind, ExtensionContext};
 use crate::outcome::{IssueCode, Severity};
+use crate::reference::is_absolute;
 
-use super::bundle::is_absolute;
 use super::errata;
 use super::node::Node;
 use super::path::Path;

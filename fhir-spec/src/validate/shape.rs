@@ -8,8 +8,8 @@ use crate::definitions::{Element, Kind, TypeDef, TypeId, TypeRef};
 use crate::json::{Data, Object, Value};
 use crate::outcome::IssueCode;
 use crate::primitive::Primitive;
+use crate::reference::is_absolute;
 
-use super::bundle::is_absolute;
 use super::node::{Node, extra_of};
 use super::path::Path;
 use super::plan::{ElementPlan, Special, TypePlan};
