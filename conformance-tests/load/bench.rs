@@ -1,0 +1,249 @@
+//! The server under load beside its baselines: every workload runs in rounds, each beside a round of its baseline, so that
+//! a machine that is slower for a while is slower for both.
+
+use std::time::Duration;
+
+use fhir_spec::json::Value;
+
+use crate::baselines::RawSqlite;
+use crate::crowd::{Crowd, Round};
+use crate::process::{Kiln, Process, Scratch, bare_server};
+use crate::report::{Report, Row, say};
+use crate::usage::Memory;
+use crate::wire::Connection;
+use crate::{Arguments, Fallible, patients, usage};
+
+/// Patients whose resources the raw database is fed with.
+const RAW_PATIENTS: u64 = 20;
+/// How often the empty server is started to see how long that takes.
+const STARTS: usize = 5;
+
+pub(crate) struct Bench {
+    pub(crate) arguments: Arguments,
+    pub(crate) server: Process,
+    pub(crate) pids: Vec<u32>,
+    pub(crate) report: Report,
+    /// What the server says it can do.
+    capabilities: Value,
+    raw: RawSqlite,
+    /// Answers what reads answer.
+    bare: Option<Process>,
+    kiln: Kiln,
+    scratch: Scratch,
+}
+
+/// What the machine itself could do of a workload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Baseline {
+    None,
+    /// Bare actix-web on the same connections.
+    Bare,
+    /// Raw SQLite with so many resources in a commit.
+    Raw(u32),
+}
+
+/// A workload: what one operation is, and how it is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Workload {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) baseline: Baseline,
+    /// The part of the baseline that is to be reached.
+    pub(crate) ratio_goal: Option<f64>,
+    /// CPU time of the server per unit that is not to be passed, in microseconds.
+    pub(crate) cpu_us_goal: Option<f64>,
+}
+
+impl Bench {
+    pub(crate) fn start(arguments: &Arguments) -> Fallible<Self> {
+        let place = arguments.place.clone().unwrap_or_else(std::env::temp_dir);
+        let scratch = Scratch::within(&place)?;
+        let mut report = Report::new(arguments);
+        for number in 0..STARTS {
+            let kiln = Kiln {
+                data: scratch.path(&format!("empty-{number}")),
+                database: arguments.database.clone(),
+            };
+            report.empty_start.push(kiln.start()?.ready_after);
+        }
+        let kiln = Kiln {
+            data: scratch.path("data"),
+            database: arguments.database.clone(),
+        };
+        let server = kiln.start()?;
+        let mut pids = server.pids();
+        pids.extend(
+            arguments
+                .database_pid
+                .iter()
+                .copied()
+                .flat_map(usage::family),
+        );
+        let mut connection = server.connect()?;
+        let capabilities = connection.get("/fhir/metadata")?.expect(200)?;
+        let capabilities = fhir_spec::json::parse(capabilities.body)?;
+        std::thread::sleep(arguments.round());
+        report.idle = Memory::of(&pids);
+        let entries =
+            (0..RAW_PATIENTS).flat_map(|number| patients::entries(arguments.seed, number));
+        Ok(Self {
+            arguments: arguments.clone(),
+            raw: RawSqlite::new(&scratch.path("data"), entries.collect()),
+            server,
+            pids,
+            report,
+            capabilities,
+            bare: None,
+            kiln,
+            scratch,
+        })
+    }
+
+    pub(crate) fn connect(&self) -> Fallible<Connection> {
+        self.server.connect()
+    }
+
+    /// Whether the server says that it does this: with a type an interaction of the type, without one of the system.
+    pub(crate) fn offers(&self, resource_type: Option<&str>, interaction: &str) -> bool {
+        let rest = self.capabilities.items_of("rest").first();
+        let place = rest.and_then(|rest| match resource_type {
+            None => Some(rest),
+            Some(name) => {
+                let mut resources = rest.items_of("resource").iter();
+                resources.find(|resource| resource.str_of("type") == Some(name))
+            }
+        });
+        let codes = place
+            .map(|place| place.items_of("interaction"))
+            .unwrap_or_default();
+        codes
+            .iter()
+            .any(|each| each.str_of("code") == Some(interaction))
+            || place.and_then(|place| place.get(interaction)?.as_bool()) == Some(true)
+    }
+
+    /// A workload that cannot be run yet, and why.
+    pub(crate) fn skip(&mut self, name: &'static str) {
+        say(&format!(
+            "{name}: SKIPPED, the CapabilityStatement does not offer it"
+        ));
+        self.report.skipped.push(name);
+    }
+
+    /// From now on the bare server answers what this path answers.
+    pub(crate) fn imitate(&mut self, path: &str) -> Fallible<()> {
+        let mut connection = self.connect()?;
+        let answer = connection.get(path)?.expect(200)?;
+        self.bare = Some(bare_server(answer.body)?);
+        Ok(())
+    }
+
+    /// Runs a workload in rounds; `worker` makes the work of one connection in one round.
+    pub(crate) fn measure<W>(
+        &mut self,
+        workload: Workload,
+        worker: impl Fn(u32, usize) -> W + Sync,
+    ) -> Fallible<()>
+    where
+        W: FnMut(&mut Connection) -> Fallible<Option<u64>>,
+    {
+        self.measure_for(self.arguments.round(), workload, worker)
+    }
+
+    /// The same, with rounds that last until all the work is done.
+    pub(crate) fn measure_all<W>(
+        &mut self,
+        workload: Workload,
+        worker: impl Fn(u32, usize) -> W + Sync,
+    ) -> Fallible<()>
+    where
+        W: FnMut(&mut Connection) -> Fallible<Option<u64>>,
+    {
+        self.measure_for(Duration::MAX, workload, worker)
+    }
+
+    fn measure_for<W>(
+        &mut self,
+        time: Duration,
+        workload: Workload,
+        worker: impl Fn(u32, usize) -> W + Sync,
+    ) -> Fallible<()>
+    where
+        W: FnMut(&mut Connection) -> Fallible<Option<u64>>,
+    {
+        let mut row = Row::new(workload);
+        for number in 0..self.arguments.rounds() {
+            if let Some(rate) = self.baseline(workload)? {
+                row.baseline_rates.push(rate);
+            }
+            let mut crowd = self.crowd(workload.connections);
+            crowd.time = time;
+            row.rounds.push(crowd.work(|index| worker(number, index))?);
+            self.report.busy = self.report.busy.most(Memory::of(&self.pids));
+        }
+        say(&row.line());
+        self.report.rows.push(row);
+        Ok(())
+    }
+
+    fn crowd(&self, connections: usize) -> Crowd {
+        Crowd {
+            address: self.server.address,
+            connections,
+            time: self.arguments.round(),
+            pids: self.pids.clone(),
+        }
+    }
+
+    fn baseline(&self, workload: Workload) -> Fallible<Option<f64>> {
+        Ok(match (workload.baseline, &self.bare) {
+            (Baseline::Raw(per_commit), _) => {
+                Some(self.raw.rate(per_commit, self.arguments.round())?)
+            }
+            (Baseline::Bare, Some(bare)) => {
+                let round = self.bare_round(bare, workload.connections)?;
+                Some(round.rate())
+            }
+            _ => None,
+        })
+    }
+
+    fn bare_round(&self, bare: &Process, connections: usize) -> Fallible<Round> {
+        let mut crowd = self.crowd(connections);
+        crowd.address = bare.address;
+        crowd.pids = bare.pids();
+        let request = crate::wire::request("GET", "/fhir/Observation/any", "", "");
+        let worker = |_| {
+            let request = &request;
+            move |connection: &mut Connection| {
+                connection.send(request)?.expect(200)?;
+                Ok(Some(1))
+            }
+        };
+        let warm_up = Crowd {
+            time: self.arguments.round() / 10,
+            ..crowd.clone()
+        };
+        warm_up.work(worker)?;
+        crowd.work(worker)
+    }
+
+    /// Stops the server, starts it once more on what it holds, and closes the report.
+    pub(crate) fn finish(self) -> Fallible<Report> {
+        let Self {
+            server,
+            mut report,
+            kiln,
+            scratch: _scratch,
+            ..
+        } = self;
+        server.stop()?;
+        report.disk_bytes = usage::disk_bytes(&kiln.data.join("kiln.sqlite"));
+        let again = kiln.start()?;
+        report.full_start = again.ready_after;
+        std::thread::sleep(Duration::from_millis(100));
+        again.stop()?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,95 @@
+//! Create: one Observation a request.
+
+use std::sync::Mutex;
+
+use super::{Known, check_equal, gather, gathered, path_of, patient_json, post};
+use crate::Fallible;
+use crate::bench::{Baseline, Bench, Workload};
+use crate::patients::{Dice, heart_rate};
+use crate::report::say;
+use crate::wire::Connection;
+
+/// Patients that are made where no transaction has made any.
+const PATIENTS_MIN: u64 = 50;
+
+pub(super) fn run(bench: &mut Bench, known: &mut Known) -> Fallible<()> {
+    if known.patients.is_empty() {
+        make_patients(bench, known)?;
+    }
+    for (connections, per_commit, ratio) in [(1, 1, 0.6), (16, 100, 0.4)] {
+        let made = create(bench, known, connections, per_commit, ratio)?;
+        check(bench, known, &made)?;
+    }
+    Ok(())
+}
+
+fn make_patients(bench: &mut Bench, known: &mut Known) -> Fallible<()> {
+    let mut connection = bench.connect()?;
+    for number in 0..PATIENTS_MIN {
+        let json = patient_json(bench.arguments.seed, number);
+        let answer = connection
+            .send(&post("/fhir/Patient", "", &json))?
+            .expect(201)?;
+        let path = path_of(answer.header("location").unwrap_or_default())?;
+        check_equal(&mut connection, &path, &json)?;
+        bench.report.stored(&json);
+        bench.report.checked += 1;
+        known.patients.push((number, path.clone()));
+        known.paths.push(path);
+    }
+    Ok(())
+}
+
+/// What tells an Observation of a patient.
+type Made = (String, String, u64);
+
+fn create(
+    bench: &mut Bench,
+    known: &Known,
+    connections: usize,
+    per_commit: u32,
+    ratio: f64,
+) -> Fallible<Vec<Made>> {
+    let made = Mutex::new(Vec::new());
+    let workload = Workload {
+        name: "create",
+        unit: "requests",
+        connections,
+        baseline: Baseline::Raw(per_commit),
+        ratio_goal: Some(ratio),
+        cpu_us_goal: Some(200.0),
+    };
+    bench.measure(workload, |round, index| {
+        let index = u64::try_from(index).unwrap_or(0);
+        let mut dice = Dice::new((u64::from(round) << 32) | (index << 16) | u64::from(per_commit));
+        let made = &made;
+        move |connection: &mut Connection| {
+            let seed = dice.roll();
+            let (_, patient) = dice.pick(&known.patients).ok_or("no patients")?;
+            let json = heart_rate(patient, &mut Dice::new(seed));
+            let answer = connection
+                .send(&post("/fhir/Observation", "", &json))?
+                .expect(201)?;
+            let path = path_of(answer.header("location").unwrap_or_default())?;
+            gather(made, (path, patient.clone(), seed));
+            Ok(Some(1))
+        }
+    })?;
+    Ok(gathered(&made))
+}
+
+fn check(bench: &mut Bench, known: &mut Known, made: &[Made]) -> Fallible<()> {
+    let mut connection = bench.connect()?;
+    for (path, patient, seed) in made {
+        let json = heart_rate(patient, &mut Dice::new(*seed));
+        check_equal(&mut connection, path, &json)?;
+        bench.report.stored(&json);
+        bench.report.checked += 1;
+        known.paths.push(path.clone());
+    }
+    say(&format!(
+        "{} created resources are there and equal",
+        made.len()
+    ));
+    Ok(())
+}
