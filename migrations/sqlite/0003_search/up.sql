@@ -1,0 +1,80 @@
+-- What can be searched for. `path` is the element of a resource type that a row is about; rows of current versions only.
+-- A row is its key: what is looked for comes first, `rid` as soon as it can tell resources apart.
+-- Tables that are asked for ranges have a second way in by resource. It grows at its end, which is cheap.
+CREATE TABLE search_token (
+    path     INTEGER NOT NULL,
+    code     TEXT    NOT NULL,
+    system   INTEGER NOT NULL,             -- hash of the system's url, 0 for none
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, code, rid, system)
+) WITHOUT ROWID;
+
+CREATE TABLE search_string (
+    path     INTEGER NOT NULL,
+    value    TEXT    NOT NULL,             -- without case and accents, cut
+    exact    INTEGER NOT NULL,             -- hash of the text as written, 0 where it is the value
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, value, rid, exact)
+) WITHOUT ROWID;
+CREATE INDEX search_string_of ON search_string (rid, path);
+
+CREATE TABLE search_reference (
+    path     INTEGER NOT NULL,
+    target   TEXT    NOT NULL,             -- id on this server, or a url
+    type     INTEGER NOT NULL,             -- hash of the target's type, 0 when not known
+    version  TEXT    NOT NULL,             -- empty for most
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, target, rid, type, version)
+) WITHOUT ROWID;
+
+CREATE TABLE search_date (
+    path     INTEGER NOT NULL,
+    span     INTEGER NOT NULL,             -- 0 up to a day, 1 up to 32 days, 2 longer
+    lo       INTEGER NOT NULL,             -- [lo, hi) in microseconds since 1970 UTC
+    hi       INTEGER NOT NULL,
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, span, lo, hi, rid)
+) WITHOUT ROWID;
+CREATE INDEX search_date_of ON search_date (rid, path);
+
+CREATE TABLE search_number (
+    path     INTEGER NOT NULL,
+    unit     INTEGER NOT NULL,             -- 0 as written, else hash of the base units, or of a unit outside UCUM
+    span     INTEGER NOT NULL,             -- 0 one number, 1 a range
+    lo       REAL    NOT NULL,
+    hi       REAL    NOT NULL,
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, unit, span, lo, hi, rid)
+) WITHOUT ROWID;
+CREATE INDEX search_number_of ON search_number (rid, path);
+
+CREATE TABLE search_uri (
+    path     INTEGER NOT NULL,
+    value    TEXT    NOT NULL,
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, value, rid)
+) WITHOUT ROWID;
+
+-- One row for each tuple, for elements that repeat.
+CREATE TABLE search_composite (
+    path     INTEGER NOT NULL,
+    code     TEXT    NOT NULL,             -- first component: a token or the target of a reference
+    system   INTEGER NOT NULL,
+    text     TEXT    NOT NULL,             -- the next one, when it is text
+    key      INTEGER NOT NULL,             -- its system or type, or the unit of the number
+    lo       REAL    NOT NULL,
+    hi       REAL    NOT NULL,
+    lo2      REAL    NOT NULL,
+    hi2      REAL    NOT NULL,
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, code, text, key, lo, hi, lo2, hi2, rid, system)
+) WITHOUT ROWID;
+CREATE INDEX search_composite_of ON search_composite (rid, path);
+
+CREATE TABLE search_position (
+    path      INTEGER NOT NULL,
+    latitude  REAL    NOT NULL,
+    longitude REAL    NOT NULL,
+    rid       INTEGER NOT NULL,
+    PRIMARY KEY (path, latitude, longitude, rid)
+) WITHOUT ROWID;

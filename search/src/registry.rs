@@ -1,0 +1,157 @@
+//! Which parameters a resource type has, and where their values are kept. <https://hl7.org/fhir/R4/searchparameter.html>
+//!
+//! The index knows no parameters, only **paths**: `Observation.subject`, `Observation.component.code`. A parameter is a
+//! list of paths, some of them narrowed: `patient` is `Observation.subject` where the target is a Patient, `combo-code` is
+//! two paths, `phone` is `Patient.telecom` with system `phone`, and all of them share the rows that are there anyway. Two
+//! parameters of one path cost what one costs, and a new parameter over known paths needs no new rows.
+//!
+//! A path is known by the hash of its name, the same on every node and in both databases.
+
+mod compile;
+mod path;
+mod take;
+mod tuple;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use fhir_spec::definitions::{Definitions, SearchParameter};
+
+use crate::plan::Node;
+use crate::table::TableKind;
+use crate::types::SearchType;
+
+pub use compile::Computed;
+
+/// All parameters of all resource types; those of a type are worked out when it is first asked for.
+#[derive(Debug)]
+pub struct Registry {
+    definitions: Arc<Definitions>,
+    /// The url of this server: references that begin with it are local ones.
+    base: Option<Box<str>>,
+    types: OnceLock<HashMap<Box<str>, OnceLock<ResourceType>>>,
+}
+
+/// What can be asked of resources of one type, and how their rows are made.
+#[derive(Debug)]
+pub struct ResourceType {
+    pub name: Box<str>,
+    /// In the order of their codes.
+    parameters: Vec<Parameter>,
+    pub(crate) root: Node,
+    pub(crate) computed: Vec<Computed>,
+    /// The names of the paths, by their numbers.
+    paths: HashMap<i32, Box<str>>,
+    /// Parameters that cannot be served, and why.
+    pub problems: Vec<Box<str>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub code: Box<str>,
+    pub url: Box<str>,
+    pub kind: SearchType,
+    /// Where its values are; any of them counts.
+    pub sources: Vec<Source>,
+    /// For composites: the ways to find its tuples; any of them counts.
+    pub tuples: Vec<Tuple>,
+    /// For references: the types that may be the target. Empty: any.
+    pub targets: Vec<Box<str>>,
+}
+
+/// A path in a table, and which of its rows count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    pub table: TableKind,
+    pub path: i32,
+    pub only: Only,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Only {
+    Any,
+    /// References to a type: hash of its name.
+    Target(i32),
+    /// Tokens of a system: hash of its url.
+    System(i64),
+}
+
+/// How a composite is found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tuple {
+    /// Its components are there at most once: each is asked for by itself.
+    Each(Vec<Part>),
+    /// Rows of its own, with components of these types.
+    Rows { path: i32, kinds: Vec<SearchType> },
+}
+
+/// A component of a composite that is asked for by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub kind: SearchType,
+    pub sources: Vec<Source>,
+}
+
+impl Registry {
+    pub fn new(definitions: Arc<Definitions>) -> Self {
+        Self {
+            definitions,
+            base: None,
+            types: OnceLock::new(),
+        }
+    }
+
+    /// The same for a server at this url.
+    #[must_use]
+    pub fn at(self, base: &str) -> Self {
+        Self {
+            base: Some(base.trim_end_matches('/').into()),
+            ..self
+        }
+    }
+
+    pub fn definitions(&self) -> &Definitions {
+        &self.definitions
+    }
+
+    pub(crate) fn base(&self) -> Option<&str> {
+        self.base.as_deref()
+    }
+
+    /// Nothing when FHIR has no such resource type.
+    pub fn of(&self, resource_type: &str) -> Option<&ResourceType> {
+        let types = self.types.get_or_init(|| {
+            let names = self.definitions.resource_types();
+            names.map(|name| (name.into(), OnceLock::new())).collect()
+        });
+        let (name, compiled) = types.get_key_value(resource_type)?;
+        Some(compiled.get_or_init(|| compile::resource_type(&self.definitions, name)))
+    }
+
+    /// A SearchParameter resource by its canonical url.
+    pub fn by_url(&self, url: &str) -> Option<&SearchParameter> {
+        let all = self.definitions.search_parameters();
+        all.iter().find(|parameter| *parameter.url == *url)
+    }
+}
+
+impl ResourceType {
+    pub fn parameter(&self, code: &str) -> Option<&Parameter> {
+        let index = self
+            .parameters
+            .binary_search_by(|parameter| (*parameter.code).cmp(code));
+        self.parameters.get(index.ok()?)
+    }
+
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// The name of a path, for people.
+    pub fn path_name(&self, path: i32) -> Option<&str> {
+        self.paths.get(&path).map(|name| &**name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! From the expressions of parameters to paths: each branch is followed through the types to the elements it means.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fhir_spec::definitions::{Binding, Definitions, Kind, SearchParameter, TypeId, Types};
+use fhir_spec::fhirpath::Expression;
+
+use super::path::{self, Step};
+use super::take::parts_of;
+use super::{Only, Parameter, ResourceType, Source};
+use crate::hash;
+use crate::plan::{Edge, Guard, Leaf, Node, Take};
+use crate::table::TableKind;
+use crate::types::SearchType;
+
+/// A parameter that is more than a path: FHIRPath answers it, and its values are taken by their types.
+#[derive(Debug)]
+pub struct Computed {
+    pub(crate) expression: Expression,
+    pub(crate) takes: Vec<(TypeId, Node)>,
+}
+
+pub(super) type Problem = String;
+
+pub(super) fn resource_type(definitions: &Definitions, name: &str) -> ResourceType {
+    let types = definitions.types();
+    let mut compiler = Compiler {
+        definitions,
+        types,
+        name,
+        own: types.by_name(name),
+        root: Node::default(),
+        computed: Vec::new(),
+        paths: HashMap::new(),
+    };
+    let mut parameters: BTreeMap<Box<str>, Parameter> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for definition in definitions.search_parameters_for(name) {
+        let added = compiler
+            .parameter(definition)
+            .and_then(|parameter| join(&mut parameters, parameter));
+        if let Err(problem) = added {
+            problems.push(format!("{} ({}): {problem}", definition.code, definition.url).into());
+        }
+    }
+    ResourceType {
+        name: name.into(),
+        parameters: parameters.into_values().collect(),
+        root: compiler.root,
+        computed: compiler.computed,
+        paths: compiler.paths,
+        problems,
+    }
+}
+
+/// A package may say a code again: what either finds is found, as long as both are of one type.
+fn join(known: &mut BTreeMap<Box<str>, Parameter>, new: Parameter) -> Result<(), Problem> {
+    let Some(old) = known.get_mut(&new.code) else {
+        known.insert(new.code.clone(), new);
+        return Ok(());
+    };
+    if old.kind != new.kind {
+        return Err(format!(
+            "`{}` is of type {} already",
+            new.code,
+            old.kind.code()
+        ));
+    }
+    old.sources.extend(new.sources);
+    old.sources.sort_unstable();
+    old.sources.dedup();
+    for tuple in new.tuples {
+        if !old.tuples.contains(&tuple) {
+            old.tuples.push(tuple);
+        }
+    }
+    for target in new.targets {
+        if !old.targets.is_empty() && !old.targets.contains(&target) {
+            old.targets.push(target);
+        }
+    }
+    Ok(())
+}
+
+pub(super) struct Compiler<'d> {
+    pub(super) definitions: &'d Definitions,
+    pub(super) types: &'d Types,
+    name: &'d str,
+    own: Option<TypeId>,
+    pub(super) root: Node,
+    computed: Vec<Computed>,
+    paths: HashMap<i32, Box<str>>,
+}
+
+/// Where the steps of a path have led so far.
+#[derive(Clone)]
+pub(super) struct Walk<'d> {
+    /// The name of the path, the same for all that means the same.
+    pub(super) text: String,
+    pub(super) places: Vec<Place<'d>>,
+    only: Only,
+    /// Whether an element on the way may repeat.
+    pub(super) repeats: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct Place<'d> {
+    pub(super) edges: Vec<Edge>,
+    pub(super) type_id: TypeId,
+    pub(super) binding: Option<&'d Binding>,
+}
+
+/// A leaf to be, and the table it fills.
+pub(super) struct Found {
+    pub(super) edges: Vec<Edge>,
+    table: TableKind,
+    text: String,
+    pub(super) take: Take,
+}
+
+impl<'d> Compiler<'d> {
+    fn parameter(&mut self, definition: &SearchParameter) -> Result<Parameter, Problem> {
+        let kind = SearchType::from_code(&definition.kind)
+            .ok_or_else(|| format!("no type of search is called `{}`", definition.kind))?;
+        let mut parameter = Parameter {
+            code: definition.code.clone(),
+            url: definition.url.clone(),
+            kind,
+            sources: Vec::new(),
+            tuples: Vec::new(),
+            targets: definition.target.clone(),
+        };
+        // Columns of the store's own tables, or answered by other means.
+        let has_rows = !matches!(&*definition.code, "_id" | "_lastUpdated");
+        if has_rows && kind == SearchType::Composite {
+            parameter.tuples = self.composite(definition)?;
+        } else if has_rows {
+            parameter.sources = self.sources(kind, &definition.expression)?;
+        }
+        Ok(parameter)
+    }
+
+    fn sources(&mut self, kind: SearchType, expression: &str) -> Result<Vec<Source>, Problem> {
+        let mut sources = Vec::new();
+        for branch in path::branches(expression) {
+            let Some(steps) = path::steps(branch) else {
+                sources.extend(self.computed(kind, branch)?);
+                continue;
+            };
+            if let Some(steps) = self.own_steps(&steps) {
+                let walk = self.follow(self.start(), steps, kind)?;
+                sources.extend(self.keep(kind, &walk)?);
+            }
+        }
+        sources.sort_unstable();
+        sources.dedup();
+        Ok(sources)
+    }
+
+    pub(super) fn start(&self) -> Walk<'d> {
+        let places = self.own.map(|type_id| Place {
+            edges: Vec::new(),
+            type_id,
+            binding: None,
+        });
+        Walk {
+            text: self.name.into(),
+            places: places.into_iter().collect(),
+            only: Only::Any,
+            repeats: false,
+        }
+    }
+
+    /// The steps after the name of the type; nothing when they begin with another resource type.
+    pub(super) fn own_steps<'s>(&self, steps: &'s [Step]) -> Option<&'s [Step]> {
+        let Some((Step::Member(first), rest)) = steps.split_first() else {
+            return Some(steps);
+        };
+        let Some(named) = self.types.by_name(first) else {
+            return Some(steps);
+        };
+        let is_own = self.own.is_some_and(|own| self.types.is_a(own, named));
+        is_own.then_some(rest)
+    }
+
+    pub(super) fn follow(
+        &self,
+        mut walk: Walk<'d>,
+        steps: &[Step],
+        kind: SearchType,
+    ) -> Result<Walk<'d>, Problem> {
+        for (index, step) in steps.iter().enumerate() {
+            let is_last = index + 1 == steps.len();
+            match step {
+                Step::Member(name) => self.member(&mut walk, name)?,
+                Step::OfType(name) => self.of_type(&mut walk, name)?,
+                Step::Where(name, text) if is_last && self.is_telecom(&walk, name, kind) => {
+                    walk.only = Only::System(hash::long(text));
+                }
+                Step::Where(name, text) => {
+                    walk.text.push_str(&format!("[{name}={text}]"));
+                    walk.guard(&Guard::Has(name.clone(), text.clone()));
+                }
+                Step::Targets(name) => walk.only = Only::Target(hash::short(name)),
+                Step::Index(index) => {
+                    walk.text.push_str(&format!("[{index}]"));
+                    walk.guard(&Guard::Nth(*index));
+                }
+            }
+        }
+        Ok(walk)
+    }
+
+    fn member(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Problem> {
+        let mut places = Vec::new();
+        for place in &walk.places {
+            let Some(element) = self.types.get(place.type_id).element(name) else {
+                continue;
+            };
+            walk.repeats |= element.is_list();
+            for type_ref in &element.types {
+                let mut edges = place.edges.clone();
+                edges.push(Edge::Member(type_ref.json_name.clone()));
+                places.push(Place {
+                    edges,
+                    type_id: type_ref.id,
+                    binding: element.binding.as_ref(),
+                });
+            }
+        }
+        if places.is_empty() {
+            return Err(format!("`{}` has no element `{name}`", walk.text));
+        }
+        walk.text.push_str(&format!(".{name}"));
+        walk.places = places;
+        Ok(())
+    }
+
+    /// R4 writes `as(DateTime)` once, where no such type is.
+    fn of_type(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Problem> {
+        let is_wanted = |place: &Place<'d>| {
+            let own = &self.types.get(place.type_id).name;
+            own.eq_ignore_ascii_case(name)
+                || self
+                    .types
+                    .by_name(name)
+                    .is_some_and(|wanted| self.types.is_a(place.type_id, wanted))
+        };
+        let before = walk.places.len();
+        walk.places.retain(is_wanted);
+        let Some(first) = walk.places.first() else {
+            return Err(format!("`{}` is never a {name}", walk.text));
+        };
+        if before > 1 {
+            let own = &self.types.get(first.type_id).name;
+            walk.text.push_str(&format!(".ofType({own})"));
+        }
+        Ok(())
+    }
+
+    /// Contacts are kept with their system: a parameter for phones needs no rows of its own.
+    fn is_telecom(&self, walk: &Walk<'d>, name: &str, kind: SearchType) -> bool {
+        let is_contact = |place: &Place<'d>| &*self.types.get(place.type_id).name == "ContactPoint";
+        kind == SearchType::Token && name == "system" && walk.places.iter().all(is_contact)
+    }
+
+    /// Gives a path its leaves in the tree of this type.
+    pub(super) fn keep(
+        &mut self,
+        kind: SearchType,
+        walk: &Walk<'d>,
+    ) -> Result<Vec<Source>, Problem> {
+        let found = self.leaves(kind, walk)?;
+        let mut sources = Vec::new();
+        for found in found {
+            let path = self.claim(found.table, &found.text)?;
+            for beside in found.take.beside() {
+                self.claim(TableKind::Token, &format!("{}:{beside}", found.text))?;
+            }
+            let leaf = Leaf {
+                path,
+                take: found.take,
+            };
+            self.root.add(&found.edges, leaf);
+            sources.push(Source {
+                table: found.table,
+                path,
+                only: walk.only,
+            });
+        }
+        Ok(sources)
+    }
+
+    /// The number of a path. Two paths of one number are refused: one would find the other's rows.
+    pub(super) fn claim(&mut self, table: TableKind, text: &str) -> Result<i32, Problem> {
+        let path = path_number(table, text);
+        let known = self.paths.entry(path).or_insert_with(|| text.into());
+        if **known == *text {
+            return Ok(path);
+        }
+        Err(format!("`{text}` has the number of `{known}`"))
+    }
+
+    /// The elements of a path that this type of search can take.
+    pub(super) fn leaves(&self, kind: SearchType, walk: &Walk<'d>) -> Result<Vec<Found>, Problem> {
+        let mut found = Vec::new();
+        for place in &walk.places {
+            self.leaf(kind, place, &walk.text, &mut found);
+        }
+        if found.is_empty() {
+            let names = walk.places.iter();
+            let names: Vec<&str> = names
+                .map(|place| &*self.types.get(place.type_id).name)
+                .collect();
+            let (text, kind) = (&walk.text, kind.code());
+            return Err(format!(
+                "`{text}` is a {}, which no {kind} search can take",
+                names.join(" or ")
+            ));
+        }
+        Ok(found)
+    }
+
+    fn leaf(&self, kind: SearchType, place: &Place<'d>, text: &str, found: &mut Vec<Found>) {
+        let definition = self.types.get(place.type_id);
+        for part in parts_of(kind, &definition.name) {
+            let mut walk = Walk {
+                text: text.into(),
+                places: vec![place.clone()],
+                only: Only::Any,
+                repeats: false,
+            };
+            if self.member(&mut walk, part).is_ok() {
+                for place in &walk.places {
+                    self.leaf(kind, place, &walk.text, found);
+                }
+            }
+        }
+        if let Some((table, take)) = self.take(kind, place, text) {
+            found.push(Found {
+                edges: place.edges.clone(),
+                table,
+                text: text.into(),
+                take,
+            });
+        }
+    }
+
+    /// What FHIRPath has to answer: each type that can be searched so gets a leaf.
+    fn computed(&mut self, kind: SearchType, branch: &str) -> Result<Vec<Source>, Problem> {
+        let own = self.own.ok_or("there is no such type")?;
+        let expression =
+            Expression::for_search(branch, self.types, own).map_err(|error| error.to_string())?;
+        let mut sources = Vec::new();
+        let mut takes = Vec::new();
+        let types = self.types;
+        for definition in types.iter().filter(|d| d.kind != Kind::Backbone) {
+            let walk = Walk {
+                text: format!("{}:{branch}", self.name),
+                places: vec![Place {
+                    edges: Vec::new(),
+                    type_id: definition.id,
+                    binding: None,
+                }],
+                only: Only::Any,
+                repeats: true,
+            };
+            let Ok(found) = self.leaves(kind, &walk) else {
+                continue;
+            };
+            let mut node = Node::default();
+            for found in found {
+                let path = self.claim(found.table, &found.text)?;
+                let (table, only) = (found.table, Only::Any);
+                sources.push(Source { table, path, only });
+                let take = found.take;
+                node.add(&found.edges, Leaf { path, take });
+            }
+            takes.push((definition.id, node));
+        }
+        self.computed.push(Computed { expression, takes });
+        Ok(sources)
+    }
+}
+
+impl Walk<'_> {
+    fn guard(&mut self, guard: &Guard) {
+        for place in &mut self.places {
+            place.edges.push(Edge::Guard(guard.clone()));
+        }
+    }
+}
+
+pub(super) fn path_number(table: TableKind, text: &str) -> i32 {
+    hash::short(&format!("{table:?} {text}"))
+}

@@ -1,0 +1,110 @@
+//! Token: a code, an identifier, a flag; found exactly. <https://hl7.org/fhir/R4/search.html#token>
+//!
+//! Codes are compared as they are written. Elements of type `code` have the system of the value set they are bound to.
+
+use fhir_spec::json::{Data, Value};
+
+use crate::hash;
+use crate::rows::{Rows, TokenRow};
+use crate::text;
+
+/// What booleans are codes of.
+pub(crate) const BOOLEANS: &str = "http://terminology.hl7.org/CodeSystem/special-values";
+
+/// The path of identifiers by their types, beside that of the identifiers.
+pub(crate) const OF_TYPE: &str = "of-type";
+
+/// How an element holds a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The value is the code; the system is known beforehand (0: none).
+    Primitive {
+        system: i64,
+    },
+    Coding,
+    CodeableConcept,
+    /// `of_type`: the path of rows for `:of-type`.
+    Identifier {
+        of_type: i32,
+    },
+    ContactPoint,
+}
+
+impl Form {
+    /// `of_type`: the path of rows for `:of-type`; `implied` finds the system of a code.
+    pub(crate) fn of(type_name: &str, of_type: i32, implied: impl FnOnce() -> i64) -> Option<Self> {
+        Some(match type_name {
+            "Coding" => Self::Coding,
+            "CodeableConcept" => Self::CodeableConcept,
+            "Identifier" => Self::Identifier { of_type },
+            "ContactPoint" => Self::ContactPoint,
+            "boolean" => Self::Primitive {
+                system: hash::long(BOOLEANS),
+            },
+            "code" => Self::Primitive { system: implied() },
+            "string" | "id" | "uri" | "url" | "canonical" | "oid" | "uuid" | "markdown"
+            | "integer" | "positiveInt" | "unsignedInt" => Self::Primitive { system: 0 },
+            _ => return None,
+        })
+    }
+}
+
+pub(crate) fn rows(form: Form, path: i32, value: &Value, rows: &mut Rows) {
+    match form {
+        Form::Primitive { system } => match &value.data {
+            Data::String(code) => push(path, code, system, rows),
+            Data::Bool(true) => push(path, "true", system, rows),
+            Data::Bool(false) => push(path, "false", system, rows),
+            Data::Number(digits) => push(path, digits, system, rows),
+            _ => {}
+        },
+        Form::Coding => coding(path, value, rows),
+        Form::CodeableConcept => {
+            for item in value.items_of("coding") {
+                coding(path, item, rows);
+            }
+        }
+        Form::Identifier { of_type } => identifier(path, of_type, value, rows),
+        Form::ContactPoint => {
+            if let Some(code) = value.str_of("value") {
+                push(path, code, system(value), rows);
+            }
+        }
+    }
+}
+
+fn coding(path: i32, value: &Value, rows: &mut Rows) {
+    if let Some(code) = value.str_of("code") {
+        push(path, code, system(value), rows);
+    }
+}
+
+/// The rows of an identifier: system and value, and for each of its types a row to be found by `:of-type`.
+pub(crate) fn identifier(path: i32, of_type: i32, identifier: &Value, rows: &mut Rows) {
+    let Some(value) = identifier.str_of("value") else {
+        return;
+    };
+    push(path, value, system(identifier), rows);
+    let types = identifier.get("type").map(|kind| kind.items_of("coding"));
+    for kind in types.unwrap_or_default() {
+        if let Some(code) = kind.str_of("code") {
+            push(of_type, &typed(code, value), system(kind), rows);
+        }
+    }
+}
+
+/// How a type of identifier and its value stand in one row.
+pub(crate) fn typed(code: &str, value: &str) -> String {
+    format!("{code}|{value}")
+}
+
+fn system(value: &Value) -> i64 {
+    value.str_of("system").map_or(0, hash::long)
+}
+
+fn push(path: i32, code: &str, system: i64, rows: &mut Rows) {
+    if !code.is_empty() {
+        let code = text::key(code);
+        rows.token.push(TokenRow { path, code, system });
+    }
+}
