@@ -1,6 +1,8 @@
 //! The second key to the store: a document that was found sound.
 //!
-//! Only `accept` makes an `Accepted`, and only that can be stamped with id and version and then stored.
+//! Only `accept` makes an `Accepted`, and only that can be sealed with an id, stamped with a version, and stored.
+
+use std::fmt::Write;
 
 use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
@@ -24,6 +26,15 @@ pub struct Accepted {
     resource_type: &'static str,
     document: Object,
     notes: Vec<Issue>,
+}
+
+/// A sound resource under its id, written out but for its version and time, which only the transaction knows.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    resource_type: &'static str,
+    id: String,
+    /// The text from behind `meta.lastUpdated` on.
+    tail: String,
 }
 
 /// A sound resource with its id, version and time: the bytes that are stored and that every read answers.
@@ -84,31 +95,86 @@ impl Accepted {
         std::mem::take(&mut self.notes)
     }
 
-    /// Gives the resource its id, `meta.versionId` and `meta.lastUpdated`; what the client sent for them goes.
-    pub fn stamp(self, id: String, version: u64, at: Instant) -> Stamped {
+    pub fn document(&self) -> &Object {
+        &self.document
+    }
+
+    /// Writes the resource out under its id; what the client sent for id, version and time goes.
+    pub fn seal(self, id: String) -> Sealed {
         let Self {
             resource_type,
             mut document,
             notes: _,
         } = self;
+        document.remove("resourceType");
+        document.remove("id");
         let mut meta = match document.remove("meta").map(|meta| meta.data) {
             Some(Data::Object(meta)) => meta,
             _ => Object::new(),
         };
-        meta.insert_at(0, "versionId", version.to_string());
-        meta.insert_at(1, "lastUpdated", at.to_string());
-        document.insert_at(0, "resourceType", resource_type);
-        document.insert_at(1, "id", id.as_str());
-        document.insert_at(2, "meta", meta);
-        let mut text = String::new();
-        Value::from(document).write_to(&mut text);
-        Stamped {
+        for written_by_the_stamp in ["versionId", "_versionId", "lastUpdated", "_lastUpdated"] {
+            meta.remove(written_by_the_stamp);
+        }
+        let mut tail = String::new();
+        append_members(meta, &mut tail);
+        append_members(document, &mut tail);
+        Sealed {
             resource_type,
             id,
+            tail,
+        }
+    }
+}
+
+/// The members behind others that were written before, up to the end of the object.
+fn append_members(object: Object, text: &mut String) {
+    if object.is_empty() {
+        text.push('}');
+        return;
+    }
+    let begin = text.len();
+    Value::from(object).write_to(text);
+    // `{"a":1}` becomes `,"a":1}`.
+    text.replace_range(begin..=begin, ",");
+}
+
+impl Sealed {
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn stamp(&self, version: u64, at: Instant) -> Stamped {
+        let mut text = self.head(version, at);
+        text.push_str(&self.tail);
+        Stamped {
+            resource_type: self.resource_type,
+            id: self.id.clone(),
             version,
             at,
             bytes: Bytes::from(text),
         }
+    }
+
+    /// Whether a stored version says the same, apart from its version and time.
+    pub fn says_the_same_as(&self, version: u64, at: Instant, body: &[u8]) -> bool {
+        let head = self.head(version, at);
+        let tail = body.strip_prefix(head.as_bytes());
+        tail.is_some_and(|tail| tail == self.tail.as_bytes())
+    }
+
+    fn head(&self, version: u64, at: Instant) -> String {
+        let (resource_type, id) = (self.resource_type, &self.id);
+        let mut text = String::with_capacity(self.tail.len() + resource_type.len() + id.len() + 96);
+        // Writing to a String cannot fail.
+        let _written = write!(
+            text,
+            r#"{{"resourceType":"{resource_type}","id":"{id}","meta":{{"versionId":"{version}","lastUpdated":"{at}""#
+        );
+        text
     }
 }
 
@@ -150,14 +216,29 @@ mod tests {
 
     #[test]
     fn a_stamp_replaces_what_the_client_said_about_id_and_version() {
-        let stamped = accepted(
+        let sealed = accepted(
             r#"{"active":true,"id":"mine","meta":{"tag":[{"code":"t"}],"versionId":"9"},"resourceType":"Patient"}"#,
         )
         .unwrap()
-        .stamp("a".to_owned(), 1, Instant::from_micros(0));
+        .seal("a".to_owned());
+        let at = Instant::from_micros(0);
+        let stamped = sealed.stamp(1, at);
+        assert!(sealed.says_the_same_as(1, at, stamped.bytes()));
+        assert!(!sealed.says_the_same_as(2, at, stamped.bytes()));
         assert_eq!(
             stamped.bytes(),
             r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000000Z","tag":[{"code":"t"}]},"active":true}"#
+        );
+    }
+
+    #[test]
+    fn a_resource_of_nothing_but_its_type_is_written_whole() {
+        let sealed = accepted(r#"{"resourceType":"Patient"}"#)
+            .unwrap()
+            .seal("a".to_owned());
+        assert_eq!(
+            sealed.stamp(1, Instant::from_micros(0)).bytes(),
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000000Z"}}"#
         );
     }
 

@@ -2,7 +2,7 @@
 
 mod permit;
 
-pub use permit::{Action, Forbidden, Permit, may};
+pub use permit::{Action, Forbidden, Permit, may, may_all};
 
 /// Who is calling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,6 +47,7 @@ table! {
     Malformed        400 Structure    DEBUG "correct the document: the place is named";
     WrongParameter   400 Value        DEBUG "correct the parameter: what it takes is named";
     WrongType        400 Invalid      DEBUG "send the resource to the address of its type";
+    WrongId          400 Invalid      DEBUG "let the id of the document be that of the address";
     Forbidden        403 Forbidden    DEBUG "ask for the right to do this";
     UnknownType      404 NotSupported DEBUG "use a resource type of FHIR R4: the metadata lists them";
     UnknownPath      404 NotSupported DEBUG "see the metadata for what this server offers";
@@ -56,6 +57,7 @@ table! {
     BodyTimeout      408 Timeout      DEBUG "send the body faster";
     Conflict         409 Conflict     DEBUG "read the current state, then decide again";
     Deleted          410 Deleted      DEBUG "the resource was deleted: use another";
+    PreconditionFailed 412 Conflict   DEBUG "read the current version, then decide again";
     BodyTooLarge     413 TooLong      DEBUG "send less at a time";
     TargetTooLong    414 TooLong      DEBUG "send a shorter address";
     UnsupportedMedia 415 NotSupported DEBUG "send application/fhir+json";

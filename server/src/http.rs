@@ -4,6 +4,7 @@ mod base;
 mod conditions;
 mod cors;
 mod health;
+mod history;
 mod interactions;
 mod page;
 mod prefer;
@@ -12,6 +13,7 @@ mod request;
 mod routes;
 mod shape;
 mod unread;
+mod writes;
 
 use std::net::SocketAddr;
 use std::num::NonZero;

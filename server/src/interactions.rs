@@ -3,24 +3,60 @@
 
 pub mod capabilities;
 pub mod create;
+pub mod delete;
+pub mod history;
+pub mod patch;
+pub mod precondition;
 pub mod read;
+pub mod update;
 pub mod vread;
 
+use fhir_spec::Issue;
+
+use crate::accept::{Accepted, Stamped, Submitted, accept};
+use crate::app::App;
+use crate::fault::{Fault, Kind};
+
 /// What this server does. Routes and the CapabilityStatement are both read from here.
-pub const ALL: &[Interaction] = &[Interaction::Create, Interaction::Read, Interaction::Vread];
+pub const ALL: &[Interaction] = &[
+    Interaction::Read,
+    Interaction::Vread,
+    Interaction::Update,
+    Interaction::Patch,
+    Interaction::Delete,
+    Interaction::HistoryInstance,
+    Interaction::HistoryType,
+    Interaction::Create,
+    Interaction::HistorySystem,
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interaction {
     Create,
     Read,
     Vread,
+    Update,
+    Patch,
+    Delete,
+    HistoryInstance,
+    HistoryType,
+    HistorySystem,
 }
 
 /// What an interaction is addressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// `[base]/_history`
+    SystemHistory,
+    /// `[base]/Type`
     Type,
+    /// `[base]/Type/_history`
+    TypeHistory,
+    /// `[base]/Type/id`
     Instance,
+    /// `[base]/Type/id/_history`
+    InstanceHistory,
+    /// `[base]/Type/id/_history/version`
     Version,
 }
 
@@ -31,14 +67,66 @@ impl Interaction {
             Self::Create => "create",
             Self::Read => "read",
             Self::Vread => "vread",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::HistoryInstance => "history-instance",
+            Self::HistoryType => "history-type",
+            Self::HistorySystem => "history-system",
         }
     }
 
     pub fn level(self) -> Level {
         match self {
             Self::Create => Level::Type,
-            Self::Read => Level::Instance,
+            Self::Read | Self::Update | Self::Patch | Self::Delete => Level::Instance,
             Self::Vread => Level::Version,
+            Self::HistoryInstance => Level::InstanceHistory,
+            Self::HistoryType => Level::TypeHistory,
+            Self::HistorySystem => Level::SystemHistory,
         }
     }
+
+    /// Whether it is declared for each type; the others are declared once, for the system.
+    pub fn is_of_a_type(self) -> bool {
+        self.level() != Level::SystemHistory
+    }
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    Created,
+    Updated,
+    /// What was sent is what was there.
+    Unchanged,
+}
+
+/// What was stored, what that did, and what validation had to say beside.
+#[derive(Debug)]
+pub struct Written {
+    pub resource: Stamped,
+    pub effect: Effect,
+    pub notes: Vec<Issue>,
+}
+
+/// A document of the type that it is addressed to, found sound. All that is wrong comes back at once.
+pub(crate) fn checked(
+    app: &App,
+    resource_type: &str,
+    submitted: Submitted,
+) -> Result<(Accepted, Vec<Issue>), Fault> {
+    match submitted.document.str_of("resourceType") {
+        Some(named) if named != resource_type => {
+            return Err(Fault::new(
+                Kind::WrongType,
+                format!("this address is for a {resource_type}, the document is a {named}"),
+            ));
+        }
+        _ => {}
+    }
+    let mut accepted = accept(&app.validator, submitted)
+        .map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))?;
+    let notes = accepted.take_notes();
+    Ok((accepted, notes))
 }

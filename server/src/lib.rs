@@ -6,6 +6,7 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod cx;
+pub mod entries;
 pub mod fault;
 pub mod http;
 pub mod instant;

@@ -79,12 +79,21 @@ pub const WRITE_QUEUE_MAX: usize = 4_096;
 /// Writes committed together at most.
 pub const WRITE_GROUP_MAX: usize = 128;
 /// Attempts at a write that others are in the way of (PostgreSQL).
-pub const WRITE_ATTEMPTS_MAX: u32 = 8;
-/// The pause after the first attempt; it doubles with each.
-pub const WRITE_PAUSE_MS: u64 = 1;
+pub const WRITE_ATTEMPTS_MAX: u32 = 30;
+/// Attempts at a write whose connection was lost before the commit.
+pub const LOST_ATTEMPTS_MAX: u32 = 3;
+/// The pause after the first attempt at most; it doubles with each,
+pub const WRITE_PAUSE_US: u64 = 1_000;
+/// up to this.
+pub const WRITE_PAUSE_US_MAX: u64 = 64_000;
 /// Connections that read the SQLite file at a time: more than worker threads, so that those never wait.
 pub const SQLITE_READERS_MAX: usize = 64;
 /// Connections of this node to PostgreSQL, whose own default is 100 for all nodes together.
 pub const POSTGRES_CONNECTIONS_MAX: usize = 20;
 /// How long a request waits for a connection when all are taken.
 pub const CONNECTION_WAIT_MS: u64 = 5_000;
+
+/// Entries of a page when the client does not say how many.
+pub const PAGE_SIZE_DEFAULT: u32 = 50;
+/// Entries of a page at most, whatever the client says.
+pub const PAGE_SIZE_MAX: u32 = 1_000;

@@ -4,12 +4,14 @@ mod attempts;
 mod connection;
 mod error;
 mod feed;
+mod history;
 mod job;
 mod migrate;
 mod pool;
 mod resources;
 mod statement;
 mod tx;
+mod view;
 mod writer;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -18,8 +20,10 @@ use std::sync::Arc;
 
 pub use error::Error;
 pub use feed::{Entry, Position};
-pub use resources::{Change, Found};
-pub use tx::Tx;
+pub use history::{Mark, Past, Range};
+pub use resources::{Change, Found, Rid};
+pub use tx::{Deletion, Tx};
+pub use view::View;
 
 use crate::auth::{Action, Permit};
 use crate::config::Database;
@@ -102,8 +106,25 @@ impl Store {
         }
     }
 
-    /// A version of a resource, or the current one when none is named.
-    pub async fn read(
+    /// Looks around in one state of the database. The work is plain blocking code and runs on a thread that may wait; it
+    /// may run twice when the connection had died.
+    pub async fn read<T, E>(
+        &self,
+        permit: Permit,
+        work: impl Fn(&mut View<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let engine = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || attempts::read(engine.readers(), &permit, &work))
+            .await
+            .unwrap_or_else(|_| Err(Error::Panicked.into()))
+    }
+
+    /// A version of a resource, or the current one when none is named: the shortest road there is.
+    pub async fn find(
         &self,
         permit: &Permit,
         resource_type: &'static str,
@@ -161,33 +182,19 @@ impl Store {
         work: impl Fn(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let engine = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || {
-            let pool = match &*engine {
-                Engine::Sqlite { readers, .. } => readers,
-                Engine::Postgres(pool) => pool,
-            };
-            match read_once(pool, &work) {
-                // The connection had died while it was idle; the next one is new.
-                Err(Error::Unreachable(_)) => read_once(pool, &work),
-                done => done,
-            }
-        })
-        .await
-        .unwrap_or(Err(Error::Panicked))
+        tokio::task::spawn_blocking(move || attempts::look(engine.readers(), &work))
+            .await
+            .unwrap_or(Err(Error::Panicked))
     }
 }
 
-fn read_once<T>(
-    pool: &Pool,
-    work: &impl Fn(&mut Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let mut taken = pool.take()?;
-    let done = work(taken.connection()?);
-    if matches!(done, Err(Error::Unreachable(_))) {
-        taken.broken = true;
-        pool.forget_idle();
+impl Engine {
+    fn readers(&self) -> &Pool {
+        match self {
+            Self::Sqlite { readers, .. } => readers,
+            Self::Postgres(pool) => pool,
+        }
     }
-    done
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {

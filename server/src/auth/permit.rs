@@ -1,6 +1,6 @@
-//! The first key to the store: a permit says that the caller may do one thing.
+//! The first key to the store: a permit says what the caller may do in one go.
 //!
-//! Only `may` makes one. Code that forgets to ask has no permit, and without one the store opens neither way.
+//! Only `may` and `may_all` make one. Code that forgets to ask has no permit, and without one the store opens neither way.
 
 use super::Caller;
 
@@ -9,14 +9,20 @@ use super::Caller;
 pub enum Action {
     Create(&'static str),
     Read(&'static str),
+    Update(&'static str),
+    Delete(&'static str),
+    /// To find resources of the type by what is in them.
+    Search(&'static str),
+    /// To see the versions of a type; None: of all types.
+    History(Option<&'static str>),
     /// An operation, by its code.
     Invoke(&'static str),
 }
 
-/// Proof that the caller may do the action. Not to be copied: it opens the door once.
+/// Proof that the caller may do these things. Not to be copied: it opens the door once.
 #[derive(Debug)]
 pub struct Permit {
-    action: Action,
+    actions: Vec<Action>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -25,14 +31,30 @@ pub struct Forbidden(pub Action);
 
 /// Asks for a permit.
 pub fn may(caller: Caller, action: Action) -> Result<Permit, Forbidden> {
+    may_all(caller, [action])
+}
+
+/// Asks for a permit to do all of these, or none.
+pub fn may_all(
+    caller: Caller,
+    wanted: impl IntoIterator<Item = Action>,
+) -> Result<Permit, Forbidden> {
     match caller {
-        Caller::Open => Ok(Permit { action }),
+        Caller::Open => {
+            let mut actions = Vec::new();
+            for action in wanted {
+                if !actions.contains(&action) {
+                    actions.push(action);
+                }
+            }
+            Ok(Permit { actions })
+        }
     }
 }
 
 impl Permit {
     pub fn covers(&self, action: Action) -> bool {
-        self.action == action
+        self.actions.contains(&action)
     }
 }
 
@@ -46,5 +68,9 @@ mod tests {
         assert!(permit.covers(Action::Create("Patient")));
         assert!(!permit.covers(Action::Create("Observation")));
         assert!(!permit.covers(Action::Read("Patient")));
+        let actions = [Action::Create("Patient"), Action::Update("Patient")];
+        let permit = may_all(Caller::Open, actions).unwrap();
+        assert!(actions.iter().all(|action| permit.covers(*action)));
+        assert!(!permit.covers(Action::Delete("Patient")));
     }
 }

@@ -24,11 +24,15 @@ pub(super) async fn create(
     let submitted = submitted(cx, http, payload).await?;
     let created = create::run(cx, resource_type, submitted).await?;
     let base = base::of(&cx.app.outside, http);
-    reply::created(cx, shape, &base, Prefer::of(http), &created).await
+    reply::written(cx, shape, &base, Prefer::of(http), &created).await
 }
 
 /// The document in the body.
-async fn submitted(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Submitted, Fault> {
+pub(super) async fn submitted(
+    cx: &Cx,
+    http: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<Submitted, Fault> {
     let format = request::sent(http)?;
     let bytes = request::body(&cx.app.limits, http, payload).await?;
     let app = cx.app.clone();

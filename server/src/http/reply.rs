@@ -22,66 +22,91 @@ use super::shape::Shape;
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::instant::Instant;
-use crate::interactions::create::Created;
-use crate::store::Found;
+use crate::interactions::{Effect, Written};
+use crate::store::{Deletion, Found};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// 201 with the address of the new version.
-pub(super) async fn created(
+/// 201 with the address of the first version, or 200 for what was there before.
+pub(super) async fn written(
     cx: &Cx,
     shape: Shape,
     base: &str,
     prefer: Prefer,
-    created: &Created,
+    written: &Written,
 ) -> Answer {
-    let resource = &created.resource;
-    let (resource_type, id, version) =
-        (resource.resource_type(), resource.id(), resource.version());
-    let location = format!("{base}/{resource_type}/{id}/_history/{version}");
-    let mut response = versioned(StatusCode::CREATED, version, resource.at());
-    response.insert_header((header::LOCATION, location));
-    let told = format!("created {resource_type}/{id}, version {version}");
-    written(
-        cx,
-        response,
-        shape,
-        prefer,
-        resource.bytes(),
-        &told,
-        &created.notes,
-    )
-    .await
-}
-
-/// The answer to a write, holding what the client prefers: the resource when it does not say.
-async fn written(
-    cx: &Cx,
-    mut response: HttpResponseBuilder,
-    shape: Shape,
-    prefer: Prefer,
-    stored: &Bytes,
-    told: &str,
-    notes: &[Issue],
-) -> Answer {
-    if let Some(returned) = prefer.returned {
-        response.insert_header((PREFERENCE_APPLIED, returned.applied()));
+    let stored = &written.resource;
+    let (resource_type, id, version) = (stored.resource_type(), stored.id(), stored.version());
+    let (status, said) = match written.effect {
+        Effect::Created => (StatusCode::CREATED, "created"),
+        Effect::Updated => (StatusCode::OK, "updated"),
+        Effect::Unchanged => (StatusCode::OK, "there was nothing to change in"),
+    };
+    let mut response = versioned(status, version, stored.at());
+    if written.effect == Effect::Created {
+        let location = format!("{base}/{resource_type}/{id}/_history/{version}");
+        response.insert_header((header::LOCATION, location));
     }
+    apply(&mut response, prefer);
     match prefer.returned {
         Some(Return::Minimal) => Ok(response.finish()),
         Some(Return::OperationOutcome) => {
-            let mut said = vec![Issue::new(
-                Severity::Information,
-                IssueCode::Informational,
-                told,
-            )];
-            said.extend(notes.iter().cloned());
-            let outcome = shape.whole(&operation_outcome(&said))?;
-            Ok(body(response, shape.format, outcome))
+            let said = format!("{said} {resource_type}/{id}, version {version}");
+            told(response, &shape, said, &written.notes)
         }
-        Some(Return::Representation) | None => resource(cx, response, shape, stored.clone()).await,
+        Some(Return::Representation) | None => {
+            resource(cx, response, shape, stored.bytes().clone()).await
+        }
     }
+}
+
+/// 204, or 200 when the client wants to be told. What was not there is as good as deleted.
+pub(super) fn deleted(shape: &Shape, prefer: Prefer, deletion: Option<Deletion>) -> Answer {
+    let is_told = prefer.returned == Some(Return::OperationOutcome);
+    let status = match is_told {
+        true => StatusCode::OK,
+        false => StatusCode::NO_CONTENT,
+    };
+    let mut response = HttpResponse::build(status);
+    if let Some(deletion) = deletion {
+        response.insert_header((header::ETAG, format!("W/\"{}\"", deletion.version)));
+    }
+    if !is_told {
+        return Ok(response.finish());
+    }
+    apply(&mut response, prefer);
+    let said = match deletion {
+        Some(deletion) => format!("deleted with version {}", deletion.version),
+        None => "there was nothing to delete".to_owned(),
+    };
+    told(response, shape, said, &[])
+}
+
+fn apply(response: &mut HttpResponseBuilder, prefer: Prefer) {
+    if let Some(returned) = prefer.returned {
+        response.insert_header((PREFERENCE_APPLIED, returned.applied()));
+    }
+}
+
+fn told(response: HttpResponseBuilder, shape: &Shape, said: String, notes: &[Issue]) -> Answer {
+    let mut all = vec![Issue::new(
+        Severity::Information,
+        IssueCode::Informational,
+        said,
+    )];
+    all.extend_from_slice(notes);
+    let outcome = shape.whole(&operation_outcome(&all))?;
+    Ok(body(response, shape.format, outcome))
+}
+
+/// A Bundle that was written as JSON; what the shape shows of its resources is in it already.
+pub(super) async fn bundle(cx: &Cx, shape: Shape, bytes: Bytes) -> Answer {
+    let whole = Shape {
+        view: None,
+        ..shape
+    };
+    resource(cx, HttpResponse::Ok(), whole, bytes).await
 }
 
 /// 200 with a version of a resource, or 304 when the client holds it.

@@ -1,6 +1,7 @@
 //! What a request says: its parameters, its body, its address.
 //! <https://hl7.org/fhir/R4/http.html#general>
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -140,6 +141,21 @@ pub(super) fn query(request: &HttpRequest) -> Vec<(String, String)> {
     Query::<Vec<(String, String)>>::from_query(request.query_string())
         .map(Query::into_inner)
         .unwrap_or_default()
+}
+
+/// A name or value as it stands in a query.
+pub(super) fn escaped(text: &str) -> String {
+    const PLAIN: &[u8] = b"-._~:,|/";
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _written = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 #[cfg(test)]

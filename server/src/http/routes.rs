@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{health, interactions as handlers, page, reply, request};
+use super::{health, history, interactions as handlers, page, reply, request, writes};
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Caller;
@@ -91,20 +91,45 @@ async fn fhir(
     let Some(address) = Address::of(path) else {
         return ("unknown", Err(unknown_path()));
     };
-    let Some(resource_type) = resource_type(address.resource_type) else {
-        return ("unknown", Err(unknown_type(address.resource_type)));
+    let resource_type = match address.resource_type {
+        "" => None,
+        named => match resource_type(named) {
+            None => return ("unknown", Err(unknown_type(named))),
+            known => known,
+        },
     };
     let level = address.level;
     let Some(interaction) = interaction(level, request.method()) else {
         return ("unknown", Err(method_not_allowed(&allowed(level))));
     };
-    let Address { id, version, .. } = address;
-    let answer = match interaction {
-        Interaction::Create => handlers::create(&cx, request, resource_type, payload).await,
-        Interaction::Read => handlers::read(&cx, request, resource_type, id).await,
-        Interaction::Vread => handlers::vread(&cx, request, resource_type, id, version).await,
-    };
+    let answer = perform(&cx, request, interaction, resource_type, &address, payload).await;
     (interaction.code(), answer)
+}
+
+async fn perform(
+    cx: &Cx,
+    request: &HttpRequest,
+    interaction: Interaction,
+    resource_type: Option<&'static str>,
+    address: &Address<'_>,
+    payload: &mut Payload,
+) -> Answer {
+    let (id, version) = (address.id, address.version);
+    match (interaction, resource_type) {
+        (Interaction::Create, Some(type_)) => handlers::create(cx, request, type_, payload).await,
+        (Interaction::Read, Some(type_)) => handlers::read(cx, request, type_, id).await,
+        (Interaction::Vread, Some(type_)) => handlers::vread(cx, request, type_, id, version).await,
+        (Interaction::Update, Some(type_)) => writes::update(cx, request, type_, id, payload).await,
+        (Interaction::Patch, Some(type_)) => writes::patch(cx, request, type_, id, payload).await,
+        (Interaction::Delete, Some(type_)) => writes::delete(cx, request, type_, id).await,
+        (Interaction::HistoryInstance, _) => {
+            history::history(cx, request, resource_type, Some(id)).await
+        }
+        (Interaction::HistoryType | Interaction::HistorySystem, _) => {
+            history::history(cx, request, resource_type, None).await
+        }
+        (_, None) => Err(unknown_path()),
+    }
 }
 
 /// `$code` or `Type/$code`: what it is addressed to (empty: the system), and the operation.
@@ -143,7 +168,7 @@ fn unknown_type(named: &str) -> Fault {
     Fault::new(Kind::UnknownType, diagnostics)
 }
 
-/// What a path below the base is addressed to; `id` and `version` are empty where the level has none.
+/// What a path below the base is addressed to; what the level does not have is empty.
 struct Address<'p> {
     level: Level,
     resource_type: &'p str,
@@ -152,25 +177,28 @@ struct Address<'p> {
 }
 
 impl<'p> Address<'p> {
-    /// `Type`, `Type/id` or `Type/id/_history/version`; names with `$` or `_` in front are no types and no ids.
+    /// Names with `$` or `_` in front are no types and no ids.
     fn of(path: &'p str) -> Option<Self> {
         let segments: Vec<&str> = path.splitn(5, '/').collect();
         let (level, resource_type, id, version) = match *segments.as_slice() {
+            ["_history"] => (Level::SystemHistory, "", "", ""),
             [resource_type] => (Level::Type, resource_type, "", ""),
+            [resource_type, "_history"] => (Level::TypeHistory, resource_type, "", ""),
             [resource_type, id] => (Level::Instance, resource_type, id, ""),
+            [resource_type, id, "_history"] => (Level::InstanceHistory, resource_type, id, ""),
             [resource_type, id, "_history", version] => {
                 (Level::Version, resource_type, id, version)
             }
             _ => return None,
         };
         let is_name = |segment: &str| !segment.starts_with(['$', '_']);
-        let address = Self {
+        let is_whole = level == Level::SystemHistory || !resource_type.is_empty();
+        (is_whole && is_name(resource_type) && is_name(id)).then_some(Self {
             level,
             resource_type,
             id,
             version,
-        };
-        (!resource_type.is_empty() && is_name(resource_type) && is_name(id)).then_some(address)
+        })
     }
 }
 
@@ -178,7 +206,14 @@ impl<'p> Address<'p> {
 fn method(interaction: Interaction) -> Method {
     match interaction {
         Interaction::Create => Method::POST,
-        Interaction::Read | Interaction::Vread => Method::GET,
+        Interaction::Update => Method::PUT,
+        Interaction::Patch => Method::PATCH,
+        Interaction::Delete => Method::DELETE,
+        Interaction::Read
+        | Interaction::Vread
+        | Interaction::HistoryInstance
+        | Interaction::HistoryType
+        | Interaction::HistorySystem => Method::GET,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What an answer should look like: its format, its indentation, and how much of a resource it shows.
 //! <https://hl7.org/fhir/R4/http.html#parameters>
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use bytes::Bytes;
@@ -64,6 +66,16 @@ impl Shape {
         }
         let resource = json::parse(&bytes).map_err(Fault::internal)?;
         self.shown(&resource).map(Bytes::from)
+    }
+
+    /// A stored resource as it stands in a Bundle: JSON, and of that what is asked for.
+    pub(super) fn entry<'t>(&self, stored: &'t str) -> Result<Cow<'t, str>, Fault> {
+        let Some(view) = &self.view else {
+            return Ok(stored.into());
+        };
+        let resource = json::parse(stored.as_bytes()).map_err(Fault::internal)?;
+        let shown = view.of(&resource, Definitions::r4().types());
+        Ok(shown.to_string().into())
     }
 
     /// The text of a resource, or of the part of it that is asked for.

@@ -19,6 +19,7 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
         ("resource", Value::from(resources)),
+        ("interaction", interactions(false)),
         ("operation", Value::from(operations(None))),
     ]);
     Object::from_iter([
@@ -46,19 +47,25 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
 }
 
 fn resource(resource_type: &str, operations: Vec<Value>) -> Value {
-    let interactions: Vec<Value> = ALL
-        .iter()
-        .map(|interaction| named([("code", interaction.code())]))
-        .collect();
     Object::from_iter([
         ("type", Value::from(resource_type)),
-        ("interaction", Value::from(interactions)),
+        ("interaction", interactions(true)),
         ("versioning", Value::from("versioned")),
         ("readHistory", Value::from(true)),
-        ("updateCreate", Value::from(false)),
+        ("updateCreate", Value::from(true)),
         ("operation", Value::from(operations)),
     ])
     .into()
+}
+
+/// Those of a type, or those of the system.
+fn interactions(are_of_a_type: bool) -> Value {
+    let declared: Vec<Value> = ALL
+        .iter()
+        .filter(|interaction| interaction.is_of_a_type() == are_of_a_type)
+        .map(|interaction| named([("code", interaction.code())]))
+        .collect();
+    declared.into()
 }
 
 fn named<const N: usize>(members: [(&'static str, &str); N]) -> Value {

@@ -6,18 +6,23 @@ use fhir_spec::reference::is_id;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
-use crate::store::{Change, Found};
+use crate::store::Found;
 
 pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Found, Fault> {
-    let action = Action::Read(resource_type);
-    let permit = may(cx.caller, action)?;
+    let permit = may(cx.caller, Action::Read(resource_type))?;
     // What cannot be an id is not looked up.
     if !is_id(id) {
         return Err(not_found(resource_type));
     }
-    match cx.app.store.read(&permit, resource_type, id, None).await? {
+    let found = cx.app.store.find(&permit, resource_type, id, None).await?;
+    current(resource_type, found)
+}
+
+/// A resource that is there, not one that was.
+pub(super) fn current(resource_type: &str, found: Option<Found>) -> Result<Found, Fault> {
+    match found {
         None => Err(not_found(resource_type)),
-        Some(found) if found.change == Change::Deleted => Err(Fault::new(
+        Some(found) if found.is_deleted() => Err(Fault::new(
             Kind::Deleted,
             format!("this {resource_type} was deleted"),
         )),

@@ -7,7 +7,7 @@ use super::read::not_found;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
-use crate::store::{Change, Found};
+use crate::store::Found;
 
 pub async fn run(
     cx: &Cx,
@@ -27,11 +27,11 @@ pub async fn run(
     let found = cx
         .app
         .store
-        .read(&permit, resource_type, id, Some(number))
+        .find(&permit, resource_type, id, Some(number))
         .await?;
     match found {
         None => Err(not_found(resource_type)),
-        Some(found) if found.change == Change::Deleted => Err(Fault::new(
+        Some(found) if found.is_deleted() => Err(Fault::new(
             Kind::Deleted,
             format!("with version {number} this {resource_type} was deleted"),
         )),

@@ -1,21 +1,70 @@
-//! PostgreSQL's road for a write: a transaction of its own, done again when another one was in the way.
+//! Work that is done again: PostgreSQL's transactions when another one was in the way, and reads whose connection had died.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use diesel::result::Error as DieselError;
 
-use super::connection::Trouble;
+use super::connection::{Connection, Trouble};
 use super::error::Error;
 use super::job::attempt;
 use super::pool::Pool;
 use super::tx::Tx;
+use super::view::{Again, View};
 use crate::auth::Permit;
 use crate::limits;
+
+/// Reads once more when the connection had died while it was idle: the next one is new.
+pub(super) fn look<T>(
+    pool: &Pool,
+    work: &impl Fn(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match look_once(pool, work) {
+        Err(Error::Unreachable(_)) => look_once(pool, work),
+        done => done,
+    }
+}
+
+fn look_once<T>(
+    pool: &Pool,
+    work: &impl Fn(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut taken = pool.take()?;
+    let done = work(taken.connection()?);
+    if matches!(done, Err(Error::Unreachable(_))) {
+        taken.broken = true;
+        pool.forget_idle();
+    }
+    done
+}
+
+/// Work on one state of the database.
+pub(super) fn read<T, E: From<Error>>(
+    pool: &Pool,
+    permit: &Permit,
+    work: &impl Fn(&mut View<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    // What the database has to say goes around the closure's own error, which it does not know.
+    let outcome = look(pool, &|connection: &mut Connection| {
+        connection.begin_read()?;
+        let mut view = View::new(connection, permit);
+        let done = catch_unwind(AssertUnwindSafe(|| work(&mut view)))
+            .unwrap_or_else(|_| Err(E::from(Error::Panicked)));
+        if view.again == Some(Again::Lost) {
+            return Err(Error::Unreachable("the connection was lost".into()));
+        }
+        connection.rollback()?;
+        Ok(done)
+    });
+    outcome?
+}
 
 /// How an attempt ended that did not succeed.
 enum Stop<E> {
     /// Nothing was written, and another attempt may do better.
-    Again(E),
+    Again(E, Again),
     Final(E),
 }
 
@@ -28,18 +77,30 @@ pub(super) fn write<T, E: From<Error>>(
     loop {
         match once(pool, permit, work) {
             Ok(value) => return Ok(value),
-            Err(Stop::Again(_)) if attempts < limits::WRITE_ATTEMPTS_MAX => {
+            Err(Stop::Again(_, again)) if attempts < attempts_max(again) => {
                 std::thread::sleep(pause(attempts));
                 attempts += 1;
             }
-            Err(Stop::Again(error) | Stop::Final(error)) => return Err(error),
+            Err(Stop::Again(error, _) | Stop::Final(error)) => return Err(error),
         }
     }
 }
 
-/// Longer with each attempt, so that writes that collide spread out.
+fn attempts_max(again: Again) -> u32 {
+    match again {
+        Again::Contended => limits::WRITE_ATTEMPTS_MAX,
+        Again::Lost => limits::LOST_ATTEMPTS_MAX,
+        // The second attempt sees who took the key; work that stumbles over it once more does not care.
+        Again::Taken => 2,
+    }
+}
+
+/// Longer with each attempt and never twice the same, so that writes that collide spread out.
 fn pause(attempts: u32) -> Duration {
-    Duration::from_millis(limits::WRITE_PAUSE_MS << attempts.min(10))
+    let longest_us = (limits::WRITE_PAUSE_US << attempts.min(16)).min(limits::WRITE_PAUSE_US_MAX);
+    // The standard library's only source of chance.
+    let chance = RandomState::new().build_hasher().finish();
+    Duration::from_micros(longest_us / 2 + chance % (longest_us / 2 + 1))
 }
 
 fn once<T, E: From<Error>>(
@@ -47,7 +108,7 @@ fn once<T, E: From<Error>>(
     permit: &Permit,
     work: &impl Fn(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, Stop<E>> {
-    let unreached = |error| Stop::Again(E::from(error));
+    let unreached = |error| Stop::Again(E::from(error), Again::Lost);
     let mut taken = pool.take().map_err(unreached)?;
     let connection = taken.connection().map_err(unreached)?;
     if let Err(error) = connection.begin() {
@@ -57,7 +118,7 @@ fn once<T, E: From<Error>>(
     }
     let mut tx = Tx::new(connection, permit);
     let outcome = attempt(work, &mut tx);
-    let again = tx.worth_another_attempt();
+    let again = tx.again;
     match outcome {
         Ok(value) => match connection.commit() {
             Ok(()) => Ok(value),
@@ -72,10 +133,9 @@ fn once<T, E: From<Error>>(
             if taken.broken {
                 pool.forget_idle();
             }
-            Err(if again {
-                Stop::Again(error)
-            } else {
-                Stop::Final(error)
+            Err(match again {
+                Some(again) => Stop::Again(error, again),
+                None => Stop::Final(error),
             })
         }
     }
@@ -84,7 +144,10 @@ fn once<T, E: From<Error>>(
 /// A commit that failed, and whether its connection is broken.
 fn uncommitted<E: From<Error>>(error: DieselError) -> (Stop<E>, bool) {
     match Trouble::of(&error) {
-        Trouble::Contended => (Stop::Again(E::from(Error::Contended(error))), false),
+        Trouble::Contended => (
+            Stop::Again(E::from(Error::Contended(error)), Again::Contended),
+            false,
+        ),
         // The answer to COMMIT was lost, not necessarily the commit: doing it again could do it twice.
         Trouble::Lost => (Stop::Final(E::from(Error::Unsure(error))), true),
         Trouble::Taken => (Stop::Final(E::from(Error::Taken(error))), false),

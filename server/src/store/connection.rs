@@ -33,6 +33,13 @@ enum Handle {
     Postgres(Box<PgConnection>),
 }
 
+/// For the few statements that the two databases want written differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
 pub(super) struct Connection {
     handle: Handle,
     /// Keys taken and not yet given to a version: from the first up to, not including, the second.
@@ -119,6 +126,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Opens a transaction that sees one state of the database and changes nothing.
+    pub(super) fn begin_read(&mut self) -> Result<(), DieselError> {
+        let sql = match self.handle {
+            Handle::Sqlite(_) => "BEGIN DEFERRED",
+            Handle::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        self.execute(Statement::new(sql, &[])).map(drop)
+    }
+
     pub(super) fn commit(&mut self) -> Result<(), DieselError> {
         self.execute(Statement::new("COMMIT", &[])).map(drop)
     }
@@ -151,13 +167,10 @@ impl Connection {
         rows.first().copied().ok_or(DieselError::NotFound)
     }
 
-    /// The condition that keeps rows out of the feed which a transaction still under way could come before.
-    pub(super) fn settled(&self) -> &'static str {
+    pub(super) fn dialect(&self) -> Dialect {
         match self.handle {
-            Handle::Sqlite(_) => "",
-            Handle::Postgres(_) => {
-                " AND f.xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-            }
+            Handle::Sqlite(_) => Dialect::Sqlite,
+            Handle::Postgres(_) => Dialect::Postgres,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What changed, in an order that followers can rely on.
+//! What changed, in an order that followers can rely on. Every version is one entry.
 //!
 //! A follower keeps the position of the last entry it has handled and asks for what comes after. That only works when no
 //! entry ever turns up before a position that was already handed out.
@@ -9,15 +9,15 @@
 //!   which gives away PostgreSQL's group commit and costs most of its write throughput;
 //! - let everyone commit at will and let readers stop at the oldest transaction still under way (chosen).
 //!
-//! So an entry also carries the number of its transaction, entries are ordered by (transaction, key), and readers see only
-//! those whose transaction is older than every one still running: of these all are final and no more can come.
+//! So a version also carries the number of its transaction there, entries are ordered by (transaction, key), and readers
+//! see only those whose transaction is older than every one still running: of these all are final and no more can come.
 //! Versions of one resource keep their order: transactions are SERIALIZABLE, so the one that writes version n + 1 began
 //! after the one that wrote version n had committed, and has the higher number.
 //! The price: a transaction that stays open holds the feed back (it loses nothing); time-outs on the connections bound that.
 
 use diesel::sql_types::{BigInt, SmallInt, Text};
 
-use super::connection::Connection;
+use super::connection::{Connection, Dialect};
 use super::error::Error;
 use super::resources::Change;
 use super::statement::{Bind, Statement};
@@ -27,7 +27,7 @@ use super::statement::{Bind, Statement};
 pub struct Position {
     /// The database's number of the transaction; always 0 in SQLite.
     xact: i64,
-    seq: i64,
+    key: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,17 +41,11 @@ pub struct Entry {
 
 type EntryRow = (BigInt, BigInt, Text, Text, BigInt, SmallInt);
 
-pub(super) fn append(
-    connection: &mut Connection,
-    seq: i64,
-    resource_type: &str,
-) -> Result<(), Error> {
-    connection.execute(Statement::new(
-        "INSERT INTO feed (seq, type) VALUES (?, ?)",
-        &[Bind::Int(seq), Bind::Text(resource_type)],
-    ))?;
-    Ok(())
-}
+const SQLITE: &str = "SELECT 0, key, type, id, version, change FROM versions \
+     WHERE key > ? ORDER BY key LIMIT ?";
+const POSTGRES: &str = "SELECT xact, key, type, id, version, change FROM versions \
+     WHERE (xact, key) > (?, ?) AND xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
+     ORDER BY xact, key LIMIT ?";
 
 /// The next entries after a position, at most `entries_max`.
 pub(super) fn after(
@@ -59,24 +53,18 @@ pub(super) fn after(
     position: Position,
     entries_max: u32,
 ) -> Result<Vec<Entry>, Error> {
-    let sql = format!(
-        "SELECT f.xact, f.seq, v.type, v.id, v.version, v.change FROM feed f JOIN versions v ON v.key = f.seq \
-         WHERE (f.xact, f.seq) > (?, ?){} ORDER BY f.xact, f.seq LIMIT ?",
-        connection.settled()
-    );
-    let rows: Vec<(i64, i64, String, String, i64, i16)> =
-        connection.rows(Statement::<EntryRow>::new(
-            &sql,
-            &[
-                Bind::Int(position.xact),
-                Bind::Int(position.seq),
-                Bind::Int(i64::from(entries_max)),
-            ],
-        ))?;
+    let (xact, key) = (Bind::Int(position.xact), Bind::Int(position.key));
+    let limit = Bind::Int(i64::from(entries_max));
+    let rows: Vec<(i64, i64, String, String, i64, i16)> = match connection.dialect() {
+        Dialect::Sqlite => connection.rows(Statement::<EntryRow>::new(SQLITE, &[key, limit]))?,
+        Dialect::Postgres => {
+            connection.rows(Statement::<EntryRow>::new(POSTGRES, &[xact, key, limit]))?
+        }
+    };
     rows.into_iter()
-        .map(|(xact, seq, resource_type, id, version, change)| {
+        .map(|(xact, key, resource_type, id, version, change)| {
             Ok(Entry {
-                position: Position { xact, seq },
+                position: Position { xact, key },
                 resource_type,
                 id,
                 version: u64::try_from(version).map_err(|_| Error::Version(version))?,

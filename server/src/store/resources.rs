@@ -1,10 +1,9 @@
-//! Resources and their versions.
+//! Resources and their versions: rows in, rows out.
 
-use diesel::sql_types::{BigInt, Binary, SmallInt};
+use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
 
 use super::connection::Connection;
 use super::error::Error;
-use super::feed;
 use super::statement::{Bind, Statement};
 use crate::accept::Stamped;
 use crate::instant::Instant;
@@ -12,9 +11,12 @@ use crate::instant::Instant;
 /// How a version came about, as it stands in `versions.change`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
+    /// Under an id that the server chose.
     Created,
     Updated,
     Deleted,
+    /// By an update that found nothing under the id it names.
+    Placed,
 }
 
 impl Change {
@@ -23,6 +25,7 @@ impl Change {
             Self::Created => 1,
             Self::Updated => 2,
             Self::Deleted => 3,
+            Self::Placed => 4,
         }
     }
 
@@ -30,6 +33,7 @@ impl Change {
         match number {
             1 => Self::Created,
             3 => Self::Deleted,
+            4 => Self::Placed,
             _ => Self::Updated,
         }
     }
@@ -38,52 +42,127 @@ impl Change {
 /// A body that is stored as it is. Compressed ones get a number of their own.
 const PLAIN: i16 = 0;
 
+/// The number of a resource inside the database: the key of its first version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rid(pub(super) i64);
+
 /// A version of a resource. The body is the stored text; nobody parses it to answer a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
+    pub rid: Rid,
     pub version: u64,
     pub at: Instant,
     pub change: Change,
+    /// Empty when the resource was deleted with this version.
     pub body: Vec<u8>,
+}
+
+impl Found {
+    /// One that stands in no database.
+    #[cfg(test)]
+    pub(crate) fn example(version: u64, at: Instant, change: Change) -> Self {
+        Self {
+            rid: Rid(0),
+            version,
+            at,
+            change,
+            body: Vec::new(),
+        }
+    }
+
+    pub fn is_deleted(&self) -> bool {
+        self.change == Change::Deleted
+    }
+}
+
+/// What is written as one version.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Version<'a> {
+    pub(super) resource_type: &'a str,
+    pub(super) id: &'a str,
+    pub(super) number: u64,
+    pub(super) at: Instant,
+    pub(super) change: Change,
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Version<'a> {
+    pub(super) fn of(stamped: &'a Stamped, change: Change) -> Self {
+        Self {
+            resource_type: stamped.resource_type(),
+            id: stamped.id(),
+            number: stamped.version(),
+            at: stamped.at(),
+            change,
+            body: stamped.bytes(),
+        }
+    }
 }
 
 const INSERT_VERSION: &str = "INSERT INTO versions (key, rid, type, id, version, at, change, codec, body) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const INSERT_RESOURCE: &str = "INSERT INTO resources (type, id, rid, head) VALUES (?, ?, ?, ?)";
-const SELECT_CURRENT: &str = "SELECT v.version, v.at, v.change, v.codec, v.body \
+const MOVE_HEAD: &str = "UPDATE resources SET head = ? WHERE type = ? AND id = ?";
+const SELECT_CURRENT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body \
      FROM resources r JOIN versions v ON v.key = r.head WHERE r.type = ? AND r.id = ?";
-
-const SELECT_VERSION: &str = "SELECT v.version, v.at, v.change, v.codec, v.body \
+const SELECT_VERSION: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body \
      FROM resources r JOIN versions v ON v.rid = r.rid \
      WHERE r.type = ? AND r.id = ? AND v.version = ?";
+const SELECT_ID: &str = "SELECT id FROM versions WHERE key = ?";
 
-type VersionRow = (BigInt, BigInt, SmallInt, SmallInt, Binary);
+pub(super) type VersionRow = (BigInt, BigInt, BigInt, SmallInt, SmallInt, Binary);
 
-/// Version row, current row and feed row of a new resource.
-pub(super) fn create(connection: &mut Connection, resource: &Stamped) -> Result<(), Error> {
+/// The first version of a resource that is not there yet, and the row that says it is the current one.
+pub(super) fn insert(connection: &mut Connection, version: Version<'_>) -> Result<Rid, Error> {
     let key = connection.key()?;
-    let resource_type = Bind::Text(resource.resource_type());
-    let id = Bind::Text(resource.id());
-    let version = i64::try_from(resource.version()).map_err(|_| Error::Version(i64::MAX))?;
-    connection.execute(Statement::new(
-        INSERT_VERSION,
-        &[
-            Bind::Int(key),
-            Bind::Int(key),
-            resource_type,
-            id,
-            Bind::Int(version),
-            Bind::Int(resource.at().micros()),
-            Bind::Small(Change::Created.number()),
-            Bind::Small(PLAIN),
-            Bind::Bytes(resource.bytes()),
-        ],
-    ))?;
-    connection.execute(Statement::new(
-        INSERT_RESOURCE,
-        &[resource_type, id, Bind::Int(key), Bind::Int(key)],
-    ))?;
-    feed::append(connection, key, resource.resource_type())
+    insert_version(connection, key, key, version)?;
+    let binds = [
+        Bind::Text(version.resource_type),
+        Bind::Text(version.id),
+        Bind::Int(key),
+        Bind::Int(key),
+    ];
+    connection.execute(Statement::new(INSERT_RESOURCE, &binds))?;
+    Ok(Rid(key))
+}
+
+/// A further version of a resource, which becomes the current one.
+pub(super) fn advance(
+    connection: &mut Connection,
+    rid: Rid,
+    version: Version<'_>,
+) -> Result<(), Error> {
+    let key = connection.key()?;
+    insert_version(connection, key, rid.0, version)?;
+    let binds = [
+        Bind::Int(key),
+        Bind::Text(version.resource_type),
+        Bind::Text(version.id),
+    ];
+    connection.execute(Statement::new(MOVE_HEAD, &binds))?;
+    Ok(())
+}
+
+fn insert_version(
+    connection: &mut Connection,
+    key: i64,
+    rid: i64,
+    version: Version<'_>,
+) -> Result<(), Error> {
+    let number = i64::try_from(version.number).map_err(|_| Error::Version(i64::MAX))?;
+    let binds = [
+        Bind::Int(key),
+        Bind::Int(rid),
+        Bind::Text(version.resource_type),
+        Bind::Text(version.id),
+        Bind::Int(number),
+        Bind::Int(version.at.micros()),
+        Bind::Small(version.change.number()),
+        Bind::Small(PLAIN),
+        Bind::Bytes(version.body),
+    ];
+    connection.execute(Statement::new(INSERT_VERSION, &binds))?;
+    Ok(())
 }
 
 /// The current version.
@@ -93,7 +172,7 @@ pub(super) fn current(
     id: &str,
 ) -> Result<Option<Found>, Error> {
     let binds = [Bind::Text(resource_type), Bind::Text(id)];
-    found(connection, Statement::new(SELECT_CURRENT, &binds))
+    one(connection, Statement::new(SELECT_CURRENT, &binds))
 }
 
 /// The version of that number.
@@ -110,24 +189,34 @@ pub(super) fn version(
         Bind::Text(id),
         Bind::Int(version),
     ];
-    found(connection, Statement::new(SELECT_VERSION, &binds))
+    one(connection, Statement::new(SELECT_VERSION, &binds))
 }
 
-fn found(
+/// The id under which a resource is addressed.
+pub(super) fn id_of(connection: &mut Connection, rid: Rid) -> Result<Option<String>, Error> {
+    let rows: Vec<String> =
+        connection.rows(Statement::<Text>::new(SELECT_ID, &[Bind::Int(rid.0)]))?;
+    Ok(rows.into_iter().next())
+}
+
+fn one(
     connection: &mut Connection,
     statement: Statement<'_, VersionRow>,
 ) -> Result<Option<Found>, Error> {
-    let rows: Vec<(i64, i64, i16, i16, Vec<u8>)> = connection.rows(statement)?;
-    let Some((version, at, change, codec, body)) = rows.into_iter().next() else {
-        return Ok(None);
-    };
+    let rows: Vec<(i64, i64, i64, i16, i16, Vec<u8>)> = connection.rows(statement)?;
+    rows.into_iter().next().map(found).transpose()
+}
+
+pub(super) fn found(row: (i64, i64, i64, i16, i16, Vec<u8>)) -> Result<Found, Error> {
+    let (rid, version, at, change, codec, body) = row;
     if codec != PLAIN {
         return Err(Error::Codec(codec));
     }
-    Ok(Some(Found {
+    Ok(Found {
+        rid: Rid(rid),
         version: u64::try_from(version).map_err(|_| Error::Version(version))?,
         at: Instant::from_micros(at),
         change: Change::from_number(change),
         body,
-    }))
+    })
 }

@@ -1,62 +1,119 @@
 //! One database transaction, as the work inside it sees it.
 
+use std::ops::{Deref, DerefMut};
+
 use super::connection::Connection;
 use super::error::Error;
-use super::resources;
-use crate::accept::Stamped;
+use super::resources::{self, Change, Found, Version};
+use super::view::View;
+use crate::accept::{Sealed, Stamped};
 use crate::auth::{Action, Permit};
+use crate::instant::Instant;
 
 /// What `Store::write` hands to its closure. Everything done through it happens together or not at all.
-pub struct Tx<'a> {
-    connection: &'a mut Connection,
-    permit: &'a Permit,
-    failed: bool,
-    worth_another_attempt: bool,
+#[derive(Debug)]
+pub struct Tx<'a>(View<'a>);
+
+/// A deletion, as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    pub version: u64,
+    pub at: Instant,
 }
 
-impl std::fmt::Debug for Tx<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tx")
-            .field("permit", self.permit)
-            .finish_non_exhaustive()
+const FIRST_VERSION: u64 = 1;
+
+impl<'a> Deref for Tx<'a> {
+    type Target = View<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
     }
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(connection: &'a mut Connection, permit: &'a Permit) -> Self {
-        Self {
-            connection,
-            permit,
-            failed: false,
-            worth_another_attempt: false,
-        }
+        Self(View::new(connection, permit))
     }
 
-    /// Stores the first version of a resource.
-    pub fn create(&mut self, resource: &Stamped) -> Result<(), Error> {
-        if !self.permit.covers(Action::Create(resource.resource_type())) {
-            return Err(Error::NotPermitted);
-        }
-        let done = resources::create(self.connection, resource);
-        self.noted(done)
+    /// Stores the first version of a resource under an id that the server chose.
+    pub fn create(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
+        self.demand(&[Action::Create(sealed.resource_type())])?;
+        self.first(sealed, now, Change::Created)
     }
 
-    /// Whether a statement failed. Work that hides this must not commit: PostgreSQL would roll back in silence.
-    pub(super) fn failed(&self) -> bool {
-        self.failed
+    /// Stores the first version of a resource under an id that the client chose.
+    pub fn place(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
+        self.demand(&[Action::Update(sealed.resource_type())])?;
+        self.first(sealed, now, Change::Placed)
     }
 
-    /// Whether the same work may succeed when it is done again.
-    pub(super) fn worth_another_attempt(&self) -> bool {
-        self.worth_another_attempt
+    fn first(&mut self, sealed: &Sealed, now: Instant, change: Change) -> Result<Stamped, Error> {
+        let stamped = sealed.stamp(FIRST_VERSION, now);
+        let done = resources::insert(self.connection, Version::of(&stamped, change));
+        self.noted(done)?;
+        Ok(stamped)
     }
 
-    fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &result {
-            self.failed = true;
-            self.worth_another_attempt =
-                matches!(error, Error::Contended(_) | Error::Unreachable(_));
-        }
-        result
+    /// Stores the version that follows the current one, as the caller has just read it in this transaction.
+    pub fn update(
+        &mut self,
+        current: &Found,
+        sealed: &Sealed,
+        now: Instant,
+    ) -> Result<Stamped, Error> {
+        self.demand(&[Action::Update(sealed.resource_type())])?;
+        let change = match current.change {
+            Change::Deleted => Change::Placed,
+            _ => Change::Updated,
+        };
+        let stamped = sealed.stamp(next(current)?, later(current, now));
+        let done = resources::advance(self.connection, current.rid, Version::of(&stamped, change));
+        self.noted(done)?;
+        Ok(stamped)
     }
+
+    /// Stores that the resource is gone.
+    pub fn delete(
+        &mut self,
+        resource_type: &'static str,
+        id: &str,
+        current: &Found,
+        now: Instant,
+    ) -> Result<Deletion, Error> {
+        self.demand(&[Action::Delete(resource_type)])?;
+        let deletion = Deletion {
+            version: next(current)?,
+            at: later(current, now),
+        };
+        let version = Version {
+            resource_type,
+            id,
+            number: deletion.version,
+            at: deletion.at,
+            change: Change::Deleted,
+            body: &[],
+        };
+        let done = resources::advance(self.connection, current.rid, version);
+        self.noted(done)?;
+        Ok(deletion)
+    }
+}
+
+fn next(current: &Found) -> Result<u64, Error> {
+    current
+        .version
+        .checked_add(1)
+        .ok_or(Error::Version(i64::MAX))
+}
+
+/// A resource's time never runs backwards, whatever the clock does.
+fn later(current: &Found, now: Instant) -> Instant {
+    now.max(current.at)
 }

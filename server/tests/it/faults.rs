@@ -12,6 +12,7 @@ use crate::kiln::Kiln;
 
 on_both_databases!(
     requests_that_are_wrong,
+    an_update_under_another_id,
     documents_that_are_wrong,
     a_document_a_million_levels_deep,
     a_body_above_the_limit,
@@ -45,7 +46,8 @@ fn requests_that_are_wrong(database: &Database) {
         ("/fhir/", Kind::UnknownPath),
         ("/fhir/Patient/1/2", Kind::UnknownPath),
         ("/fhir/Patient/$everything", Kind::UnknownPath),
-        ("/fhir/_history", Kind::UnknownPath),
+        ("/fhir/_histories", Kind::UnknownPath),
+        ("/fhir/_history?_count=x", Kind::WrongParameter),
         ("/fhir/Patient/1?_format=text/html", Kind::NotAcceptable),
         (&format!("/fhir/Patient/1?{long}"), Kind::TargetTooLong),
     ] {
@@ -75,6 +77,13 @@ fn requests_that_are_wrong(database: &Database) {
         &with("POST", &[FHIR_JSON, ("X-Long", &header)]),
         Kind::HeadersTooLarge,
     );
+}
+
+fn an_update_under_another_id(database: &Database) {
+    let kiln = Kiln::start(database);
+    let body = br#"{"resourceType":"Patient","id":"b"}"#;
+    let answer = send(kiln.address, "PUT", "/fhir/Patient/a", &[FHIR_JSON], body).unwrap();
+    assert_fault(&answer, Kind::WrongId);
 }
 
 fn documents_that_are_wrong(database: &Database) {
@@ -156,7 +165,7 @@ fn a_method_that_does_not_apply_names_those_that_do(database: &Database) {
     let kiln = Kiln::start(database);
     for (method, path, allowed) in [
         ("GET", "/fhir/Patient", "POST"),
-        ("DELETE", "/fhir/Patient/1", "GET, HEAD"),
+        ("POST", "/fhir/Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
         ("POST", "/fhir/metadata", "GET, HEAD"),
     ] {
         let answer = send(kiln.address, method, path, &[FHIR_JSON], b"").unwrap();

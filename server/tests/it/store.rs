@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fhir_spec::json::parse;
 use fhir_spec::validate::Validator;
-use server::accept::{Stamped, Submitted, accept};
+use server::accept::{Sealed, Submitted, accept};
 use server::auth::{Action, Caller, Permit, may};
 use server::config::Settings;
 use server::instant::Instant;
@@ -52,20 +52,24 @@ fn permit() -> Permit {
     may(Caller::Open, Action::Create("Patient")).unwrap()
 }
 
-fn patient(id: &str) -> Stamped {
+fn patient(id: &str) -> Sealed {
     let source = br#"{"resourceType":"Patient"}"#;
     let submitted = Submitted {
         document: parse(source).unwrap(),
         source: Bytes::from_static(source),
     };
     let accepted = accept(Validator::r4(), submitted).unwrap();
-    accepted.stamp(id.to_owned(), 1, Instant::from_micros(1))
+    accepted.seal(id.to_owned())
+}
+
+fn create(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    tx.create(&patient(id), Instant::from_micros(1)).map(drop)
 }
 
 fn exists(runtime: &Runtime, store: &Store, id: &str) -> bool {
     let permit = may(Caller::Open, Action::Read("Patient")).unwrap();
     runtime
-        .block_on(store.read(&permit, "Patient", id, None))
+        .block_on(store.find(&permit, "Patient", id, None))
         .unwrap()
         .is_some()
 }
@@ -86,7 +90,7 @@ fn feed(runtime: &Runtime, store: &Store, expected: usize) -> Vec<String> {
 
 /// Both steps of a write that fails after the first.
 fn create_then_fail(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
-    tx.create(&patient(id))?;
+    create(tx, id)?;
     Err(Error::Closed)
 }
 
@@ -96,7 +100,7 @@ fn a_write_is_all_or_nothing(database: &Database) {
     assert!(matches!(done, Err(Error::Closed)));
     assert!(!exists(&runtime, &store, "a"));
     runtime
-        .block_on(store.write(permit(), |tx| tx.create(&patient("b"))))
+        .block_on(store.write(permit(), |tx| create(tx, "b")))
         .unwrap();
     assert_eq!(feed(&runtime, &store, 1), ["b"]);
 }
@@ -111,7 +115,7 @@ fn a_failing_write_does_not_touch_its_neighbours(database: &Database) {
                 tokio::spawn(async move {
                     store
                         .write(permit(), move |tx| match number % 2 {
-                            0 => tx.create(&patient(&number.to_string())),
+                            0 => create(tx, &number.to_string()),
                             _ => create_then_fail(tx, &number.to_string()),
                         })
                         .await
@@ -134,13 +138,13 @@ fn a_failing_write_does_not_touch_its_neighbours(database: &Database) {
 fn a_panic_costs_one_write_only(database: &Database) {
     let (runtime, store) = open(database);
     let done: Result<(), Error> = runtime.block_on(store.write(permit(), |tx| {
-        tx.create(&patient("a"))?;
+        create(tx, "a")?;
         panic!("on purpose");
     }));
     assert!(matches!(done, Err(Error::Panicked)));
     assert!(!exists(&runtime, &store, "a"));
     runtime
-        .block_on(store.write(permit(), |tx| tx.create(&patient("a"))))
+        .block_on(store.write(permit(), |tx| create(tx, "a")))
         .unwrap();
     assert!(exists(&runtime, &store, "a"));
 }
@@ -149,21 +153,21 @@ fn a_permit_opens_one_door(database: &Database) {
     let (runtime, store) = open(database);
     for action in [Action::Read("Patient"), Action::Create("Observation")] {
         let permit = may(Caller::Open, action).unwrap();
-        let done = runtime.block_on(store.write(permit, |tx| tx.create(&patient("a"))));
+        let done = runtime.block_on(store.write(permit, |tx| create(tx, "a")));
         assert!(matches!(done, Err(Error::NotPermitted)));
     }
-    let done = runtime.block_on(store.read(&permit(), "Patient", "a", None));
+    let done = runtime.block_on(store.find(&permit(), "Patient", "a", None));
     assert!(matches!(done, Err(Error::NotPermitted)));
 }
 
 fn what_is_there_already_is_not_written_again(database: &Database) {
     let (runtime, store) = open(database);
-    let create = || runtime.block_on(store.write(permit(), |tx| tx.create(&patient("a"))));
-    create().unwrap();
-    assert!(matches!(create(), Err(Error::Taken(_))));
+    let create_a = || runtime.block_on(store.write(permit(), |tx| create(tx, "a")));
+    create_a().unwrap();
+    assert!(matches!(create_a(), Err(Error::Taken(_))));
     // A write that hides the failure fails all the same.
     let hidden = runtime.block_on(store.write(permit(), |tx| {
-        let _hidden = tx.create(&patient("a"));
+        let _hidden = create(tx, "a");
         Ok::<_, Error>(())
     }));
     assert!(matches!(hidden, Err(Error::Ignored)));
@@ -173,7 +177,7 @@ fn what_is_there_already_is_not_written_again(database: &Database) {
 fn a_closed_store_writes_no_more(database: &Database) {
     let (runtime, store) = open(database);
     store.close();
-    let done = runtime.block_on(store.write(permit(), |tx| tx.create(&patient("a"))));
+    let done = runtime.block_on(store.write(permit(), |tx| create(tx, "a")));
     assert!(matches!(done, Err(Error::Closed)));
 }
 
@@ -193,11 +197,11 @@ fn followers_see_every_change_once_and_in_order(database: &Database) {
                     let runtime = runtime();
                     for number in 0..WRITES_EACH {
                         let write = store.write(permit(), move |tx| {
-                            tx.create(&patient(&format!("{writer}-{number}-a")))?;
+                            create(tx, &format!("{writer}-{number}-a"))?;
                             // Between taking a key and committing, each for another while.
                             let pause_us = (writer * 700 + number * 130) % 3_000;
                             std::thread::sleep(Duration::from_micros(pause_us.into()));
-                            tx.create(&patient(&format!("{writer}-{number}-b")))
+                            create(tx, &format!("{writer}-{number}-b"))
                         });
                         runtime.block_on(write).unwrap();
                     }
@@ -267,11 +271,11 @@ fn transactions_that_block_each_other_both_end(database: &Database) {
                 scope.spawn(move || {
                     let runtime = runtime();
                     runtime.block_on(store.write(permit(), move |tx| {
-                        tx.create(&patient(ids[0]))?;
+                        create(tx, ids[0])?;
                         if attempts.fetch_add(1, Ordering::SeqCst) == 0 {
                             meet.wait();
                         }
-                        tx.create(&patient(ids[1]))
+                        create(tx, ids[1])
                     }))
                 })
             })
@@ -295,7 +299,7 @@ fn a_lost_connection_is_replaced(database: &Database) {
     }
     let (runtime, store) = open(database);
     runtime
-        .block_on(store.write(permit(), |tx| tx.create(&patient("before"))))
+        .block_on(store.write(permit(), |tx| create(tx, "before")))
         .unwrap();
     let attempts = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&attempts);
@@ -304,7 +308,7 @@ fn a_lost_connection_is_replaced(database: &Database) {
         if counted.fetch_add(1, Ordering::SeqCst) == 0 {
             cut_all_connections(&url);
         }
-        tx.create(&patient("after"))
+        create(tx, "after")
     }));
     assert!(done.is_ok(), "{done:?}");
     assert_eq!(attempts.load(Ordering::SeqCst), 2);

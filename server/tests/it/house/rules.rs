@@ -18,7 +18,7 @@ const STOREYS: &[&[&str]] = &[
     &["config", "limits", "packages", "telemetry", "instant"],
     &["auth", "accept"],
     &["store"],
-    &["app", "cx", "fault"],
+    &["app", "cx", "fault", "entries"],
     &["interactions"],
     &["operations"],
     &["http", "console", "facade", "feed", "jobs", "hub"],

@@ -1,0 +1,162 @@
+//! History: the versions of a resource, of a type, or of everything, newest first.
+//! <https://hl7.org/fhir/R4/http.html#history>
+
+use fhir_spec::time::DateTime;
+
+use super::read::not_found;
+use crate::auth::{Action, may};
+use crate::cx::Cx;
+use crate::fault::{Fault, Kind};
+use crate::instant::Instant;
+use crate::limits;
+use crate::store::{Mark, Past, Range, View};
+
+/// Which versions are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    pub resource_type: Option<&'static str>,
+    pub id: Option<String>,
+    pub since: Option<Instant>,
+    pub during: Option<(Instant, Instant)>,
+    pub count: Option<u32>,
+    /// Where the page before has ended.
+    pub before: Option<Mark>,
+    /// The parameters as they came, without the place: links repeat them.
+    pub parameters: Vec<(String, String)>,
+}
+
+#[derive(Debug)]
+pub struct Page {
+    pub versions: Vec<Past>,
+    /// Of the whole history; only of a resource's, where counting costs nothing.
+    pub total: Option<u64>,
+    /// Where the next page begins, when there is one.
+    pub next: Option<Mark>,
+}
+
+/// The parameter that carries a place from one page to the next.
+pub const PLACE: &str = "_page";
+
+pub async fn run(cx: &Cx, asked: Asked) -> Result<Page, Fault> {
+    let action = Action::History(asked.resource_type);
+    let permit = may(cx.caller, action)?;
+    let page_size = asked
+        .count
+        .unwrap_or(limits::PAGE_SIZE_DEFAULT)
+        .min(limits::PAGE_SIZE_MAX);
+    cx.app
+        .store
+        .read(permit, move |view| {
+            let total = asked.total(view, action)?;
+            let mut range = asked.range();
+            // One more than is shown tells whether there is a next page.
+            range.versions_max = page_size.saturating_add(1);
+            let mut versions = view.history(action, range)?;
+            let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
+            let is_more = versions.len() > shown;
+            versions.truncate(shown);
+            Ok(Page {
+                next: versions.last().filter(|_| is_more).map(|last| last.mark),
+                total,
+                versions,
+            })
+        })
+        .await
+}
+
+impl Asked {
+    /// Reads the parameters; what is wrong with them is told for each.
+    pub fn of(
+        resource_type: Option<&'static str>,
+        id: Option<&str>,
+        query: &[(String, String)],
+    ) -> Result<Self, Fault> {
+        let mut asked = Self {
+            resource_type,
+            id: id.map(str::to_owned),
+            ..Self::default()
+        };
+        for (name, value) in query {
+            match name.as_str() {
+                "_since" => asked.since = Some(instant(value)?),
+                "_at" => asked.during = Some(interval(value)?),
+                "_count" => asked.count = Some(count(value)?),
+                PLACE => asked.before = Some(Mark::parse(value).ok_or_else(unknown_place)?),
+                "_format" | "_pretty" | "_summary" | "_elements" => {}
+                _ => return Err(unknown_parameter(name)),
+            }
+            if name != PLACE {
+                asked.parameters.push((name.clone(), value.clone()));
+            }
+        }
+        Ok(asked)
+    }
+
+    /// Of a resource's history; that of a resource which never was is no history.
+    fn total(&self, view: &mut View<'_>, action: Action) -> Result<Option<u64>, Fault> {
+        let (Some(resource_type), Some(id)) = (self.resource_type, self.id.as_deref()) else {
+            return Ok(None);
+        };
+        let total = view.history_count(action, self.range())?;
+        let everything = Range {
+            resource_type: Some(resource_type),
+            id: Some(id),
+            ..Range::default()
+        };
+        if total == 0 && view.history_count(action, everything)? == 0 {
+            return Err(not_found(resource_type));
+        }
+        Ok(u64::try_from(total).ok())
+    }
+
+    fn range(&self) -> Range<'_> {
+        Range {
+            resource_type: self.resource_type,
+            id: self.id.as_deref(),
+            since: self.since,
+            during: self.during,
+            before: self.before,
+            versions_max: 0,
+        }
+    }
+}
+
+fn instant(value: &str) -> Result<Instant, Fault> {
+    let (from, _) = interval(value)?;
+    Ok(from)
+}
+
+/// A date or a moment; what has no zone is meant in UTC.
+fn interval(value: &str) -> Result<(Instant, Instant), Fault> {
+    // A `+` of a zone arrives as a space when it was not escaped.
+    let parsed = DateTime::parse_fhir(&value.replace(' ', "+"));
+    let (from, until) = parsed
+        .map(|moment| moment.interval(0))
+        .ok_or_else(|| wrong_value(value, "a date or an instant, such as 2024-02-29T12:00:00Z"))?;
+    Ok((Instant::from_micros(from), Instant::from_micros(until)))
+}
+
+fn count(value: &str) -> Result<u32, Fault> {
+    value
+        .parse()
+        .map_err(|_| wrong_value(value, "a number from 0 on for _count"))
+}
+
+fn wrong_value(value: &str, expected: &str) -> Fault {
+    let shown: String = value.chars().take(40).collect();
+    let diagnostics = format!("expected {expected}, found `{shown}`");
+    Fault::new(Kind::WrongParameter, diagnostics)
+}
+
+fn unknown_place() -> Fault {
+    let diagnostics = "this is no place in a history: follow the links of a page as they are";
+    Fault::new(Kind::WrongParameter, diagnostics)
+}
+
+fn unknown_parameter(name: &str) -> Fault {
+    let shown: String = name.chars().take(40).collect();
+    let diagnostics = format!(
+        "a history has no parameter `{shown}`; it has _since, _at, _count, _format, _pretty, _summary, _elements"
+    );
+    Fault::new(Kind::WrongParameter, diagnostics)
+}

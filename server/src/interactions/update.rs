@@ -1,0 +1,87 @@
+//! Update: store the next version of a resource, or its first under an id that the client chose.
+//! <https://hl7.org/fhir/R4/http.html#update>
+
+use fhir_spec::reference::is_id;
+
+use super::precondition::Precondition;
+use super::{Effect, Written, checked};
+use crate::accept::{Sealed, Stamped, Submitted};
+use crate::auth::{Action, may};
+use crate::cx::Cx;
+use crate::fault::{Fault, Kind};
+use crate::instant::Instant;
+use crate::store::{Found, Tx};
+
+pub async fn run(
+    cx: &Cx,
+    resource_type: &'static str,
+    id: &str,
+    submitted: Submitted,
+    precondition: Precondition,
+) -> Result<Written, Fault> {
+    let permit = may(cx.caller, Action::Update(resource_type))?;
+    check_id(id, &submitted)?;
+    let (app, now, id) = (cx.app.clone(), cx.now, id.to_owned());
+    let (sealed, notes) = cx
+        .compute(submitted.source.len(), move || {
+            let (accepted, notes) = checked(&app, resource_type, submitted)?;
+            Ok((accepted.seal(id), notes))
+        })
+        .await?;
+    let (resource, effect) = cx
+        .app
+        .store
+        .write(permit, move |tx| apply(tx, &sealed, &precondition, now))
+        .await?;
+    Ok(Written {
+        resource,
+        effect,
+        notes,
+    })
+}
+
+/// The document must bear the id of the address.
+fn check_id(id: &str, submitted: &Submitted) -> Result<(), Fault> {
+    if !is_id(id) {
+        let diagnostics = "an id has 1 to 64 letters, digits, dots and hyphens";
+        return Err(Fault::new(Kind::Malformed, diagnostics));
+    }
+    let diagnostics = match submitted.document.str_of("id") {
+        Some(named) if named == id => return Ok(()),
+        Some(_) => "the id in the document is another one than in the address",
+        None => "the document must bear the id of the address",
+    };
+    Err(Fault::new(Kind::WrongId, diagnostics))
+}
+
+/// Works inside the door: bundles call it for each of their entries.
+pub fn apply(
+    tx: &mut Tx<'_>,
+    sealed: &Sealed,
+    precondition: &Precondition,
+    now: Instant,
+) -> Result<(Stamped, Effect), Fault> {
+    let current = tx.current(sealed.resource_type(), sealed.id())?;
+    precondition.check(current.as_ref())?;
+    let Some(current) = current else {
+        return Ok((tx.place(sealed, now)?, Effect::Created));
+    };
+    onto(tx, &current, sealed, now)
+}
+
+/// The version that follows the one that the transaction has just read; none when it would say the same.
+pub(super) fn onto(
+    tx: &mut Tx<'_>,
+    current: &Found,
+    sealed: &Sealed,
+    now: Instant,
+) -> Result<(Stamped, Effect), Fault> {
+    if current.is_deleted() {
+        return Ok((tx.update(current, sealed, now)?, Effect::Created));
+    }
+    if sealed.says_the_same_as(current.version, current.at, &current.body) {
+        let resource = sealed.stamp(current.version, current.at);
+        return Ok((resource, Effect::Unchanged));
+    }
+    Ok((tx.update(current, sealed, now)?, Effect::Updated))
+}

@@ -1,0 +1,116 @@
+//! What a transaction can see: one state of the database, whatever others write meanwhile.
+
+use super::connection::Connection;
+use super::error::Error;
+use super::history::{self, Past, Range};
+use super::resources::{self, Found, Rid};
+use crate::auth::{Action, Permit};
+
+/// What `Store::read` hands to its closure; a `Tx` is one too.
+pub struct View<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) permit: &'a Permit,
+    /// A statement failed. Work that hides this must not commit: PostgreSQL would roll back in silence.
+    pub(super) failed: bool,
+    /// The same work may succeed when it is done again.
+    pub(super) again: Option<Again>,
+}
+
+/// Why work may succeed when it is done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Another transaction was in the way.
+    Contended,
+    /// The connection was lost.
+    Lost,
+    /// A key was taken since this transaction began to look; the next one sees who took it.
+    Taken,
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View")
+            .field("permit", self.permit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(connection: &'a mut Connection, permit: &'a Permit) -> Self {
+        Self {
+            connection,
+            permit,
+            failed: false,
+            again: None,
+        }
+    }
+
+    /// The current version of a resource, which may say that it was deleted. Whoever may change a resource may look at it
+    /// for that purpose.
+    pub fn current(
+        &mut self,
+        resource_type: &'static str,
+        id: &str,
+    ) -> Result<Option<Found>, Error> {
+        self.demand(&[
+            Action::Read(resource_type),
+            Action::Update(resource_type),
+            Action::Delete(resource_type),
+        ])?;
+        let done = resources::current(self.connection, resource_type, id);
+        self.noted(done)
+    }
+
+    /// The version of that number.
+    pub fn version(
+        &mut self,
+        resource_type: &'static str,
+        id: &str,
+        version: u64,
+    ) -> Result<Option<Found>, Error> {
+        self.demand(&[Action::Read(resource_type)])?;
+        let done = resources::version(self.connection, resource_type, id, version);
+        self.noted(done)
+    }
+
+    /// Versions, newest first.
+    pub fn history(&mut self, action: Action, range: Range<'_>) -> Result<Vec<Past>, Error> {
+        self.demand(&[action])?;
+        let done = history::select(self.connection, range);
+        self.noted(done)
+    }
+
+    /// How many versions there are, paging aside.
+    pub fn history_count(&mut self, action: Action, range: Range<'_>) -> Result<i64, Error> {
+        self.demand(&[action])?;
+        let done = history::count(self.connection, range);
+        self.noted(done)
+    }
+
+    /// The id under which a resource is addressed.
+    pub fn id_of(&mut self, rid: Rid) -> Result<Option<String>, Error> {
+        let done = resources::id_of(self.connection, rid);
+        self.noted(done)
+    }
+
+    /// Whether the permit covers one of these.
+    pub(super) fn demand(&self, any: &[Action]) -> Result<(), Error> {
+        match any.iter().any(|action| self.permit.covers(*action)) {
+            true => Ok(()),
+            false => Err(Error::NotPermitted),
+        }
+    }
+
+    pub(super) fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(error) = &result {
+            self.failed = true;
+            self.again = match error {
+                Error::Contended(_) => Some(Again::Contended),
+                Error::Unreachable(_) => Some(Again::Lost),
+                Error::Taken(_) => Some(Again::Taken),
+                _ => None,
+            };
+        }
+        result
+    }
+}
