@@ -123,9 +123,9 @@ fn urls_are_taken_apart() {
 }
 
 #[test]
-fn what_does_not_go_together_is_refused_with_its_place() {
+fn an_address_that_is_none_is_refused_with_its_place() {
     let patient = r#""resource":{"resourceType":"Patient","id":"1"}"#;
-    let cases = [
+    check([
         (format!("{{{patient}}}"), "request: an entry"),
         (
             format!("{{{},{patient}}}", request("GRAB", "Patient/1", "")),
@@ -175,6 +175,13 @@ fn what_does_not_go_together_is_refused_with_its_place() {
             format!("{{{},{patient}}}", request("POST", "", "")),
             "request.url: ",
         ),
+    ]);
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_with_its_place() {
+    let patient = r#""resource":{"resourceType":"Patient","id":"1"}"#;
+    check([
         (
             format!("{{{},{patient}}}", request("PUT", "Patient/2", "")),
             "resource.id: the resource has the id `1`",
@@ -255,7 +262,11 @@ fn what_does_not_go_together_is_refused_with_its_place() {
             format!(r#"{{"resource":[],{}}}"#, request("PUT", "Patient/1", "")),
             "resource: expected a resource",
         ),
-    ];
+    ]);
+}
+
+/// Entries, and the place and beginning of what is said of them.
+fn check<const N: usize>(cases: [(String, &str); N]) {
     for (entry, expected) in cases {
         let found = refused(&entry);
         let expected = match expected.strip_prefix("-: ") {
