@@ -230,6 +230,13 @@ fn what_does_not_go_together_is_refused_with_its_place() {
             ),
             "request.ifNoneExist: ",
         ),
+    ]);
+}
+
+#[test]
+fn a_full_url_is_absolute_and_agrees() {
+    let patient = r#""resource":{"resourceType":"Patient","id":"1"}"#;
+    check([
         (
             format!(
                 r#"{{"fullUrl":"Patient/1",{},{patient}}}"#,
