@@ -1,3 +1,5 @@
+//! Where links stand, and what becomes of them.
+
 use crate::bundle::{Found, Kind, Links, Target};
 use crate::definitions::Definitions;
 use crate::json::parse;

@@ -1,3 +1,5 @@
+//! How entries are read: what is taken apart, and what is refused.
+
 use crate::bundle::{Asked, Bundle, Entry, Kind, Method, Reading};
 use crate::json::parse;
 use crate::outcome::Issue;
