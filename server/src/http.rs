@@ -1,6 +1,8 @@
 //! HTTP: the only room, with the console, that knows actix.
 
 mod base;
+mod body;
+mod coding;
 mod conditions;
 mod cors;
 mod health;
@@ -89,6 +91,7 @@ async fn answer(app: Data<App>, request: HttpRequest, mut payload: Payload) -> H
     }
     .instrument(span)
     .await;
+    response = coding::packed(&request, response).await;
     reply::name_request(&mut response, &id);
     cors::allow(&app.outside, &request, &mut response);
     if response.status().is_success() {

@@ -22,11 +22,13 @@ macro_rules! limits {
 
         impl Default for Limits {
             fn default() -> Self {
-                Self { $($name: $default,)+ }
+                Self::DEFAULT
             }
         }
 
         impl Limits {
+            pub const DEFAULT: Self = Self { $($name: $default,)+ };
+
             /// Every name with its default, for the example config to be held against.
             pub const DEFAULTS: &[(&str, u64)] = &[$((stringify!($name), $default),)+];
 
@@ -52,6 +54,10 @@ limits! {
     /// One resource or bundle as sent. A document takes about ten times this in memory while it is read; one made of
     /// empty lists alone up to fifty.
     body_bytes_max: usize = 16 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// A packed body (Content-Encoding) when it is unpacked, in bytes, and as a multiple of what was sent.
+    unpacked_bytes_max: usize = 100 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// See `unpacked_bytes_max`.
+    unpacked_ratio_max: usize = 100, from 1, to 2000;
     /// Path and query of a request.
     target_bytes_max: usize = 8 * 1024, from 256, to 64 * 1024;
     /// All header lines of a request together.
@@ -59,7 +65,11 @@ limits! {
     /// From the first byte of a connection to the end of a request's headers.
     headers_wait_ms: u64 = 10_000, from 100, to 600_000;
     /// From the end of the headers to the end of the body.
-    body_wait_ms: u64 = 60_000, from 100, to 3_600_000;
+    body_wait_ms: u64 = 600_000, from 1, to 3_600_000;
+    /// Bytes a second that a body has to come with on the whole, once `body_grace_ms` are over.
+    body_rate_min: u64 = 1024, from 1, to 1024 * 1024;
+    /// See `body_rate_min`.
+    body_grace_ms: u64 = 10_000, from 1, to 600_000;
     /// How long a connection may stay open between two requests.
     keep_alive_ms: u64 = 30_000, from 1, to 600_000;
     /// How long requests under way may take to finish when the server stops.
@@ -73,6 +83,9 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A longer document is parsed on another thread, so that the requests beside it do not wait.
 pub const PARSE_AT_ONCE_BYTES_MAX: usize = 64 * 1024;
+
+/// A shorter answer is not packed: it would save less than a packet.
+pub const PACKED_BYTES_MIN: u64 = 1024;
 
 /// Writes that may wait for SQLite's writer; further ones are told to come back.
 pub const WRITE_QUEUE_MAX: usize = 4_096;

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{base, reply, request};
+use super::{base, body, reply, request};
 use crate::accept::Submitted;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
@@ -34,7 +34,7 @@ pub(super) async fn submitted(
     payload: &mut Payload,
 ) -> Result<Submitted, Fault> {
     let format = request::sent(http)?;
-    let bytes = request::body(&cx.app.limits, http, payload).await?;
+    let bytes = body::read(cx, http, payload).await?;
     let app = cx.app.clone();
     cx.compute(bytes.len(), move || {
         request::parse(format, bytes, app.definitions())

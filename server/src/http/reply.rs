@@ -28,6 +28,9 @@ use crate::store::{Deletion, Found};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
+/// Without this a browser may show an old version for a while without asking, and a proxy to others.
+const KEPT_BY_THE_CLIENT: &str = "private, no-cache";
+
 /// 201 with the address of the first version, or 200 for what was there before.
 pub(super) async fn written(
     cx: &Cx,
@@ -161,6 +164,8 @@ fn body(
             HeaderValue::from_static(format.media_type()),
         ))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::CACHE_CONTROL, KEPT_BY_THE_CLIENT))
+        .insert_header((header::VARY, "Accept"))
         .body(bytes)
 }
 

@@ -2,12 +2,10 @@
 //! <https://hl7.org/fhir/R4/http.html#general>
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::body::{BodyStream, to_bytes_limited};
 use actix_web::http::header::{self, HeaderMap, HeaderName};
-use actix_web::web::{Payload, Query};
+use actix_web::web::Query;
 use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
@@ -43,11 +41,6 @@ pub(super) fn within_limits(limits: &Limits, request: &HttpRequest) -> Result<()
 
 /// The format of the body, from `Content-Type`.
 pub(super) fn sent(request: &HttpRequest) -> Result<Format, Fault> {
-    let encoding = request.headers().get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
-        let diagnostics = "a body with a Content-Encoding cannot be read: send it plain";
-        return Err(Fault::new(Kind::UnsupportedMedia, diagnostics));
-    }
     let named = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -56,44 +49,6 @@ pub(super) fn sent(request: &HttpRequest) -> Result<Format, Fault> {
         let diagnostics = "expected the Content-Type application/fhir+json or application/fhir+xml";
         Fault::new(Kind::UnsupportedMedia, diagnostics)
     })
-}
-
-/// Reads the body, within its limits of size and time.
-pub(super) async fn body(
-    limits: &Limits,
-    request: &HttpRequest,
-    payload: &mut Payload,
-) -> Result<Bytes, Fault> {
-    let declared = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limits.body_bytes_max) {
-        return Err(too_large(limits));
-    }
-    let wait = Duration::from_millis(limits.body_wait_ms);
-    let all = to_bytes_limited(BodyStream::new(payload), limits.body_bytes_max);
-    match tokio::time::timeout(wait, all).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(error))) => {
-            let diagnostics = "the body could not be read to its end";
-            Err(Fault::new(Kind::Malformed, diagnostics).because(error.to_string()))
-        }
-        Ok(Err(_)) => Err(too_large(limits)),
-        Err(_) => {
-            let wait_ms = limits.body_wait_ms;
-            let diagnostics = format!("the body did not arrive within {wait_ms} ms (body_wait_ms)");
-            Err(Fault::new(Kind::BodyTimeout, diagnostics))
-        }
-    }
-}
-
-fn too_large(limits: &Limits) -> Fault {
-    let limit = limits.body_bytes_max;
-    Fault::new(
-        Kind::BodyTooLarge,
-        format!("the body is larger than the limit of {limit} bytes (body_bytes_max)"),
-    )
 }
 
 /// The document that the body holds.
@@ -133,6 +88,39 @@ pub(super) fn values<'a>(
         .map(str::trim)
 }
 
+/// The parts of a header whose value is a list of things that are liked more or less: `gzip;q=0.5, *`. Each is given as
+/// it stands, and how much it is liked in thousandths; 0 is a refusal.
+pub(super) fn weighted<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = (&'a str, u16)> {
+    headers
+        .get_all(name)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter(|part| !part.trim().is_empty())
+        .map(|part| {
+            let quality = part
+                .split(';')
+                .skip(1)
+                .map(str::trim)
+                .find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+            (part.trim(), quality.map_or(1000, thousandths))
+        })
+}
+
+/// `0.5` as 500; what is no quality likes nothing.
+fn thousandths(quality: &str) -> u16 {
+    let (whole, fraction) = quality.split_once('.').unwrap_or((quality, ""));
+    let digits = format!("{whole}{fraction:0<3}");
+    let is_quality = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits
+        .parse()
+        .ok()
+        .filter(|thousandths| is_quality && *thousandths <= 1000)
+        .unwrap_or(0)
+}
+
 /// The parameters of the address, decoded.
 pub(super) fn query(request: &HttpRequest) -> Vec<(String, String)> {
     if request.query_string().is_empty() {
@@ -156,46 +144,4 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     out
-}
-
-#[cfg(test)]
-mod tests {
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use actix_web::FromRequest;
-    use actix_web::test::TestRequest;
-
-    use super::*;
-
-    /// A body of which nothing ever arrives.
-    struct Never;
-
-    impl futures_core::Stream for Never {
-        type Item = Result<Bytes, actix_web::error::PayloadError>;
-
-        fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            Poll::Pending
-        }
-    }
-
-    #[test]
-    fn a_body_that_does_not_come_is_not_waited_for() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let payload: std::pin::Pin<Box<dyn futures_core::Stream<Item = _>>> = Box::pin(Never);
-            let mut never = actix_web::dev::Payload::Stream { payload };
-            let request = TestRequest::post().to_http_request();
-            let mut payload = Payload::from_request(&request, &mut never).await.unwrap();
-            let limits = Limits {
-                body_wait_ms: 1,
-                ..Limits::default()
-            };
-            let fault = body(&limits, &request, &mut payload).await.unwrap_err();
-            assert_eq!(fault.kind, Kind::BodyTimeout);
-        });
-    }
 }

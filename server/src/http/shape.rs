@@ -12,7 +12,7 @@ use fhir_spec::json::{self, Value, write_pretty};
 use fhir_spec::summary::View;
 use fhir_spec::xml;
 
-use super::request::query;
+use super::request::{query, weighted};
 use crate::fault::{Fault, Kind};
 
 /// How the caller wants resources to be shown.
@@ -106,13 +106,8 @@ fn unwritable(issue: fhir_spec::Issue) -> Fault {
 /// The format that `Accept` likes best: <https://www.rfc-editor.org/rfc/rfc9110#name-accept>
 fn accepted(request: &HttpRequest) -> Result<Format, Fault> {
     // An empty one asks for nothing.
-    let ranges: Vec<Range> = request
-        .headers()
-        .get_all(header::ACCEPT)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter(|range| !range.trim().is_empty())
-        .map(Range::of)
+    let ranges: Vec<Range> = weighted(request.headers(), &header::ACCEPT)
+        .map(|(range, quality)| Range::of(range, quality))
         .collect();
     if ranges.is_empty() {
         return Ok(Format::Json);
@@ -151,13 +146,10 @@ struct Range {
 }
 
 impl Range {
-    fn of(range: &str) -> Self {
-        let mut parts = range.split(';').map(str::trim);
-        let media = parts.next().unwrap_or_default();
-        let quality =
-            parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+    fn of(range: &str, quality: u16) -> Self {
+        let media = range.split(';').next().unwrap_or_default().trim();
         Self {
-            quality: quality.map_or(1000, thousandths),
+            quality,
             format: Format::named(range),
             is_any: matches!(media, "*/*" | "application/*" | "*"),
         }
@@ -170,18 +162,6 @@ impl Range {
             _ => 0,
         }
     }
-}
-
-/// `0.5` as 500; what is no quality likes nothing.
-fn thousandths(quality: &str) -> u16 {
-    let (whole, fraction) = quality.split_once('.').unwrap_or((quality, ""));
-    let digits = format!("{whole}{fraction:0<3}");
-    let is_quality = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits
-        .parse()
-        .ok()
-        .filter(|thousandths| is_quality && *thousandths <= 1000)
-        .unwrap_or(0)
 }
 
 fn not_acceptable() -> Fault {

@@ -8,7 +8,7 @@ use fhir_spec::json;
 use super::interactions::submitted;
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{base, reply, request};
+use super::{base, body, reply};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::interactions::patch::{self, Patch};
@@ -56,7 +56,7 @@ async fn change(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Pa
     let notation = named.trim().to_ascii_lowercase();
     match notation.as_str() {
         "application/json-patch+json" | "application/merge-patch+json" => {
-            let bytes = request::body(&cx.app.limits, http, payload).await?;
+            let bytes = body::read(cx, http, payload).await?;
             let document = json::parse(&bytes).map_err(|malformed| {
                 Fault::of_issues(Kind::Malformed, vec![(&malformed).into()])
             })?;
@@ -66,7 +66,7 @@ async fn change(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Pa
             })
         }
         "application/xml-patch+xml" => {
-            let bytes = request::body(&cx.app.limits, http, payload).await?;
+            let bytes = body::read(cx, http, payload).await?;
             let text = String::from_utf8(bytes.into()).map_err(|error| {
                 Fault::new(Kind::Malformed, "the body is not UTF-8").because(error)
             })?;

@@ -7,6 +7,7 @@ use server::fault::Kind;
 use crate::client::{Answer, FHIR_JSON, send};
 use crate::databases::sqlite;
 use crate::kiln::Kiln;
+use crate::packed::gzip;
 
 const PATIENT: &[u8] = br#"{"resourceType":"Patient"}"#;
 const PAGE: &str = "https://app.example.org";
@@ -116,7 +117,7 @@ fn addresses_in_answers_are_those_that_clients_can_use() {
 #[test]
 fn limits_that_are_set_hold_and_are_named() {
     let settings = "[limits]\nbody_bytes_max = 1024\ntarget_bytes_max = 256\nheader_bytes_max = 1024\n\
-                    body_wait_ms = 100\n";
+                    body_wait_ms = 100\nunpacked_bytes_max = 1024\nunpacked_ratio_max = 2\n";
     let kiln = Kiln::configured(&sqlite(), settings);
     let refused = |answer: Answer, kind: Kind, limit: &str| {
         assert_eq!(answer.status, kind.row().status, "{limit}");
@@ -146,6 +147,10 @@ fn limits_that_are_set_hold_and_are_named() {
         Kind::HeadersTooLarge,
         "header_bytes_max",
     );
+    let packed = gzip(body.as_bytes());
+    let headers = [FHIR_JSON, ("Content-Encoding", "gzip")];
+    let answer = send(kiln.address, "POST", "/fhir/Patient", &headers, &packed).unwrap();
+    refused(answer, Kind::BodyTooLarge, "unpacked_ratio_max");
     let late = sent(&[("Content-Length", "7")], "/fhir/Patient", "");
     refused(late, Kind::BodyTimeout, "body_wait_ms");
 }

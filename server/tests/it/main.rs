@@ -15,6 +15,7 @@ mod house;
 mod kiln;
 mod lifecycle;
 mod migrations;
+mod packed;
 mod rest;
 mod scenarios;
 mod smallest;
