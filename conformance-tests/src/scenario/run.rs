@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::fhirpath::{Context, Expression};
@@ -10,17 +9,8 @@ use fhir_spec::format::Format;
 use fhir_spec::json::Value;
 
 use super::{Exchange, Expectation, Scenario, parse};
+use crate::http::{Answer, Client};
 use crate::oracle::Oracle;
-
-/// No answer of a healthy server takes this long.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-const ANSWER_BYTES_MAX: u64 = 256 << 20;
-
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
 
 /// What came of a folder of scenarios.
 #[derive(Debug, Default)]
@@ -58,15 +48,10 @@ pub fn run_folder(base: &str, folder: &Path, oracle: Option<&Oracle>) -> Result<
 /// Sends every request in order; the error tells each expectation that did not hold, and what came instead. With an
 /// oracle every resource that comes back must please it too.
 pub fn run(base: &str, scenario: &Scenario, oracle: Option<&Oracle>) -> Result<(), String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(ANSWER_TIMEOUT))
-        .build()
-        .into();
+    let client = Client::new(base);
     let mut kept = HashMap::from([("base".to_owned(), base.to_owned())]);
     for exchange in &scenario.exchanges {
-        let answer = send(&agent, base, exchange, &kept)
+        let answer = send(&client, exchange, &kept)
             .map_err(|error| format!("line {}: {error}", exchange.line))?;
         let mut failures = String::new();
         for expectation in &exchange.expectations {
@@ -94,48 +79,15 @@ pub fn run(base: &str, scenario: &Scenario, oracle: Option<&Oracle>) -> Result<(
 }
 
 fn send(
-    agent: &ureq::Agent,
-    base: &str,
+    client: &Client,
     exchange: &Exchange,
     kept: &HashMap<String, String>,
 ) -> Result<Answer, String> {
-    let path = fill(&exchange.path, kept)?;
-    let url = if path.starts_with("http") {
-        path
-    } else {
-        format!("{base}{path}")
-    };
-    let mut request = ureq::http::Request::builder()
-        .method(exchange.method.as_str())
-        .uri(url);
-    for (name, value) in &exchange.headers {
-        request = request.header(name, fill(value, kept)?);
-    }
-    let request = request
-        .body(fill(&exchange.body, kept)?)
-        .map_err(|error| error.to_string())?;
-    let response = agent.run(request).map_err(|error| error.to_string())?;
-    let (head, mut body) = response.into_parts();
-    let headers = head
-        .headers
-        .iter()
-        .map(|(name, value)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
-        .collect();
-    let body = body
-        .with_config()
-        .limit(ANSWER_BYTES_MAX)
-        .read_to_vec()
-        .map_err(|error| error.to_string())?;
-    Ok(Answer {
-        status: head.status.as_u16(),
-        headers,
-        body,
-    })
+    let filled = |(name, value): &(String, String)| Ok((name.clone(), fill(value, kept)?));
+    let headers = exchange.headers.iter().map(filled);
+    let headers = headers.collect::<Result<Vec<_>, String>>()?;
+    let (path, body) = (fill(&exchange.path, kept)?, fill(&exchange.body, kept)?);
+    client.send(&exchange.method, &path, &headers, body.as_bytes())
 }
 
 fn check(
@@ -223,19 +175,6 @@ fn evaluate(body: &[u8], expression: &str) -> Result<Vec<Value>, String> {
 
 fn holds(is_true: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if is_true { Ok(()) } else { Err(otherwise()) }
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-
-    fn text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.body)
-    }
 }
 
 /// Whether a text is what a pattern says; `*` stands for any run of characters.

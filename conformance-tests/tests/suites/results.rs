@@ -9,10 +9,11 @@ static TABLE: Mutex<()> = Mutex::new(());
 const HEAD: &str = "# Results
 
 Suites of others, run by `cargo test -p conformance-tests --test suites`. A case counts as explained when the suite and the
-specification disagree; the runner names it with the reason. Counts must not fall; `KILN_RECORD=1` writes them down.
+specification disagree; the runner names it with the reason. A case waits when it needs what the server does not offer, as its
+CapabilityStatement says. Counts must not fall; `KILN_RECORD=1` writes them down.
 
-| suite | passed | total | explained |
-|---|---:|---:|---:|
+| suite | passed | total | explained | waiting |
+|---|---:|---:|---:|---:|
 ";
 
 /// The count of a run over a suite.
@@ -22,6 +23,7 @@ pub(crate) struct Tally {
     explanations: &'static [(&'static str, &'static str)],
     passed: usize,
     explained: usize,
+    waiting: usize,
     failures: Vec<String>,
 }
 
@@ -35,6 +37,7 @@ impl Tally {
             explanations,
             passed: 0,
             explained: 0,
+            waiting: 0,
             failures: Vec::new(),
         }
     }
@@ -59,8 +62,14 @@ impl Tally {
         println!("{}: {case} explained: {reason}", self.suite);
     }
 
+    /// A case that cannot be decided before the server offers what it needs.
+    pub(crate) fn wait(&mut self, case: &str, need: &str) {
+        self.waiting += 1;
+        println!("{}: {case} waits: needs {need}", self.suite);
+    }
+
     fn total(&self) -> usize {
-        self.passed + self.explained + self.failures.len()
+        self.passed + self.explained + self.waiting + self.failures.len()
     }
 
     /// Prints what failed, and compares with the recorded row (or records it).
@@ -69,28 +78,33 @@ impl Tally {
         for failure in self.failures.iter().take(FAILURES_SHOWN_MAX) {
             println!("{}: FAILED {failure}", self.suite);
         }
-        let (passed, total, explained) = (self.passed, self.total(), self.explained);
-        println!("{}: {passed} of {total}, {explained} explained", self.suite);
+        let (passed, total) = (self.passed, self.total());
+        let (explained, waiting) = (self.explained, self.waiting);
+        println!(
+            "{}: {passed} of {total}, {explained} explained, {waiting} waiting",
+            self.suite
+        );
         let _guard = TABLE.lock().unwrap();
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut rows = rows(&text);
-        let row = (self.suite.to_owned(), [passed, total, explained]);
+        let row = (self.suite.to_owned(), [passed, total, explained, waiting]);
         if std::env::var_os("KILN_RECORD").is_some() {
             rows.retain(|(suite, _)| suite != self.suite);
             rows.push(row);
             rows.sort();
             let lines: String = rows
                 .iter()
-                .map(|(suite, [passed, total, explained])| {
-                    format!("| {suite} | {passed} | {total} | {explained} |\n")
+                .map(|(suite, counts)| {
+                    let counts = counts.map(|count| count.to_string()).join(" | ");
+                    format!("| {suite} | {counts} |\n")
                 })
                 .collect();
             std::fs::write(&path, format!("{HEAD}{lines}")).unwrap();
             return;
         }
         let recorded = rows.iter().find(|(suite, _)| suite == self.suite);
-        let Some((_, [passed_before, total_before, _])) = recorded else {
+        let Some((_, [passed_before, total_before, ..])) = recorded else {
             panic!(
                 "{} has no row in RESULTS.md: run with KILN_RECORD=1",
                 self.suite
@@ -104,13 +118,13 @@ impl Tally {
     }
 }
 
-fn rows(text: &str) -> Vec<(String, [usize; 3])> {
+fn rows(text: &str) -> Vec<(String, [usize; 4])> {
     text.lines()
         .filter_map(|line| {
             let mut cells = line.strip_prefix("| ")?.split('|').map(str::trim);
             let suite = cells.next()?.to_owned();
             let mut number = || cells.next()?.parse().ok();
-            Some((suite, [number()?, number()?, number()?]))
+            Some((suite, [number()?, number()?, number()?, number()?]))
         })
         .collect()
 }

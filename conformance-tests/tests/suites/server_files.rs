@@ -1,0 +1,100 @@
+//! The resources that another server is tested with: each is sent as a client would send it, and must be taken or refused
+//! as its name says.
+
+use fhir_spec::definitions::Definitions;
+use fhir_spec::format::Format;
+use fhir_spec::json::Value;
+
+use crate::kiln::Kiln;
+use crate::material::{explained, files, folder};
+use crate::results::Tally;
+
+const EXPLAINED: &str = include_str!("server_files/explained.tsv");
+/// What names say of resources that are to be refused.
+const REFUSED: &[&str] = &[
+    "Invalid",
+    "BadSyntax",
+    "Missing",
+    "NoCode",
+    "UnknownElements",
+    "Unsupported",
+    "Wrong",
+];
+
+#[test]
+fn are_taken_or_refused() {
+    let Some(folder) = folder("fhir-server-testfiles") else {
+        return;
+    };
+    let kiln = Kiln::start();
+    let mut tally = Tally::new("fhir-server-testfiles", explained(EXPLAINED));
+    for place in ["Normative", "R4", "candle-r4"] {
+        let all = [".json", ".xml", ".ndjson"]
+            .map(|ending| files(&folder.join(place), ending))
+            .concat();
+        for (name, bytes) in all {
+            // Notes of the other server about what it indexes.
+            if name.ends_with(".indexes.json") {
+                continue;
+            }
+            let case = format!("{place}/{name}");
+            for (number, text) in documents(&name, &bytes).iter().enumerate() {
+                let case = if number == 0 {
+                    case.clone()
+                } else {
+                    format!("{case} line {}", number + 1)
+                };
+                match sent(&kiln, &name, text) {
+                    Ok(outcome) => tally.count(&case, outcome),
+                    Err(need) => tally.wait(&case, &need),
+                }
+            }
+        }
+    }
+    tally.finish();
+}
+
+fn documents<'b>(name: &str, bytes: &'b [u8]) -> Vec<&'b [u8]> {
+    if !name.ends_with(".ndjson") {
+        return vec![bytes];
+    }
+    let lines = bytes.split(|byte| *byte == b'\n');
+    lines.filter(|line| !line.trim_ascii().is_empty()).collect()
+}
+
+/// The error is what the server would have to offer first.
+fn sent(kiln: &Kiln, name: &str, text: &[u8]) -> Result<Result<(), String>, String> {
+    let format = Format::of(text);
+    let document = format
+        .read(text, Definitions::r4())
+        .unwrap_or_else(|_| Value::from(""));
+    let resource_type = document.str_of("resourceType").unwrap_or("Basic");
+    let (method, path) = match (
+        resource_type,
+        document.str_of("type"),
+        document.str_of("id"),
+    ) {
+        ("Bundle", Some("batch" | "transaction"), _) => ("POST", "/".to_owned()),
+        (_, _, Some(id)) => ("PUT", format!("/{resource_type}/{id}")),
+        _ => ("POST", format!("/{resource_type}")),
+    };
+    if let Some(need) = kiln.lacks(method, &path, text) {
+        return Err(need);
+    }
+    let content = [("Content-Type".to_owned(), format.media_type().to_owned())];
+    let answer = kiln.client.send(method, &path, &content, text)?;
+    let must_be_refused = REFUSED.iter().any(|word| name.contains(word));
+    let wanted = if must_be_refused {
+        400..=499
+    } else {
+        200..=299
+    };
+    if wanted.contains(&answer.status) {
+        return Ok(Ok(()));
+    }
+    let body: String = answer.text().chars().take(1500).collect();
+    Ok(Err(format!(
+        "{method} {path} wants {wanted:?}, answered {} {body}",
+        answer.status
+    )))
+}
