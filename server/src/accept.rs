@@ -3,12 +3,14 @@
 //! Only `accept` makes an `Accepted`, and only that can be sealed with an id, stamped with a version, and stored.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{Data, Object, Value};
 use fhir_spec::validate::{Request, Validator};
 use fhir_spec::{Issue, IssueCode};
+use search::{Registry, Rows, extract};
 
 use crate::instant::Instant;
 
@@ -35,6 +37,8 @@ pub struct Sealed {
     id: String,
     /// The text from behind `meta.lastUpdated` on.
     tail: String,
+    /// What it is found by.
+    rows: Arc<Rows>,
 }
 
 /// A sound resource with its id, version and time: the bytes that are stored and that every read answers.
@@ -100,12 +104,18 @@ impl Accepted {
     }
 
     /// Writes the resource out under its id; what the client sent for id, version and time goes.
-    pub fn seal(self, id: String) -> Sealed {
+    pub fn seal(self, id: String, registry: &Registry) -> Sealed {
         let Self {
             resource_type,
-            mut document,
+            document,
             notes: _,
         } = self;
+        let document = Value::from(document);
+        let rows = extract::rows(registry, &document).rows;
+        let mut document = match document.data {
+            Data::Object(document) => document,
+            _ => Object::new(),
+        };
         document.remove("resourceType");
         document.remove("id");
         let mut meta = match document.remove("meta").map(|meta| meta.data) {
@@ -122,6 +132,7 @@ impl Accepted {
             resource_type,
             id,
             tail,
+            rows: Arc::new(rows),
         }
     }
 }
@@ -145,6 +156,10 @@ impl Sealed {
 
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    pub(crate) fn rows(&self) -> &Arc<Rows> {
+        &self.rows
     }
 
     pub fn stamp(&self, version: u64, at: Instant) -> Stamped {
@@ -206,6 +221,10 @@ mod tests {
 
     use super::*;
 
+    fn registry() -> Registry {
+        Registry::new(Arc::new(Definitions::r4().with_packages(Vec::new()).0))
+    }
+
     fn accepted(text: &str) -> Result<Accepted, Vec<Issue>> {
         let submitted = Submitted {
             document: parse(text.as_bytes()).unwrap(),
@@ -220,7 +239,7 @@ mod tests {
             r#"{"active":true,"id":"mine","meta":{"tag":[{"code":"t"}],"versionId":"9"},"resourceType":"Patient"}"#,
         )
         .unwrap()
-        .seal("a".to_owned());
+        .seal("a".to_owned(), &registry());
         let at = Instant::from_micros(0);
         let stamped = sealed.stamp(1, at);
         assert!(sealed.says_the_same_as(1, at, stamped.bytes()));
@@ -235,7 +254,7 @@ mod tests {
     fn a_resource_of_nothing_but_its_type_is_written_whole() {
         let sealed = accepted(r#"{"resourceType":"Patient"}"#)
             .unwrap()
-            .seal("a".to_owned());
+            .seal("a".to_owned(), &registry());
         assert_eq!(
             sealed.stamp(1, Instant::from_micros(0)).bytes(),
             r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000000Z"}}"#

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::validate::Validator;
+use search::Registry;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::config::{Config, Outside};
@@ -16,6 +17,8 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct App {
     pub validator: Arc<Validator>,
+    /// What resources are found by.
+    pub search: Arc<Registry>,
     pub store: Store,
     pub clock: fn() -> Instant,
     /// An id for a new resource, made at that moment.
@@ -28,8 +31,10 @@ pub struct App {
 
 impl App {
     pub fn new(store: Store, definitions: Definitions, config: &Config) -> Self {
+        let definitions = Arc::new(definitions);
         Self {
-            validator: Arc::new(Validator::new(Arc::new(definitions))),
+            validator: Arc::new(Validator::new(Arc::clone(&definitions))),
+            search: Arc::new(Registry::new(definitions)),
             store,
             clock: system_clock,
             ids: ordered_id,

@@ -11,11 +11,14 @@ pub mod read;
 pub mod update;
 pub mod vread;
 
+use std::borrow::Cow;
+
 use fhir_spec::Issue;
 
 use crate::accept::{Accepted, Stamped, Submitted, accept};
 use crate::app::App;
 use crate::fault::{Fault, Kind};
+use crate::store::{Before, Found};
 
 /// What this server does. Routes and the CapabilityStatement are both read from here.
 pub const ALL: &[Interaction] = &[
@@ -108,6 +111,18 @@ pub struct Written {
     pub resource: Stamped,
     pub effect: Effect,
     pub notes: Vec<Issue>,
+}
+
+/// What the index holds of the current version: as it was found before the door opened, when that is still the one.
+pub(crate) fn before<'a>(
+    app: &App,
+    current: &Found,
+    guess: Option<&'a Before>,
+) -> Result<Cow<'a, Before>, Fault> {
+    match guess {
+        Some(guess) if guess.is_of(current) => Ok(Cow::Borrowed(guess)),
+        _ => Ok(Cow::Owned(Before::of(&app.search, current)?)),
+    }
 }
 
 /// A document of the type that it is addressed to, found sound. All that is wrong comes back at once.

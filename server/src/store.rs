@@ -5,6 +5,7 @@ mod connection;
 mod error;
 mod feed;
 mod history;
+mod index;
 mod job;
 mod migrate;
 mod pool;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};
+pub use index::Before;
 pub use resources::{Change, Found, Rid};
 pub use tx::{Deletion, Tx};
 pub use view::View;
@@ -131,7 +133,12 @@ impl Store {
         id: &str,
         version: Option<u64>,
     ) -> Result<Option<Found>, Error> {
-        if !permit.covers(Action::Read(resource_type)) {
+        let reasons = [
+            Action::Read(resource_type),
+            Action::Update(resource_type),
+            Action::Delete(resource_type),
+        ];
+        if !reasons.iter().any(|reason| permit.covers(*reason)) {
             return Err(Error::NotPermitted);
         }
         let find = move |connection: &mut Connection, id: &str| match version {

@@ -20,7 +20,7 @@ pub async fn run(
     let (sealed, notes) = cx
         .compute(submitted.source.len(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
-            Ok((accepted.seal((app.ids)(now)), notes))
+            Ok((accepted.seal((app.ids)(now), &app.search), notes))
         })
         .await?;
     let resource = cx

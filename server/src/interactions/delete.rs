@@ -3,12 +3,14 @@
 
 use fhir_spec::reference::is_id;
 
+use super::before;
 use super::precondition::Precondition;
+use crate::app::App;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::instant::Instant;
-use crate::store::{Deletion, Tx};
+use crate::store::{Before, Deletion, Tx};
 
 /// None: there was nothing to delete, which is as good.
 pub async fn run(
@@ -21,11 +23,22 @@ pub async fn run(
     if !is_id(id) {
         return Ok(None);
     }
-    let (now, id) = (cx.now, id.to_owned());
+    let found = cx.app.store.find(&permit, resource_type, id, None).await?;
+    let guess = found.map(|found| Before::of(&cx.app.search, &found));
+    let guess = guess.transpose()?;
+    let (app, now, id) = (cx.app.clone(), cx.now, id.to_owned());
     cx.app
         .store
         .write(permit, move |tx| {
-            apply(tx, resource_type, &id, &precondition, now)
+            apply(
+                tx,
+                &app,
+                resource_type,
+                &id,
+                guess.as_ref(),
+                &precondition,
+                now,
+            )
         })
         .await
 }
@@ -33,8 +46,10 @@ pub async fn run(
 /// Works inside the door: bundles call it for each of their entries.
 pub fn apply(
     tx: &mut Tx<'_>,
+    app: &App,
     resource_type: &'static str,
     id: &str,
+    guess: Option<&Before>,
     precondition: &Precondition,
     now: Instant,
 ) -> Result<Option<Deletion>, Fault> {
@@ -42,7 +57,14 @@ pub fn apply(
     precondition.check(current.as_ref())?;
     match current {
         Some(current) if !current.is_deleted() => {
-            Ok(Some(tx.delete(resource_type, id, &current, now)?))
+            let before = before(app, &current, guess)?;
+            Ok(Some(tx.delete(
+                resource_type,
+                id,
+                &current,
+                &before,
+                now,
+            )?))
         }
         Some(current) => Ok(Some(Deletion {
             version: current.version,

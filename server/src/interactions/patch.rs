@@ -18,7 +18,7 @@ use crate::auth::{Action, may, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::store::{Found, Tx};
+use crate::store::{Before, Found, Tx};
 
 /// A change, in one of the notations for it.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub struct Task {
 /// What the patch makes of one version.
 #[derive(Debug)]
 struct Tried {
-    version: u64,
+    before: Before,
     sealed: Sealed,
     notes: Vec<Issue>,
 }
@@ -85,13 +85,14 @@ pub fn apply(tx: &mut Tx<'_>, app: &App, task: &Task, now: Instant) -> Result<Wr
     let found = current(task.resource_type, found)?;
     let anew;
     let tried = match &task.tried {
-        Some(tried) if tried.version == found.version => tried,
+        Some(tried) if tried.before.is_of(&found) => tried,
         _ => {
             anew = task.tried_on(app, &found)?;
             &anew
         }
     };
-    let (resource, effect) = update::onto(tx, &found, &tried.sealed, now)?;
+    let (resource, effect) =
+        update::onto(tx, app, &found, Some(&tried.before), &tried.sealed, now)?;
     Ok(Written {
         resource,
         effect,
@@ -138,8 +139,8 @@ impl Task {
         let source = Bytes::new();
         let (accepted, notes) = checked(app, self.resource_type, Submitted { document, source })?;
         Ok(Tried {
-            version: found.version,
-            sealed: accepted.seal(self.id.clone()),
+            before: Before::of(&app.search, found)?,
+            sealed: accepted.seal(self.id.clone(), &app.search),
             notes,
         })
     }

@@ -4,13 +4,14 @@
 use fhir_spec::reference::is_id;
 
 use super::precondition::Precondition;
-use super::{Effect, Written, checked};
+use super::{Effect, Written, before, checked};
 use crate::accept::{Sealed, Stamped, Submitted};
+use crate::app::App;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::store::{Found, Tx};
+use crate::store::{Before, Found, Tx};
 
 pub async fn run(
     cx: &Cx,
@@ -21,17 +22,22 @@ pub async fn run(
 ) -> Result<Written, Fault> {
     let permit = may(cx.caller, Action::Update(resource_type))?;
     check_id(id, &submitted)?;
+    let found = cx.app.store.find(&permit, resource_type, id, None).await?;
     let (app, now, id) = (cx.app.clone(), cx.now, id.to_owned());
-    let (sealed, notes) = cx
+    let (sealed, guess, notes) = cx
         .compute(submitted.source.len(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
-            Ok((accepted.seal(id), notes))
+            let guess = found.map(|found| Before::of(&app.search, &found));
+            Ok((accepted.seal(id, &app.search), guess.transpose()?, notes))
         })
         .await?;
+    let app = cx.app.clone();
     let (resource, effect) = cx
         .app
         .store
-        .write(permit, move |tx| apply(tx, &sealed, &precondition, now))
+        .write(permit, move |tx| {
+            apply(tx, &app, &sealed, guess.as_ref(), &precondition, now)
+        })
         .await?;
     Ok(Written {
         resource,
@@ -57,7 +63,9 @@ fn check_id(id: &str, submitted: &Submitted) -> Result<(), Fault> {
 /// Works inside the door: bundles call it for each of their entries.
 pub fn apply(
     tx: &mut Tx<'_>,
+    app: &App,
     sealed: &Sealed,
+    guess: Option<&Before>,
     precondition: &Precondition,
     now: Instant,
 ) -> Result<(Stamped, Effect), Fault> {
@@ -66,22 +74,26 @@ pub fn apply(
     let Some(current) = current else {
         return Ok((tx.place(sealed, now)?, Effect::Created));
     };
-    onto(tx, &current, sealed, now)
+    onto(tx, app, &current, guess, sealed, now)
 }
 
 /// The version that follows the one that the transaction has just read; none when it would say the same.
 pub(super) fn onto(
     tx: &mut Tx<'_>,
+    app: &App,
     current: &Found,
+    guess: Option<&Before>,
     sealed: &Sealed,
     now: Instant,
 ) -> Result<(Stamped, Effect), Fault> {
-    if current.is_deleted() {
-        return Ok((tx.update(current, sealed, now)?, Effect::Created));
-    }
     if sealed.says_the_same_as(current.version, current.at, &current.body) {
         let resource = sealed.stamp(current.version, current.at);
         return Ok((resource, Effect::Unchanged));
     }
-    Ok((tx.update(current, sealed, now)?, Effect::Updated))
+    let effect = match current.is_deleted() {
+        true => Effect::Created,
+        false => Effect::Updated,
+    };
+    let before = before(app, current, guess)?;
+    Ok((tx.update(current, &before, sealed, now)?, effect))
 }

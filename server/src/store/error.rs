@@ -34,6 +34,10 @@ pub enum Error {
     Group(String),
     #[error("the body is packed in a way that this version does not know: codec {0}")]
     Codec(i16),
+    #[error("a stored body cannot be read: {0}")]
+    Body(String),
+    #[error("what the index holds of another version was handed in")]
+    Stale,
     #[error("version {0} is no version number")]
     Version(i64),
     #[error("the path of the database is not UTF-8")]

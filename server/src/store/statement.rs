@@ -10,7 +10,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, HasSqlType, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Double, HasSqlType, SmallInt, Text};
 use diesel::sqlite::Sqlite;
 
 /// A value for a `?`.
@@ -18,6 +18,7 @@ use diesel::sqlite::Sqlite;
 pub(super) enum Bind<'a> {
     Small(i16),
     Int(i64),
+    Real(f64),
     Text(&'a str),
     Bytes(&'a [u8]),
 }
@@ -42,6 +43,8 @@ impl<'a, Row> Statement<'a, Row> {
     fn walk<'b, DB>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
     where
         DB: Backend + HasSqlType<SmallInt> + HasSqlType<BigInt> + HasSqlType<Text>,
+        DB: HasSqlType<Double>,
+        f64: ToSql<Double, DB>,
         DB: HasSqlType<Binary>,
         i16: ToSql<SmallInt, DB>,
         i64: ToSql<BigInt, DB>,
@@ -54,6 +57,7 @@ impl<'a, Row> Statement<'a, Row> {
                 match binds.next() {
                     Some(Bind::Small(value)) => out.push_bind_param::<SmallInt, _>(value)?,
                     Some(Bind::Int(value)) => out.push_bind_param::<BigInt, _>(value)?,
+                    Some(Bind::Real(value)) => out.push_bind_param::<Double, _>(value)?,
                     Some(Bind::Text(value)) => out.push_bind_param::<Text, str>(value)?,
                     Some(Bind::Bytes(value)) => out.push_bind_param::<Binary, [u8]>(value)?,
                     None => out.push_sql("?"),

@@ -1,9 +1,13 @@
 //! One database transaction, as the work inside it sees it.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use search::Rows;
 
 use super::connection::Connection;
 use super::error::Error;
+use super::index::{self, Before, Pending};
 use super::resources::{self, Change, Found, Version};
 use super::view::View;
 use crate::accept::{Sealed, Stamped};
@@ -12,7 +16,11 @@ use crate::instant::Instant;
 
 /// What `Store::write` hands to its closure. Everything done through it happens together or not at all.
 #[derive(Debug)]
-pub struct Tx<'a>(View<'a>);
+pub struct Tx<'a> {
+    view: View<'a>,
+    /// Index rows not yet written. Whoever searches in here has them written first.
+    pending: Pending,
+}
 
 /// A deletion, as it was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,19 +35,22 @@ impl<'a> Deref for Tx<'a> {
     type Target = View<'a>;
 
     fn deref(&self) -> &Self::Target {
-        &self.0
+        &self.view
     }
 }
 
 impl DerefMut for Tx<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
+        &mut self.view
     }
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(connection: &'a mut Connection, permit: &'a Permit) -> Self {
-        Self(View::new(connection, permit))
+        Self {
+            view: View::new(connection, permit),
+            pending: Pending::default(),
+        }
     }
 
     /// Stores the first version of a resource under an id that the server chose.
@@ -57,7 +68,8 @@ impl<'a> Tx<'a> {
     fn first(&mut self, sealed: &Sealed, now: Instant, change: Change) -> Result<Stamped, Error> {
         let stamped = sealed.stamp(FIRST_VERSION, now);
         let done = resources::insert(self.connection, Version::of(&stamped, change));
-        self.noted(done)?;
+        let rid = self.noted(done)?;
+        self.pending.insert(rid, sealed.rows());
         Ok(stamped)
     }
 
@@ -65,6 +77,7 @@ impl<'a> Tx<'a> {
     pub fn update(
         &mut self,
         current: &Found,
+        before: &Before,
         sealed: &Sealed,
         now: Instant,
     ) -> Result<Stamped, Error> {
@@ -76,6 +89,7 @@ impl<'a> Tx<'a> {
         let stamped = sealed.stamp(next(current)?, later(current, now));
         let done = resources::advance(self.connection, current.rid, Version::of(&stamped, change));
         self.noted(done)?;
+        self.reindex(current, before, Rows::clone(sealed.rows()))?;
         Ok(stamped)
     }
 
@@ -85,6 +99,7 @@ impl<'a> Tx<'a> {
         resource_type: &'static str,
         id: &str,
         current: &Found,
+        before: &Before,
         now: Instant,
     ) -> Result<Deletion, Error> {
         self.demand(&[Action::Delete(resource_type)])?;
@@ -102,7 +117,28 @@ impl<'a> Tx<'a> {
         };
         let done = resources::advance(self.connection, current.rid, version);
         self.noted(done)?;
+        self.reindex(current, before, Rows::default())?;
         Ok(deletion)
+    }
+
+    /// Only what differs is written.
+    fn reindex(&mut self, current: &Found, before: &Before, rows: Rows) -> Result<(), Error> {
+        if !before.is_of(current) {
+            return self.noted(Err(Error::Stale));
+        }
+        // What waits may be rows of this very resource.
+        self.flush()?;
+        let (gone, come) = Rows::difference(before.rows().clone(), rows);
+        let done = index::remove(self.connection, current.rid, &gone);
+        self.noted(done)?;
+        self.pending.insert(current.rid, &Arc::new(come));
+        Ok(())
+    }
+
+    /// Writes the index rows that wait.
+    pub(super) fn flush(&mut self) -> Result<(), Error> {
+        let done = self.pending.flush(self.view.connection);
+        self.noted(done)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fhir_spec::definitions::Definitions;
 use fhir_spec::json::parse;
 use fhir_spec::validate::Validator;
+use search::Registry;
 use server::accept::{Sealed, Submitted, accept};
 use server::auth::{Action, Caller, Permit, may};
 use server::config::Settings;
@@ -59,7 +61,13 @@ fn patient(id: &str) -> Sealed {
         source: Bytes::from_static(source),
     };
     let accepted = accept(Validator::r4(), submitted).unwrap();
-    accepted.seal(id.to_owned())
+    accepted.seal(id.to_owned(), registry())
+}
+
+fn registry() -> &'static Registry {
+    static REGISTRY: LazyLock<Registry> =
+        LazyLock::new(|| Registry::new(Arc::new(Definitions::r4().with_packages(Vec::new()).0)));
+    &REGISTRY
 }
 
 fn create(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {

@@ -1,0 +1,228 @@
+//! The search index: rows that say by what a current version is found. What they mean is the business of the crate
+//! `search`; here they are columns and values.
+
+use std::sync::{Arc, OnceLock};
+
+use fhir_spec::json::parse;
+use search::table::{self, Table, TableKind, Value};
+use search::{Registry, Rows, extract};
+
+use super::connection::Connection;
+use super::error::Error;
+use super::resources::{Found, Rid};
+use super::statement::{Bind, Statement};
+
+/// How many rows a statement inserts: as many as fit of the largest, then of the next. Few sizes, so that the database
+/// prepares each statement once.
+const CHUNKS: [usize; 4] = [64, 16, 4, 1];
+
+/// What the index holds of a version. Made before the door opens, of the version that is current then; inside it counts
+/// only if that is still the one.
+#[derive(Debug, Clone)]
+pub struct Before {
+    rid: Rid,
+    version: u64,
+    rows: Rows,
+}
+
+impl Before {
+    pub fn of(registry: &Registry, found: &Found) -> Result<Self, Error> {
+        let rows = match found.is_deleted() {
+            true => Rows::default(),
+            false => {
+                let document =
+                    parse(&found.body).map_err(|malformed| Error::Body(malformed.to_string()))?;
+                extract::rows(registry, &document).rows
+            }
+        };
+        Ok(Self {
+            rid: found.rid,
+            version: found.version,
+            rows,
+        })
+    }
+
+    pub fn is_of(&self, current: &Found) -> bool {
+        self.rid == current.rid && self.version == current.version
+    }
+
+    pub(super) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+}
+
+/// Rows that wait to be written: those of many resources go into one statement.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Vec<(Rid, Arc<Rows>)>);
+
+impl Pending {
+    pub(super) fn insert(&mut self, rid: Rid, rows: &Arc<Rows>) {
+        if !rows.is_empty() {
+            self.0.push((rid, Arc::clone(rows)));
+        }
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&mut self, connection: &mut Connection) -> Result<(), Error> {
+        let pending = std::mem::take(&mut self.0);
+        for table in table::ALL {
+            insert(connection, table, &pending)?;
+        }
+        Ok(())
+    }
+}
+
+fn insert(
+    connection: &mut Connection,
+    table: &Table,
+    pending: &[(Rid, Arc<Rows>)],
+) -> Result<(), Error> {
+    let mut rest: usize = pending
+        .iter()
+        .map(|(_, rows)| rows.len_of(table.kind))
+        .sum();
+    if rest == 0 {
+        return Ok(());
+    }
+    let width = table.columns.len() + 1;
+    let mut binds = Vec::with_capacity(rest.min(largest()) * width);
+    let mut chunk = chunk(rest);
+    let mut outcome = Ok(());
+    for (rid, rows) in pending {
+        rows.each(table.kind, |values| {
+            if outcome.is_err() {
+                return;
+            }
+            binds.extend(values.iter().map(bind));
+            binds.push(Bind::Int(rid.0));
+            if binds.len() == chunk * width {
+                let sql = insert_text(table.kind, chunk);
+                outcome = connection.execute(Statement::new(sql, &binds)).map(drop);
+                binds.clear();
+                rest -= chunk;
+                chunk = self::chunk(rest);
+            }
+        });
+        std::mem::replace(&mut outcome, Ok(()))?;
+    }
+    Ok(())
+}
+
+/// Takes the rows of a version out of the index, each by its key.
+pub(super) fn remove(connection: &mut Connection, rid: Rid, rows: &Rows) -> Result<(), Error> {
+    for table in table::ALL {
+        let mut outcome = Ok(());
+        rows.each(table.kind, |values| {
+            if outcome.is_err() {
+                return;
+            }
+            let mut binds: Vec<Bind<'_>> = values.iter().map(bind).collect();
+            binds.push(Bind::Int(rid.0));
+            let sql = delete_text(table.kind);
+            outcome = connection.execute(Statement::new(sql, &binds)).map(drop);
+        });
+        outcome?;
+    }
+    Ok(())
+}
+
+fn bind<'a>(value: &Value<'a>) -> Bind<'a> {
+    match *value {
+        Value::Int(number) => Bind::Int(number),
+        Value::Real(number) => Bind::Real(number),
+        Value::Text(text) => Bind::Text(text),
+    }
+}
+
+fn largest() -> usize {
+    CHUNKS.iter().copied().max().unwrap_or(1)
+}
+
+fn chunk(rest: usize) -> usize {
+    CHUNKS
+        .iter()
+        .copied()
+        .find(|size| *size <= rest)
+        .unwrap_or(1)
+}
+
+/// The statements of a table, written once.
+struct Texts {
+    kind: TableKind,
+    inserts: Vec<(usize, String)>,
+    delete: String,
+}
+
+fn texts(kind: TableKind) -> Option<&'static Texts> {
+    static ALL: OnceLock<Vec<Texts>> = OnceLock::new();
+    ALL.get_or_init(|| table::ALL.iter().map(Texts::of).collect())
+        .iter()
+        .find(|texts| texts.kind == kind)
+}
+
+fn insert_text(kind: TableKind, rows: usize) -> &'static str {
+    texts(kind)
+        .and_then(|texts| texts.inserts.iter().find(|(size, _)| *size == rows))
+        .map_or("", |(_, sql)| sql)
+}
+
+fn delete_text(kind: TableKind) -> &'static str {
+    texts(kind).map_or("", |texts| &texts.delete)
+}
+
+impl Texts {
+    fn of(table: &Table) -> Self {
+        let columns = table.columns.join(", ");
+        let row = format!("({}?)", "?, ".repeat(table.columns.len()));
+        let insert = |rows: usize| {
+            let rows = vec![row.as_str(); rows].join(", ");
+            format!("INSERT INTO {} ({columns}, rid) VALUES {rows}", table.name)
+        };
+        let key: String = table
+            .columns
+            .iter()
+            .map(|column| format!("{column} = ? AND "))
+            .collect();
+        Self {
+            kind: table.kind,
+            inserts: CHUNKS.iter().map(|size| (*size, insert(*size))).collect(),
+            delete: format!("DELETE FROM {} WHERE {key}rid = ?", table.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_name_every_column_once() {
+        assert_eq!(
+            insert_text(TableKind::Uri, 4),
+            "INSERT INTO search_uri (path, value, rid) VALUES (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)"
+        );
+        assert_eq!(
+            delete_text(TableKind::Uri),
+            "DELETE FROM search_uri WHERE path = ? AND value = ? AND rid = ?"
+        );
+        for table in table::ALL {
+            assert!(
+                CHUNKS
+                    .iter()
+                    .all(|size| !insert_text(table.kind, *size).is_empty())
+            );
+        }
+    }
+
+    #[test]
+    fn any_number_of_rows_is_cut_into_the_sizes_there_are() {
+        for mut rest in [0, 1, 3, 4, 17, 64, 129, 1000] {
+            let mut statements = 0;
+            while rest > 0 {
+                rest -= chunk(rest);
+                statements += 1;
+            }
+            assert!(statements <= 1000 / 64 + 3 + 3 + 3);
+        }
+    }
+}
