@@ -9,7 +9,7 @@ use conformance_tests::http::Answer;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 
-use crate::kiln::Kiln;
+use crate::kiln::{Kiln, told};
 use crate::material::{explained, files, folder};
 use crate::results::Tally;
 use script::Request;
@@ -133,10 +133,10 @@ impl Run<'_> {
         if wanted.contains(&answer.status) {
             return Ok(None);
         }
-        let text: String = answer.text().chars().take(1500).collect();
         let problem = format!(
-            "{} {path} wants {wanted:?}, answered {} {text}",
-            request.method, answer.status
+            "{} {path} wants {wanted:?}, answered {}",
+            request.method,
+            told(&answer)
         );
         Ok(Some(problem))
     }

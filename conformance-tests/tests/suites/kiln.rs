@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use conformance_tests::http::Client;
+use conformance_tests::http::{Answer, Client};
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{self, Value};
 use server::config::Settings;
@@ -158,4 +158,26 @@ impl Drop for Kiln {
         }
         let _removed = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// The status of an answer and what it says is wrong, short enough for a line.
+pub(crate) fn told(answer: &Answer) -> String {
+    const CHARS_MAX: usize = 600;
+    let outcome = json::parse(&answer.body).unwrap_or_else(|_| Value::from(""));
+    let issues = outcome.items_of("issue").iter();
+    let errors = issues.filter(|issue| matches!(issue.str_of("severity"), Some("error" | "fatal")));
+    let errors: Vec<String> = errors
+        .map(|issue| {
+            let place = issue.items_of("expression").first().and_then(Value::as_str);
+            let diagnostics = issue.str_of("diagnostics").unwrap_or_default();
+            format!("{} {diagnostics}", place.unwrap_or_default())
+        })
+        .collect();
+    let text = if errors.is_empty() {
+        answer.text().into_owned()
+    } else {
+        errors.join("; ")
+    };
+    let text: String = text.chars().take(CHARS_MAX).collect();
+    format!("{} {text}", answer.status)
 }

@@ -7,6 +7,7 @@
 mod databases;
 
 mod client;
+mod clients;
 mod commands;
 mod durability;
 mod faults;

@@ -4,6 +4,8 @@ use conformance_tests::http::Answer;
 use fhir_spec::json::{Data, Value};
 use fhir_spec::validate::{Request, Validator};
 
+use crate::kiln::told;
+
 use super::run::{Asked, Run, Stop, evaluate, expression_of, text_of};
 
 /// The names of statuses in `assert.response`.
@@ -173,10 +175,7 @@ fn check(is_true: bool, otherwise: impl FnOnce() -> String) -> Result<(), Stop> 
 /// The same, and tells the answer when it does not hold.
 fn compare(operator: Option<&str>, found: &str, wanted: &str, answer: &Answer) -> Result<(), Stop> {
     operated(operator, found, wanted).map_err(|stop| match stop {
-        Stop::Failed(problem) => {
-            let body: String = answer.text().chars().take(400).collect();
-            Stop::Failed(format!("{problem}; {} {body}", answer.status))
-        }
+        Stop::Failed(problem) => Stop::Failed(format!("{problem}; {}", told(answer))),
         needs => needs,
     })
 }

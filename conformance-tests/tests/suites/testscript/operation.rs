@@ -4,6 +4,8 @@ use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 use fhir_spec::json::Value;
 
+use crate::kiln::told;
+
 use super::run::{Asked, Run, Stop, filled};
 
 /// The methods of the codes that are no `$` operations.
@@ -42,9 +44,9 @@ pub(super) fn create(run: &mut Run<'_>, fixture: &str) -> Result<(), Stop> {
     run.answers.insert(fixture.to_owned(), answer.clone());
     match answer.status {
         200 | 201 => Ok(()),
-        status => Err(format!(
-            "{method} {path} of the fixture {fixture}: {status} {}",
-            answer.text()
+        _ => Err(format!(
+            "{method} {path} of the fixture {fixture}: {}",
+            told(&answer)
         )
         .into()),
     }
