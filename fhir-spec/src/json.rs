@@ -5,11 +5,13 @@
 //! `arbitrary_precision`), takes the last of two equal keys in silence, and does not know where in the text a value stood.
 //! FHIR wants the digits, forbids duplicate keys, and a validator must name line and column.
 
+mod find;
 mod read;
 mod write;
 
 use compact_str::CompactString;
 
+pub use find::find;
 pub use read::{DEPTH_MAX, Malformed, parse};
 pub use write::{write_pretty, write_string};
 

@@ -22,6 +22,13 @@ pub struct Submitted {
     pub source: Bytes,
 }
 
+impl Submitted {
+    /// About how many bytes there are to look at: of the text, or of what a Binary holds that came without one.
+    pub fn weight(&self) -> usize {
+        self.source.len() + self.document.str_of("data").map_or(0, str::len)
+    }
+}
+
 /// A sound resource, not yet stored.
 #[derive(Debug)]
 pub struct Accepted {

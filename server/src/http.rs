@@ -1,6 +1,7 @@
 //! HTTP: the only room, with the console, that knows actix.
 
 mod base;
+mod binary;
 mod body;
 mod coding;
 mod conditions;

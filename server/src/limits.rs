@@ -54,6 +54,8 @@ limits! {
     /// One resource or bundle as sent. A document takes about ten times this in memory while it is read; one made of
     /// empty lists alone up to fifty.
     body_bytes_max: usize = 16 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// The content of a Binary that is sent as it is; four times this in memory while it is stored.
+    binary_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 512 * 1024 * 1024;
     /// A packed body (Content-Encoding) when it is unpacked, in bytes, and as a multiple of what was sent.
     unpacked_bytes_max: usize = 100 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// See `unpacked_bytes_max`.

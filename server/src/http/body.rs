@@ -20,14 +20,55 @@ use crate::limits::Limits;
 /// Unpacking this many times the packed bytes is the least that a packed body costs.
 const UNPACKED_TIMES: usize = 8;
 
+/// How much a body may hold, and the name of that limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cap {
+    bytes_max: usize,
+    name: &'static str,
+}
+
+impl Cap {
+    /// Of a document.
+    pub(super) fn of_document(limits: &Limits) -> Self {
+        Self {
+            bytes_max: limits.body_bytes_max,
+            name: "body_bytes_max",
+        }
+    }
+
+    /// Of content that is not parsed.
+    pub(super) fn of_content(limits: &Limits) -> Self {
+        Self {
+            bytes_max: limits.binary_bytes_max,
+            name: "binary_bytes_max",
+        }
+    }
+
+    fn exceeded(self) -> Fault {
+        let Self { bytes_max, name } = self;
+        let diagnostics =
+            format!("the body is larger than the limit of {bytes_max} bytes ({name})");
+        Fault::new(Kind::BodyTooLarge, diagnostics)
+    }
+}
+
 pub(super) async fn read(
     cx: &Cx,
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Bytes, Fault> {
+    read_within(cx, request, payload, Cap::of_document(&cx.app.limits)).await
+}
+
+pub(super) async fn read_within(
+    cx: &Cx,
+    request: &HttpRequest,
+    payload: &mut Payload,
+    cap: Cap,
+) -> Result<Bytes, Fault> {
     let limits = cx.app.limits;
     let coding = Coding::sent(request)?;
-    let bytes = collect(&limits, request, payload).await?;
+    let bytes = collect(&limits, request, payload, cap).await?;
     let Some(coding) = coding else {
         return Ok(bytes);
     };
@@ -41,14 +82,14 @@ async fn collect(
     limits: &Limits,
     request: &HttpRequest,
     payload: &mut Payload,
+    cap: Cap,
 ) -> Result<Bytes, Fault> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let max = limits.body_bytes_max;
-    if declared.is_some_and(|length| length > max) {
-        return Err(too_large(limits));
+    if declared.is_some_and(|length| length > cap.bytes_max) {
+        return Err(cap.exceeded());
     }
     let mut stream = std::pin::pin!(BodyStream::new(payload));
     let pace = Pace::starting(limits);
@@ -69,10 +110,19 @@ async fn collect(
     if declared == Some(first.len()) {
         return Ok(first);
     }
+    if first.len() > cap.bytes_max {
+        return Err(cap.exceeded());
+    }
     let mut all = BytesMut::from(first);
+    all.reserve(
+        declared
+            .unwrap_or_default()
+            .saturating_sub(all.len())
+            .min(RESERVED_BYTES_MAX),
+    );
     while let Some(chunk) = next(all.len()).await? {
-        if all.len() + chunk.len() > max {
-            return Err(too_large(limits));
+        if all.len() + chunk.len() > cap.bytes_max {
+            return Err(cap.exceeded());
         }
         all.extend_from_slice(&chunk);
     }
@@ -122,15 +172,9 @@ impl Pace {
     }
 }
 
+/// Of what a client says it will send, so much memory is set aside before it comes.
+const RESERVED_BYTES_MAX: usize = 1024 * 1024;
 const HOUR_MS: u64 = 3_600_000;
-
-fn too_large(limits: &Limits) -> Fault {
-    let limit = limits.body_bytes_max;
-    Fault::new(
-        Kind::BodyTooLarge,
-        format!("the body is larger than the limit of {limit} bytes (body_bytes_max)"),
-    )
-}
 
 #[cfg(test)]
 mod tests {
@@ -165,7 +209,10 @@ mod tests {
             let mut drip = actix_web::dev::Payload::Stream { payload };
             let request = TestRequest::post().to_http_request();
             let mut payload = Payload::from_request(&request, &mut drip).await.unwrap();
-            collect(&limits, &request, &mut payload).await.unwrap_err()
+            let cap = Cap::of_document(&limits);
+            collect(&limits, &request, &mut payload, cap)
+                .await
+                .unwrap_err()
         })
     }
 

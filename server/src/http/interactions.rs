@@ -5,13 +5,14 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{base, body, reply, request};
+use super::{base, binary, body, reply, request};
 use crate::accept::Submitted;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::interactions::{capabilities, create, read, vread};
 use crate::operations::{Call, Operation, declared};
+use crate::store::Found;
 
 pub(super) async fn create(
     cx: &Cx,
@@ -21,14 +22,37 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, Some(resource_type))?;
     request::refuse_conditional_create(http)?;
-    let submitted = submitted(cx, http, payload).await?;
+    let submitted = submitted(cx, http, resource_type, None, payload).await?;
     let created = create::run(cx, resource_type, submitted).await?;
     let base = base::of(&cx.app.outside, http);
-    reply::written(cx, shape, &base, Prefer::of(http), &created).await
+    reply::written(cx, shape, &base, preferred(http, resource_type), &created).await
+}
+
+/// Who sends content knows it: it is not sent back unless it is asked for.
+pub(super) fn preferred(http: &HttpRequest, resource_type: &str) -> Prefer {
+    let prefer = Prefer::of(http);
+    match resource_type == binary::TYPE && binary::is_sent_as_content(http) {
+        true => prefer.or_minimal(),
+        false => prefer,
+    }
+}
+
+/// The resource in the body, for an address of that type and id.
+pub(super) async fn submitted(
+    cx: &Cx,
+    http: &HttpRequest,
+    resource_type: &str,
+    id: Option<&str>,
+    payload: &mut Payload,
+) -> Result<Submitted, Fault> {
+    match resource_type {
+        binary::TYPE => binary::submitted(cx, http, id, payload).await,
+        _ => document(cx, http, payload).await,
+    }
 }
 
 /// The document in the body.
-pub(super) async fn submitted(
+pub(super) async fn document(
     cx: &Cx,
     http: &HttpRequest,
     payload: &mut Payload,
@@ -53,7 +77,7 @@ pub(super) async fn operation(
     may(cx.caller, Action::Invoke(operation.code))?;
     let call = Call {
         resource_type,
-        submitted: submitted(cx, http, payload).await?,
+        submitted: document(cx, http, payload).await?,
         query: request::query(http),
         now: cx.now,
     };
@@ -72,9 +96,7 @@ pub(super) async fn read(
     resource_type: &'static str,
     id: &str,
 ) -> Result<HttpResponse, Fault> {
-    let shape = Shape::of(http, Some(resource_type))?;
-    let found = read::run(cx, resource_type, id).await?;
-    reply::found(cx, http, shape, found).await
+    answer(cx, http, resource_type, read::run(cx, resource_type, id)).await
 }
 
 pub(super) async fn vread(
@@ -84,9 +106,30 @@ pub(super) async fn vread(
     id: &str,
     version: &str,
 ) -> Result<HttpResponse, Fault> {
+    answer(
+        cx,
+        http,
+        resource_type,
+        vread::run(cx, resource_type, id, version),
+    )
+    .await
+}
+
+/// What a read found, in the shape that was asked for; a wish that cannot be met is told before anything is read.
+async fn answer(
+    cx: &Cx,
+    http: &HttpRequest,
+    resource_type: &str,
+    found: impl Future<Output = Result<Found, Fault>>,
+) -> Result<HttpResponse, Fault> {
+    if resource_type == binary::TYPE {
+        return binary::found(cx, http, found.await?).await;
+    }
     let shape = Shape::of(http, Some(resource_type))?;
-    let found = vread::run(cx, resource_type, id, version).await?;
-    reply::found(cx, http, shape, found).await
+    let Found {
+        version, at, body, ..
+    } = found.await?;
+    reply::found(cx, http, shape, version, at, body.into()).await
 }
 
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {

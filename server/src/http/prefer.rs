@@ -9,13 +9,16 @@ use super::request::values;
 /// The preferences of a request that FHIR gives a meaning; others are passed over, as the RFC says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Prefer {
-    /// What the answer to a write should hold.
+    /// What the answer to a write should hold, as the client said.
     pub(super) returned: Option<Return>,
+    /// What it holds when the client does not say.
+    otherwise: Return,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Return {
     Minimal,
+    #[default]
     Representation,
     OperationOutcome,
 }
@@ -32,6 +35,18 @@ impl Prefer {
             }
         }
         prefer
+    }
+
+    /// The same, with less in the answer when the client does not say.
+    pub(super) fn or_minimal(self) -> Self {
+        Self {
+            otherwise: Return::Minimal,
+            ..self
+        }
+    }
+
+    pub(super) fn wanted(self) -> Return {
+        self.returned.unwrap_or(self.otherwise)
     }
 }
 

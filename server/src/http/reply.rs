@@ -23,13 +23,13 @@ use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::interactions::{Effect, Written};
-use crate::store::{Deletion, Found};
+use crate::store::Deletion;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Without this a browser may show an old version for a while without asking, and a proxy to others.
-const KEPT_BY_THE_CLIENT: &str = "private, no-cache";
+pub(super) const KEPT_BY_THE_CLIENT: &str = "private, no-cache";
 
 /// 201 with the address of the first version, or 200 for what was there before.
 pub(super) async fn written(
@@ -52,15 +52,13 @@ pub(super) async fn written(
         response.insert_header((header::LOCATION, location));
     }
     apply(&mut response, prefer);
-    match prefer.returned {
-        Some(Return::Minimal) => Ok(response.finish()),
-        Some(Return::OperationOutcome) => {
+    match prefer.wanted() {
+        Return::Minimal => Ok(response.finish()),
+        Return::OperationOutcome => {
             let said = format!("{said} {resource_type}/{id}, version {version}");
             told(response, &shape, said, &written.notes)
         }
-        Some(Return::Representation) | None => {
-            resource(cx, response, shape, stored.bytes().clone()).await
-        }
+        Return::Representation => resource(cx, response, shape, stored.bytes().clone()).await,
     }
 }
 
@@ -113,12 +111,23 @@ pub(super) async fn bundle(cx: &Cx, shape: Shape, bytes: Bytes) -> Answer {
 }
 
 /// 200 with a version of a resource, or 304 when the client holds it.
-pub(super) async fn found(cx: &Cx, request: &HttpRequest, shape: Shape, found: Found) -> Answer {
-    if conditions::is_held(request, found.version, found.at) {
-        return Ok(versioned(StatusCode::NOT_MODIFIED, found.version, found.at).finish());
+pub(super) async fn found(
+    cx: &Cx,
+    request: &HttpRequest,
+    shape: Shape,
+    version: u64,
+    at: Instant,
+    stored: Bytes,
+) -> Answer {
+    if conditions::is_held(request, version, at) {
+        return Ok(not_modified(version, at));
     }
-    let response = versioned(StatusCode::OK, found.version, found.at);
-    resource(cx, response, shape, found.body.into()).await
+    let response = versioned(StatusCode::OK, version, at);
+    resource(cx, response, shape, stored).await
+}
+
+pub(super) fn not_modified(version: u64, at: Instant) -> HttpResponse {
+    versioned(StatusCode::NOT_MODIFIED, version, at).finish()
 }
 
 /// A resource that is stored as JSON, as the client wants to see it: the bytes as they are when that is JSON and all of it.
@@ -145,7 +154,7 @@ pub(super) fn document(shape: &Shape, document: &Value) -> Answer {
     Ok(body(HttpResponse::Ok(), shape.format, text))
 }
 
-fn versioned(status: StatusCode, version: u64, at: Instant) -> HttpResponseBuilder {
+pub(super) fn versioned(status: StatusCode, version: u64, at: Instant) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     let modified = HttpDate::from(UNIX_EPOCH + at.since_epoch());
     response.insert_header((header::ETAG, format!("W/\"{version}\"")));

@@ -5,7 +5,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use fhir_spec::json;
 
-use super::interactions::submitted;
+use super::interactions::{document, preferred, submitted};
 use super::prefer::Prefer;
 use super::shape::Shape;
 use super::{base, body, reply};
@@ -24,10 +24,10 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, Some(resource_type))?;
     let precondition = precondition(http)?;
-    let submitted = submitted(cx, http, payload).await?;
+    let submitted = submitted(cx, http, resource_type, Some(id), payload).await?;
     let written = update::run(cx, resource_type, id, submitted, precondition).await?;
     let base = base::of(&cx.app.outside, http);
-    reply::written(cx, shape, &base, Prefer::of(http), &written).await
+    reply::written(cx, shape, &base, preferred(http, resource_type), &written).await
 }
 
 pub(super) async fn patch(
@@ -74,7 +74,7 @@ async fn change(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Pa
         }
         _ => {
             let submitted =
-                submitted(cx, http, payload)
+                document(cx, http, payload)
                     .await
                     .map_err(|fault| match fault.kind {
                         Kind::UnsupportedMedia => Fault::new(Kind::UnsupportedMedia, PATCHES),

@@ -18,7 +18,7 @@ pub async fn run(
     let permit = may(cx.caller, Action::Create(resource_type))?;
     let (app, now) = (cx.app.clone(), cx.now);
     let (sealed, notes) = cx
-        .compute(submitted.source.len(), move || {
+        .compute(submitted.weight(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
             Ok((accepted.seal((app.ids)(now), &app.search), notes))
         })

@@ -25,7 +25,7 @@ pub async fn run(
     let found = cx.app.store.find(&permit, resource_type, id, None).await?;
     let (app, now, id) = (cx.app.clone(), cx.now, id.to_owned());
     let (sealed, guess, notes) = cx
-        .compute(submitted.source.len(), move || {
+        .compute(submitted.weight(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
             let guess = found.map(|found| Before::of(&app.search, &found));
             Ok((accepted.seal(id, &app.search), guess.transpose()?, notes))

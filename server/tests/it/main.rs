@@ -6,6 +6,7 @@
 #[macro_use]
 mod databases;
 
+mod binary;
 mod client;
 mod clients;
 mod commands;
