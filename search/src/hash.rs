@@ -4,12 +4,12 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 const SEED: u64 = 0x243F_6A88_85A3_08D3;
 
 /// Never 0, which stands for "none" wherever a hash is stored. Fits a signed 64-bit column.
-pub fn long(text: &str) -> i64 {
+pub(crate) fn long(text: &str) -> i64 {
     i64::try_from(mix(text.as_bytes()) >> 1).unwrap_or(1).max(1)
 }
 
 /// Never 0, never negative: for keys of which there are few, and whose owners check that no two collide.
-pub fn short(text: &str) -> i32 {
+pub(crate) fn short(text: &str) -> i32 {
     i32::try_from(mix(text.as_bytes()) >> 33)
         .unwrap_or(1)
         .max(1)

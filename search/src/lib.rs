@@ -6,14 +6,22 @@
 //! nothing but names of columns and values to bind ([`Rows::each`]); it adds `rid` to each row.
 //!
 //! **What is indexed** is paths, not parameters: see [`registry`].
+//!
+//! **Asking.** [`query::parse`] reads the parameters of a request into conditions ([`condition`]), strictly, all that is
+//! wrong at once. [`sql::select`] and [`sql::count`] make one statement of them, for either database; [`matching`] holds
+//! them against the rows of one resource, without a database.
 
+pub mod condition;
 pub mod extract;
-pub mod hash;
+mod hash;
+pub mod matching;
 mod plan;
+pub mod query;
 pub mod registry;
 pub mod rows;
+pub mod sql;
 pub mod table;
-pub mod text;
+mod text;
 pub mod types;
 
 pub use registry::Registry;

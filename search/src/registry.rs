@@ -65,6 +65,20 @@ pub struct Source {
     pub table: TableKind,
     pub path: i32,
     pub only: Only,
+    pub element: ElementFacts,
+}
+
+/// What questions about a path need to know of its elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct ElementFacts {
+    /// A resource may have many of it.
+    pub repeats: bool,
+    /// A value without a system of its own to look for: `status`, `active`.
+    pub is_primitive: bool,
+    /// Hardly two resources share a value: identifiers, phone numbers.
+    pub is_identifying: bool,
+    /// It may end with a version after `|`.
+    pub is_canonical: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,6 +159,13 @@ impl ResourceType {
 
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// The path of tokens of that name that is filled beside another one.
+    pub(crate) fn path_beside(&self, path: i32, name: &str) -> Option<i32> {
+        let name = format!("{}:{name}", self.path_name(path)?);
+        let beside = compile::path_number(TableKind::Token, &name);
+        self.paths.contains_key(&beside).then_some(beside)
     }
 
     /// The name of a path, for people.

@@ -8,12 +8,12 @@ use unicode_normalization::char::is_combining_mark;
 use crate::hash;
 
 /// Longer strings are indexed by their beginning: so many characters, after folding.
-pub const STRING_CHARACTERS_MAX: usize = 200;
+pub(crate) const STRING_CHARACTERS_MAX: usize = 200;
 /// Longer keys (codes, urls, ids) are cut to so many bytes, and a hash of the whole takes the place of the rest.
-pub const KEY_BYTES_MAX: usize = 400;
+pub(crate) const KEY_BYTES_MAX: usize = 400;
 
 /// A string without what search ignores: case, accents, surplus white space.
-pub fn folded(text: &str) -> Text {
+pub(crate) fn folded(text: &str) -> Text {
     let mut folded = Text::default();
     let mut characters = 0;
     let mut push = |c: char| {
@@ -62,7 +62,7 @@ fn base_letters(c: char) -> Option<&'static str> {
 }
 
 /// A text to be found as it is: itself, unless it is longer than an index entry may be.
-pub fn key(text: &str) -> Text {
+pub(crate) fn key(text: &str) -> Text {
     if text.len() <= KEY_BYTES_MAX && !text.contains('\0') {
         return text.into();
     }

@@ -78,3 +78,6 @@ CREATE TABLE search_position (
     rid       BIGINT  NOT NULL,
     PRIMARY KEY (path, latitude, longitude, rid)
 );
+
+-- The resources of a type in the order in which they came, for searches that ask for nothing else.
+CREATE INDEX resources_of_type ON resources (type, rid);

@@ -1,3 +1,4 @@
+DROP INDEX resources_of_type;
 DROP TABLE search_position;
 DROP TABLE search_composite;
 DROP TABLE search_uri;

@@ -7,7 +7,7 @@ use fhir_spec::fhirpath::Expression;
 
 use super::path::{self, Step};
 use super::take::parts_of;
-use super::{Only, Parameter, ResourceType, Source};
+use super::{ElementFacts, Only, Parameter, ResourceType, Source};
 use crate::hash;
 use crate::plan::{Edge, Guard, Leaf, Node, Take};
 use crate::table::TableKind;
@@ -115,6 +115,7 @@ pub(super) struct Found {
     pub(super) edges: Vec<Edge>,
     table: TableKind,
     text: String,
+    element: ElementFacts,
     pub(super) take: Take,
 }
 
@@ -282,10 +283,12 @@ impl<'d> Compiler<'d> {
                 take: found.take,
             };
             self.root.add(&found.edges, leaf);
+            let (table, only, element) = (found.table, walk.only, found.element);
             sources.push(Source {
-                table: found.table,
+                table,
                 path,
-                only: walk.only,
+                only,
+                element,
             });
         }
         Ok(sources)
@@ -305,7 +308,7 @@ impl<'d> Compiler<'d> {
     pub(super) fn leaves(&self, kind: SearchType, walk: &Walk<'d>) -> Result<Vec<Found>, Problem> {
         let mut found = Vec::new();
         for place in &walk.places {
-            self.leaf(kind, place, &walk.text, &mut found);
+            self.leaf(kind, place, walk, &mut found);
         }
         if found.is_empty() {
             let names = walk.places.iter();
@@ -321,26 +324,31 @@ impl<'d> Compiler<'d> {
         Ok(found)
     }
 
-    fn leaf(&self, kind: SearchType, place: &Place<'d>, text: &str, found: &mut Vec<Found>) {
+    fn leaf(&self, kind: SearchType, place: &Place<'d>, walk: &Walk<'d>, found: &mut Vec<Found>) {
         let definition = self.types.get(place.type_id);
         for part in parts_of(kind, &definition.name) {
-            let mut walk = Walk {
-                text: text.into(),
+            let mut inner = Walk {
                 places: vec![place.clone()],
-                only: Only::Any,
-                repeats: false,
+                ..walk.clone()
             };
-            if self.member(&mut walk, part).is_ok() {
-                for place in &walk.places {
-                    self.leaf(kind, place, &walk.text, found);
+            if self.member(&mut inner, part).is_ok() {
+                for place in &inner.places {
+                    self.leaf(kind, place, &inner, found);
                 }
             }
         }
-        if let Some((table, take)) = self.take(kind, place, text) {
+        if let Some((table, take)) = self.take(kind, place, &walk.text) {
+            let is_token = table == TableKind::Token;
             found.push(Found {
                 edges: place.edges.clone(),
                 table,
-                text: text.into(),
+                text: walk.text.clone(),
+                element: ElementFacts {
+                    repeats: walk.repeats,
+                    is_primitive: is_token && definition.kind == Kind::Primitive,
+                    is_identifying: matches!(&*definition.name, "Identifier" | "ContactPoint"),
+                    is_canonical: &*definition.name == "canonical",
+                },
                 take,
             });
         }
@@ -371,8 +379,12 @@ impl<'d> Compiler<'d> {
             let mut node = Node::default();
             for found in found {
                 let path = self.claim(found.table, &found.text)?;
-                let (table, only) = (found.table, Only::Any);
-                sources.push(Source { table, path, only });
+                sources.push(Source {
+                    table: found.table,
+                    path,
+                    only: Only::Any,
+                    element: found.element,
+                });
                 let take = found.take;
                 node.add(&found.edges, Leaf { path, take });
             }

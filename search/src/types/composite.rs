@@ -6,8 +6,13 @@
 
 use fhir_spec::json::{Text, Value};
 
+use super::{Ask, SearchType};
+use crate::condition::{Bind, Condition, Probe, Reach, Test};
 use crate::plan::{Node, Scope};
+use crate::query::escape::split;
+use crate::registry::{ElementFacts, Only, Source, Tuple};
 use crate::rows::{CompositeRow, Rows};
+use crate::table::TableKind;
 
 /// Tuples that one element may make: codings times codings times units stay far below.
 pub(crate) const TUPLES_MAX: usize = 256;
@@ -117,5 +122,131 @@ impl Filled {
             }
         }
         Some((row, filled))
+    }
+}
+
+/// `code$value`: any of the values, found in any of the ways that the parameter has.
+pub(crate) fn condition(ask: &Ask<'_>, values: &[&str]) -> Result<Condition, String> {
+    let mut ways = Vec::new();
+    for tuple in &ask.parameter.tuples {
+        match tuple {
+            Tuple::Each(parts) => {
+                for value in values {
+                    let components = components(value, parts.len())?;
+                    let each = parts.iter().zip(components).map(|(part, component)| {
+                        let probes = ask.any_of(part.kind, &part.sources, &[component])?;
+                        Ok(Condition::rows(probes))
+                    });
+                    ways.push(Condition::All(each.collect::<Result<_, String>>()?));
+                }
+            }
+            Tuple::Rows { path, kinds } => {
+                let mut probes = Vec::new();
+                for value in values {
+                    let components = components(value, kinds.len())?;
+                    probes.extend(row_probes(ask, *path, kinds, &components)?);
+                }
+                ways.push(Condition::rows(probes));
+            }
+        }
+    }
+    Ok(Condition::any(ways))
+}
+
+fn components(value: &str, count: usize) -> Result<Vec<&str>, String> {
+    let components = split(value, '$');
+    if components.len() != count || components.iter().any(|component| component.is_empty()) {
+        return Err(format!("`{value}` should be {count} values, joined by `$`"));
+    }
+    Ok(components)
+}
+
+/// Every combination of what the components look for, in the columns that each of them has.
+fn row_probes(
+    ask: &Ask<'_>,
+    path: i32,
+    kinds: &[SearchType],
+    components: &[&str],
+) -> Result<Vec<Probe>, String> {
+    let mut combined: Vec<Vec<Test>> = vec![Vec::new()];
+    let mut columns = Columns::default();
+    for (kind, component) in kinds.iter().zip(components) {
+        let source = Source {
+            table: TableKind::Composite,
+            path,
+            only: Only::Any,
+            element: ElementFacts::default(),
+        };
+        let probes = kind.probes(ask, &source, component)?;
+        let renamed = probes.into_iter().map(|probe| {
+            let tests = probe.tests.into_iter();
+            tests
+                .filter_map(|test| columns.renamed(*kind, test))
+                .collect()
+        });
+        let renamed: Vec<Vec<Test>> = renamed.collect();
+        columns.advance(*kind);
+        let with = |tests: &Vec<Test>| {
+            let tests = tests.clone();
+            renamed
+                .iter()
+                .map(move |more| [tests.as_slice(), more].concat())
+        };
+        combined = combined.iter().flat_map(with).collect();
+    }
+    // The key begins with both texts: a number beside one text has none there.
+    let no_text = (columns.texts < 2).then(|| Test::equal("text", ""));
+    let probe = |tests: Vec<Test>| {
+        let tests = tests.into_iter().chain(no_text.clone()).collect();
+        Probe::new(TableKind::Composite, path, Reach::Some, tests)
+    };
+    Ok(combined.into_iter().map(probe).collect())
+}
+
+/// Where the next component stands in a row.
+#[derive(Debug, Default)]
+struct Columns {
+    texts: u8,
+    numbers: u8,
+}
+
+impl Columns {
+    fn advance(&mut self, kind: SearchType) {
+        match kind {
+            SearchType::Number | SearchType::Quantity | SearchType::Date => self.numbers += 1,
+            _ => self.texts += 1,
+        }
+    }
+
+    /// The same test of the column where this component is kept. None: rows of tuples do not tell.
+    fn renamed(&self, kind: SearchType, test: Test) -> Option<Test> {
+        let (column, op, bind) = match test {
+            Test::Either(tests) => {
+                let tests = tests.into_iter();
+                let renamed = tests.filter_map(|test| self.renamed(kind, test));
+                return Some(Test::Either(renamed.collect()));
+            }
+            Test::Is(column, op, bind) => (column, op, bind),
+        };
+        let column = match (column, self.texts, self.numbers) {
+            ("code" | "value" | "target", 0, _) => "code",
+            ("code" | "value" | "target", ..) => "text",
+            ("system" | "exact" | "type", 0, _) => "system",
+            ("system" | "exact" | "type" | "unit", ..) => "key",
+            ("lo", _, 0) => "lo",
+            ("hi", _, 0) => "hi",
+            ("lo", ..) => "lo2",
+            ("hi", ..) => "hi2",
+            _ => return None,
+        };
+        // Only a quantity has a unit; elsewhere the key may be that of a text.
+        if column == "key" && kind == SearchType::Number {
+            return None;
+        }
+        let bind = match (kind, bind) {
+            (SearchType::Date, Bind::Int(micros)) => Bind::Real(moment(micros)?),
+            (_, bind) => bind,
+        };
+        Some(Test::Is(column, op, bind))
     }
 }

@@ -7,7 +7,11 @@
 use fhir_spec::json::Value;
 use fhir_spec::time::{DateTime, MICROS_PER_DAY};
 
+use super::{Ask, Prefix};
+use crate::condition::{Bind, Bounds, Op, Probe, Reach, Test, Window};
+use crate::registry::Source;
 use crate::rows::{DateRow, Rows};
+use crate::table::TableKind;
 
 /// Before the year 1 and after the year 9999.
 pub(crate) const BEGINNING: i64 = -62_135_596_800_000_000;
@@ -81,4 +85,126 @@ fn timing(value: &Value) -> Option<(i64, i64)> {
 pub(crate) fn span(width: i64) -> u8 {
     let longer = SPANS.iter().take(2).filter(|max| width > **max).count();
     u8::try_from(longer).unwrap_or_default()
+}
+
+/// What is searched for: `[lo, hi)` and how it is compared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    prefix: Prefix,
+    lo: i64,
+    hi: i64,
+}
+
+pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
+    let wanted = Wanted::read(value, ask.now)?;
+    let reach = match wanted.prefix {
+        Prefix::Equal => Reach::Some,
+        _ => Reach::Most,
+    };
+    let mut probe = Probe::new(TableKind::Date, source.path, reach, wanted.tests());
+    probe.is_single = !source.element.repeats;
+    Ok(vec![probe.within(Window::Date(wanted.bounds()))])
+}
+
+impl Wanted {
+    /// As exact as it is written; a space stands for the `+` that a query string made of it.
+    pub(crate) fn read(value: &str, now: i64) -> Result<Self, String> {
+        let (prefix, written) = Prefix::cut(value)?;
+        let date = DateTime::parse(&written.replace(' ', "+")).ok_or_else(|| {
+            format!("`{written}` is no date; one is `2024`, `2024-02`, `2024-02-28` or `2024-02-28T13:30:00+01:00`")
+        })?;
+        let (mut lo, mut hi) = date.interval(ZONE_MINUTES);
+        if prefix == Prefix::Near {
+            // A tenth of the time between then and now.
+            let gap = (lo - now).abs().min((hi - now).abs()) / 10;
+            (lo, hi) = (lo.saturating_sub(gap), hi.saturating_add(gap));
+        }
+        Ok(Self { prefix, lo, hi })
+    }
+
+    /// For rows: the range of the value against the range of the target.
+    pub(crate) fn tests(self) -> Vec<Test> {
+        let lo = |op, value: i64| Test::Is("lo", op, Bind::Int(value));
+        let hi = |op, value: i64| Test::Is("hi", op, Bind::Int(value));
+        match self.prefix {
+            Prefix::Equal => vec![lo(Op::AtLeast, self.lo), hi(Op::AtMost, self.hi)],
+            Prefix::NotEqual => vec![Test::Either(vec![
+                lo(Op::Less, self.lo),
+                hi(Op::Greater, self.hi),
+            ])],
+            Prefix::Greater => vec![hi(Op::Greater, self.hi)],
+            Prefix::Less => vec![lo(Op::Less, self.lo)],
+            // Beyond, or within: what ends after it, and what begins in it.
+            Prefix::AtLeast => vec![Test::Either(vec![
+                hi(Op::Greater, self.hi),
+                lo(Op::AtLeast, self.lo),
+            ])],
+            Prefix::AtMost => vec![Test::Either(vec![
+                lo(Op::Less, self.lo),
+                hi(Op::AtMost, self.hi),
+            ])],
+            Prefix::StartsAfter => vec![lo(Op::AtLeast, self.hi)],
+            Prefix::EndsBefore => vec![hi(Op::AtMost, self.lo)],
+            Prefix::Near => vec![lo(Op::Less, self.hi), hi(Op::Greater, self.lo)],
+        }
+    }
+
+    fn bounds(self) -> Bounds<i64> {
+        let all = Bounds {
+            begins_from: BEGINNING,
+            begins_to: END,
+            ends_from: BEGINNING,
+            ends_to: END,
+        };
+        match self.prefix {
+            Prefix::Equal => Bounds {
+                begins_from: self.lo,
+                begins_to: self.hi - 1,
+                ends_to: self.hi,
+                ..all
+            },
+            Prefix::NotEqual => all,
+            Prefix::Greater => Bounds {
+                ends_from: self.hi + 1,
+                ..all
+            },
+            Prefix::Less | Prefix::EndsBefore => Bounds {
+                begins_to: self.lo - 1,
+                ..all
+            },
+            Prefix::AtLeast => Bounds {
+                ends_from: self.lo + 1,
+                ..all
+            },
+            Prefix::AtMost => Bounds {
+                begins_to: self.hi - 1,
+                ..all
+            },
+            Prefix::StartsAfter => Bounds {
+                begins_from: self.hi,
+                ..all
+            },
+            Prefix::Near => Bounds {
+                begins_to: self.hi - 1,
+                ends_from: self.lo + 1,
+                ..all
+            },
+        }
+    }
+
+    /// For the moment of a last change, which is no range.
+    pub(crate) fn moment_tests(self) -> Vec<Test> {
+        let at = |op, value: i64| Test::Is("at", op, Bind::Int(value));
+        match self.prefix {
+            Prefix::Equal | Prefix::Near => vec![at(Op::AtLeast, self.lo), at(Op::Less, self.hi)],
+            Prefix::NotEqual => vec![Test::Either(vec![
+                at(Op::Less, self.lo),
+                at(Op::AtLeast, self.hi),
+            ])],
+            Prefix::Greater | Prefix::StartsAfter => vec![at(Op::AtLeast, self.hi)],
+            Prefix::Less | Prefix::EndsBefore => vec![at(Op::Less, self.lo)],
+            Prefix::AtLeast => vec![at(Op::AtLeast, self.lo)],
+            Prefix::AtMost => vec![at(Op::Less, self.hi)],
+        }
+    }
 }

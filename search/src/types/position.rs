@@ -2,6 +2,8 @@
 
 use fhir_spec::json::Value;
 
+use crate::condition::Probe;
+use crate::registry::Source;
 use crate::rows::{PositionRow, Rows};
 
 pub(crate) fn takes(type_name: &str) -> bool {
@@ -22,4 +24,8 @@ pub(crate) fn rows(path: i32, value: &Value, rows: &mut Rows) {
             longitude,
         });
     }
+}
+
+pub(crate) fn probes(_source: &Source, _value: &str) -> Result<Vec<Probe>, String> {
+    Err("searching by distance is not supported yet".into())
 }

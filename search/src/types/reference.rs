@@ -4,12 +4,19 @@
 //! parts of what contains them.
 
 use fhir_spec::json::{Text, Value};
-use fhir_spec::reference::Literal;
+use fhir_spec::reference::{Literal, is_id};
 
-use super::token;
+use super::{Ask, token};
+use crate::condition::{Probe, Reach, Test};
 use crate::hash;
+use crate::query::escape::unescaped;
+use crate::registry::{Only, Source};
 use crate::rows::{ReferenceRow, Rows};
+use crate::table::TableKind;
 use crate::text;
+
+/// And each type that the target may have.
+pub(crate) const MODIFIERS: &[&str] = &[IDENTIFIER];
 
 /// The path of the identifiers of targets, beside that of the targets.
 pub(crate) const IDENTIFIER: &str = "identifier";
@@ -107,4 +114,88 @@ fn push(path: i32, target: &str, target_type: i32, version: &str, rows: &mut Row
             text::key(version)
         },
     });
+}
+
+/// `id`, `Type/id`, `Type/id/_history/version`, a url, a canonical with or without a version.
+pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
+    if ask.modifier == Some(IDENTIFIER) {
+        let path = ask.known.path_beside(source.path, IDENTIFIER);
+        return path.map_or(Ok(Vec::new()), |path| token::identifier_probes(path, value));
+    }
+    let written = unescaped(value);
+    let wanted = Wanted::read(&written, ask)?;
+    let types = [
+        match source.only {
+            Only::Target(only) => Some(only),
+            _ => None,
+        },
+        ask.modifier.map(hash::short),
+        wanted.target_type,
+    ];
+    let mut types = types.into_iter().flatten();
+    let first = types.next();
+    if types.any(|other| Some(other) != first) {
+        return Ok(Vec::new());
+    }
+    let mut tests = vec![Test::equal("target", text::key(&wanted.target))];
+    tests.extend(first.map(|target_type| Test::equal("type", target_type)));
+    tests.extend(
+        wanted
+            .version
+            .map(|version| Test::equal("version", text::key(version))),
+    );
+    let probe = Probe::new(TableKind::Reference, source.path, Reach::Few, tests);
+    Ok(vec![probe])
+}
+
+/// A target as a search names it.
+struct Wanted<'v> {
+    target: String,
+    target_type: Option<i32>,
+    version: Option<&'v str>,
+}
+
+impl<'v> Wanted<'v> {
+    fn read(written: &'v str, ask: &Ask<'_>) -> Result<Self, String> {
+        if is_id(written) {
+            return Ok(Self {
+                target: written.into(),
+                target_type: None,
+                version: None,
+            });
+        }
+        let base = ask.registry.base();
+        let own = base.and_then(|base| written.strip_prefix(base)?.strip_prefix('/'));
+        match Literal::parse(own.unwrap_or(written)) {
+            Some(Literal::Relative(target)) => {
+                if ask.registry.of(target.resource_type).is_none() {
+                    return Err(format!("`{}` is no resource type", target.resource_type));
+                }
+                Ok(Self {
+                    target: target.id.into(),
+                    target_type: Some(hash::short(target.resource_type)),
+                    version: target.version,
+                })
+            }
+            Some(Literal::Absolute { base, target }) => Ok(Self {
+                target: format!("{base}/{}/{}", target.resource_type, target.id),
+                target_type: None,
+                version: target.version,
+            }),
+            Some(Literal::Urn(_) | Literal::Other(_)) => {
+                let (url, version) = match written.split_once('|') {
+                    Some((url, version)) => (url, Some(version)),
+                    None => (written, None),
+                };
+                Ok(Self {
+                    target: url.into(),
+                    target_type: None,
+                    version,
+                })
+            }
+            Some(Literal::Contained(_)) | None => Err(format!(
+                "`{written}` is no reference; one is `id`, `Type/id` or a url"
+            )),
+        }
+    }
 }

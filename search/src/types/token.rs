@@ -4,9 +4,16 @@
 
 use fhir_spec::json::{Data, Value};
 
+use super::Ask;
+use crate::condition::{Probe, Reach, Test};
 use crate::hash;
+use crate::query::escape::{split, unescaped};
+use crate::registry::{Only, Source};
 use crate::rows::{Rows, TokenRow};
+use crate::table::TableKind;
 use crate::text;
+
+pub(crate) const MODIFIERS: &[&str] = &["not", "of-type"];
 
 /// What booleans are codes of.
 pub(crate) const BOOLEANS: &str = "http://terminology.hl7.org/CodeSystem/special-values";
@@ -107,4 +114,91 @@ fn push(path: i32, code: &str, system: i64, rows: &mut Rows) {
         let code = text::key(code);
         rows.token.push(TokenRow { path, code, system });
     }
+}
+
+/// `code`, `system|code`, `|code`, `system|`; with `:of-type` `system|code|value`.
+pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
+    if ask.modifier == Some("of-type") {
+        return of_type(ask, source, value);
+    }
+    let Some(mut tests) = tests(source, value)? else {
+        return Ok(Vec::new());
+    };
+    let has_code = tests
+        .iter()
+        .any(|test| matches!(test, Test::Is("code", ..)));
+    let reach = match (has_code, source.element) {
+        (false, _) => Reach::All,
+        (true, facts) if facts.is_identifying => Reach::One,
+        (true, facts) if facts.is_primitive => Reach::Most,
+        _ => Reach::Many,
+    };
+    if let Only::System(system) = source.only {
+        let wanted = Test::equal("system", system);
+        if !tests.contains(&wanted) {
+            tests.push(wanted);
+        }
+    }
+    Ok(vec![Probe::new(
+        TableKind::Token,
+        source.path,
+        reach,
+        tests,
+    )])
+}
+
+/// What a value says of code and system. None: nothing can be found.
+fn tests(source: &Source, value: &str) -> Result<Option<Vec<Test>>, String> {
+    let parts: Vec<String> = split(value, '|').into_iter().map(unescaped).collect();
+    let code = |code: &str| Test::equal("code", text::key(code));
+    let system = |system: &str| Test::equal("system", hash::long(system));
+    Ok(Some(match parts.as_slice() {
+        [only] => vec![code(only)],
+        [none, written] if none.is_empty() && written.is_empty() => {
+            return Err("neither a system nor a code is given".into());
+        }
+        // A primitive has no system to be without.
+        [none, written] if none.is_empty() && source.element.is_primitive => vec![code(written)],
+        [none, written] if none.is_empty() => vec![code(written), Test::equal("system", 0_i64)],
+        [uri, none] if none.is_empty() => vec![system(uri)],
+        [uri, written] => {
+            let wanted = hash::long(uri);
+            if matches!(source.only, Only::System(only) if only != wanted) {
+                return Ok(None);
+            }
+            vec![code(written), system(uri)]
+        }
+        _ => return Err("a token is `code`, `system|code`, `|code` or `system|`".into()),
+    }))
+}
+
+fn of_type(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
+    let parts: Vec<String> = split(value, '|').into_iter().map(unescaped).collect();
+    let [system, code, value] = parts.as_slice() else {
+        return Err("`:of-type` takes `system|code|value`".into());
+    };
+    if system.is_empty() || code.is_empty() || value.is_empty() {
+        return Err("`:of-type` takes `system|code|value`, none of them empty".into());
+    }
+    let Some(path) = ask.known.path_beside(source.path, OF_TYPE) else {
+        return Err(format!("`{}` is no identifier", ask.parameter.code));
+    };
+    let code = text::key(&typed(code, value));
+    let tests = vec![
+        Test::equal("code", code),
+        Test::equal("system", hash::long(system)),
+    ];
+    Ok(vec![Probe::new(TableKind::Token, path, Reach::One, tests)])
+}
+
+/// The value of an identifier, wherever identifiers are kept as tokens.
+pub(crate) fn identifier_probes(path: i32, value: &str) -> Result<Vec<Probe>, String> {
+    let source = Source {
+        table: TableKind::Token,
+        path,
+        only: Only::Any,
+        element: crate::registry::ElementFacts::default(),
+    };
+    let tests = tests(&source, value)?.unwrap_or_default();
+    Ok(vec![Probe::new(TableKind::Token, path, Reach::One, tests)])
 }

@@ -1,0 +1,318 @@
+//! From the parameters of a request to what must hold. <https://hl7.org/fhir/R4/search.html>
+//!
+//! Strict: whatever is not understood is an error that names what would be; nothing is ignored unless the client says so.
+
+pub(crate) mod escape;
+pub(crate) mod spelling;
+
+use fhir_spec::outcome::{Issue, IssueCode, Severity};
+use fhir_spec::reference::is_id;
+
+use crate::condition::{Condition, Probe, Reach, Test};
+use crate::registry::{Only, Parameter, Registry, ResourceType, Source, Tuple};
+use crate::table::TableKind;
+use crate::types::{Ask, SearchType, date};
+use escape::{split, unescaped};
+
+/// Values of one parameter, joined by commas.
+pub const VALUES_MAX: usize = 1_000;
+/// Parameters of one search.
+pub const CRITERIA_MAX: usize = 100;
+/// Bytes of one parameter with its values.
+pub const CRITERION_BYTES_MAX: usize = 64 * 1024;
+
+/// What to do with what is not understood. <https://hl7.org/fhir/R4/search.html#errors>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Handling {
+    #[default]
+    Strict,
+    /// `Prefer: handling=lenient`
+    Lenient,
+}
+
+/// What a query is read with.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    pub handling: Handling,
+    /// For `ap`: microseconds since 1970 UTC.
+    pub now: i64,
+}
+
+/// A search of one resource type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    pub resource_type: Box<str>,
+    /// All of them hold for what is found.
+    pub criteria: Vec<Criterion>,
+    /// What was passed over, for the client to be told.
+    pub ignored: Vec<Issue>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Criterion {
+    /// As it was written: `family:exact`.
+    pub name: Box<str>,
+    pub condition: Condition,
+}
+
+impl Query {
+    /// Whether anything was asked for: conditional interactions refuse to mean everything.
+    pub fn is_empty(&self) -> bool {
+        self.criteria.is_empty()
+    }
+}
+
+/// Reads the parameters of a search for resources of a type. All that is wrong is told at once.
+pub fn parse(
+    registry: &Registry,
+    resource_type: &str,
+    parameters: &[(String, String)],
+    settings: Settings,
+) -> Result<Query, Vec<Issue>> {
+    let known = registry.of(resource_type).ok_or_else(|| {
+        let text = format!("`{resource_type}` is no resource type");
+        vec![Issue::error(IssueCode::NotSupported, text)]
+    })?;
+    if parameters.len() > CRITERIA_MAX {
+        let text = format!("a search has at most {CRITERIA_MAX} parameters");
+        return Err(vec![Issue::error(IssueCode::TooCostly, text)]);
+    }
+    let reader = Reader {
+        registry,
+        known,
+        now: settings.now,
+    };
+    let mut query = Query {
+        resource_type: known.name.clone(),
+        criteria: Vec::new(),
+        ignored: Vec::new(),
+    };
+    let mut wrong = Vec::new();
+    for (name, value) in parameters {
+        match reader.criterion(name, value) {
+            Ok(condition) => query.push(name, condition),
+            Err(issue) if settings.handling == Handling::Lenient => query.ignored.push(Issue {
+                severity: Severity::Warning,
+                ..issue
+            }),
+            Err(issue) => wrong.push(issue),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(query)
+    } else {
+        Err(wrong)
+    }
+}
+
+impl Query {
+    fn push(&mut self, name: &str, condition: Condition) {
+        let known = self.criteria.iter_mut();
+        for criterion in known {
+            if let Some(fused) = criterion.condition.fused(&condition) {
+                criterion.condition = fused;
+                return;
+            }
+        }
+        self.criteria.push(Criterion {
+            name: name.into(),
+            condition,
+        });
+    }
+}
+
+struct Reader<'r> {
+    registry: &'r Registry,
+    known: &'r ResourceType,
+    now: i64,
+}
+
+impl Reader<'_> {
+    fn criterion(&self, name: &str, value: &str) -> Result<Condition, Issue> {
+        let wrong = |code, text: String| Issue::error(code, format!("`{}`: {text}", shown(name)));
+        if value.len() + name.len() > CRITERION_BYTES_MAX {
+            let text = format!("longer than {CRITERION_BYTES_MAX} bytes");
+            return Err(wrong(IssueCode::TooCostly, text));
+        }
+        if value.contains('\0') || name.contains('\0') {
+            let text = "a character of code 0 is in no text".into();
+            return Err(wrong(IssueCode::Value, text));
+        }
+        let values = split(value, ',');
+        if values.len() > VALUES_MAX {
+            let text = format!("{} values, {VALUES_MAX} are allowed", values.len());
+            return Err(wrong(IssueCode::TooCostly, text));
+        }
+        if values.iter().any(|value| value.is_empty()) {
+            return Err(wrong(IssueCode::Value, "a value is missing".into()));
+        }
+        let (code, modifier) = match name.split_once(':') {
+            Some((code, modifier)) => (code, Some(modifier)),
+            None => (name, None),
+        };
+        let unsupported = |text| wrong(IssueCode::NotSupported, text);
+        let condition = match code {
+            "_id" => self.ids(modifier, &values),
+            "_lastUpdated" => self.updated(modifier, &values),
+            _ => {
+                let parameter = self.parameter(code).map_err(unsupported)?;
+                self.check_modifier(parameter, modifier)
+                    .map_err(unsupported)?;
+                self.asked(parameter, modifier, &values)
+            }
+        };
+        condition.map_err(|text| wrong(IssueCode::Value, text))
+    }
+
+    /// The parameter of that code; otherwise the name that was probably meant.
+    fn parameter(&self, code: &str) -> Result<&Parameter, String> {
+        let type_name = &self.known.name;
+        if let Some(parameter) = self.known.parameter(code) {
+            let has_rows = !parameter.sources.is_empty() || !parameter.tuples.is_empty();
+            return has_rows
+                .then_some(parameter)
+                .ok_or_else(|| "this parameter is not supported yet".into());
+        }
+        if code == "_has" || code.contains('.') {
+            return Err("chains are not supported yet".into());
+        }
+        let codes = self.known.parameters().iter().map(|known| &*known.code);
+        Err(match spelling::nearest(code, codes) {
+            Some(nearest) => {
+                format!("{type_name} has no such search parameter; `{nearest}` may be meant")
+            }
+            None => format!("{type_name} has no such search parameter"),
+        })
+    }
+
+    fn check_modifier(&self, parameter: &Parameter, modifier: Option<&str>) -> Result<(), String> {
+        let Some(modifier) = modifier else {
+            return Ok(());
+        };
+        let own = parameter.kind.modifiers();
+        if modifier == "missing" || own.contains(&modifier) {
+            return Ok(());
+        }
+        let is_reference = parameter.kind == SearchType::Reference;
+        let targets = parameter.targets.iter().map(|target| &**target);
+        if is_reference && self.registry.of(modifier).is_some() {
+            let is_target = targets.clone().any(|target| target == modifier);
+            let is_open = parameter.targets.is_empty();
+            return (is_target || is_open).then_some(()).ok_or_else(|| {
+                let all: Vec<&str> = targets.collect();
+                format!("no {modifier} is referred to here, only {}", all.join(", "))
+            });
+        }
+        let valid: Vec<&str> = own.iter().copied().chain(["missing"]).collect();
+        let all = valid
+            .iter()
+            .copied()
+            .chain(targets.filter(|_| is_reference));
+        let nearest = spelling::nearest(modifier, all);
+        let meant = nearest.map_or(String::new(), |name| format!("; `:{name}` may be meant"));
+        let kind = parameter.kind.code();
+        let valid = valid.join(", :");
+        Err(format!(
+            "a {kind} has no modifier `:{}`, only :{valid}{meant}",
+            shown(modifier)
+        ))
+    }
+
+    fn asked(
+        &self,
+        parameter: &Parameter,
+        modifier: Option<&str>,
+        values: &[&str],
+    ) -> Result<Condition, String> {
+        if modifier == Some("missing") {
+            return missing(parameter, values);
+        }
+        let ask = Ask {
+            registry: self.registry,
+            known: self.known,
+            parameter,
+            modifier,
+            now: self.now,
+        };
+        ask.condition(values)
+    }
+
+    fn ids(&self, modifier: Option<&str>, values: &[&str]) -> Result<Condition, String> {
+        let ids: Vec<String> = values.iter().map(|value| unescaped(value)).collect();
+        if let Some(wrong) = ids.iter().find(|id| !is_id(id)) {
+            return Err(format!("`{}` is no id", shown(wrong)));
+        }
+        match modifier {
+            None => Ok(Condition::Id(ids)),
+            Some("not") => Ok(Condition::Id(ids).negated()),
+            Some(other) => Err(format!(
+                "ids have no modifier `:{}`, only :not",
+                shown(other)
+            )),
+        }
+    }
+
+    fn updated(&self, modifier: Option<&str>, values: &[&str]) -> Result<Condition, String> {
+        if let Some(modifier) = modifier {
+            return Err(format!("there is no modifier `:{}` here", shown(modifier)));
+        }
+        let any = values.iter().map(|value| {
+            let wanted = date::Wanted::read(value, self.now)?;
+            Ok(Condition::Updated(wanted.moment_tests()))
+        });
+        Ok(Condition::any(any.collect::<Result<_, String>>()?))
+    }
+}
+
+/// `:missing=true` and `:missing=false`
+fn missing(parameter: &Parameter, values: &[&str]) -> Result<Condition, String> {
+    let is_missing = match values {
+        ["true"] => true,
+        ["false"] => false,
+        _ => return Err("`:missing` is `true` or `false`".into()),
+    };
+    let present = if parameter.tuples.is_empty() {
+        present(&parameter.sources)
+    } else {
+        let tuples = parameter.tuples.iter().map(|tuple| match tuple {
+            Tuple::Each(parts) => {
+                let parts = parts.iter().map(|part| present(&part.sources));
+                Condition::All(parts.collect())
+            }
+            Tuple::Rows { path, .. } => {
+                let any = Probe::new(TableKind::Composite, *path, Reach::All, Vec::new());
+                Condition::Rows(vec![any])
+            }
+        });
+        Condition::any(tuples.collect())
+    };
+    Ok(if is_missing {
+        present.negated()
+    } else {
+        present
+    })
+}
+
+/// There is any row at all.
+fn present(sources: &[Source]) -> Condition {
+    let probes = sources.iter().map(|source| {
+        let only = match source.only {
+            Only::Any => None,
+            Only::Target(kind) => Some(Test::equal("type", kind)),
+            Only::System(system) => Some(Test::equal("system", system)),
+        };
+        Probe::new(
+            source.table,
+            source.path,
+            Reach::All,
+            only.into_iter().collect(),
+        )
+    });
+    Condition::rows(probes.collect())
+}
+
+/// What a client wrote, cut to what a message can hold.
+fn shown(written: &str) -> &str {
+    const SHOWN_BYTES_MAX: usize = 100;
+    crate::text::beginning(written, SHOWN_BYTES_MAX)
+}

@@ -1,0 +1,65 @@
+//! From conditions to one SQL statement: the only place that writes SQL for searches.
+//!
+//! One condition drives: its index is walked. The others are looked up for each resource that comes along, by full key
+//! where the index has it so, or by resource where it is asked for ranges. Values are bound; numbers of paths, which the
+//! program made itself, stand in the text, so that the database can plan with them. Placeholders are `?`.
+
+mod drive;
+mod group;
+
+use crate::condition::{Bind, Condition};
+use crate::query::Query;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Text with `?` for each value, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    pub text: String,
+    pub binds: Vec<Bind>,
+}
+
+/// Which of the resources that are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Only those with a greater `rid`.
+    pub after: Option<i64>,
+    pub limit: i64,
+}
+
+/// The `rid` of current resources that a query finds, in ascending order.
+pub fn select(query: &Query, dialect: Dialect, page: Page) -> Statement {
+    let mut writer = Writer::new(query, dialect);
+    writer.select(&conditions(query), page.after);
+    writer.push(" ORDER BY d.rid LIMIT ?");
+    writer.binds.push(Bind::Int(page.limit));
+    writer.finish()
+}
+
+/// How many resources a query finds.
+pub fn count(query: &Query, dialect: Dialect) -> Statement {
+    let mut writer = Writer::new(query, dialect);
+    writer.push("SELECT COUNT(*) FROM (");
+    writer.select(&conditions(query), None);
+    writer.push(") counted");
+    writer.finish()
+}
+
+fn conditions(query: &Query) -> Vec<&Condition> {
+    query
+        .criteria
+        .iter()
+        .map(|criterion| &criterion.condition)
+        .collect()
+}
+
+struct Writer<'q> {
+    dialect: Dialect,
+    resource_type: &'q str,
+    text: String,
+    binds: Vec<Bind>,
+}

@@ -1,0 +1,15 @@
+//! Searches as SQL: what stands in the statements, and that a real database finds with them what is meant.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops when what it needs is not there"
+)]
+
+mod sql {
+    mod database;
+    mod differential;
+    mod documents;
+    mod meaning;
+    mod snapshots;
+}

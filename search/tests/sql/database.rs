@@ -1,0 +1,196 @@
+//! A SQLite database in memory with the tables of the store, and what a search finds in it.
+
+use std::sync::{Arc, LazyLock};
+
+use fhir_spec::definitions::Definitions;
+use fhir_spec::json::{self, Value};
+use rusqlite::types::Value as Column;
+use rusqlite::{Connection, params_from_iter};
+use search::query::{Handling, Query, Settings, parse};
+use search::sql::{Dialect, Page, Statement, count, select};
+use search::{Registry, Rows, extract, matching, table};
+
+pub(super) static R4: LazyLock<Registry> = LazyLock::new(|| {
+    let definitions = Arc::new(Definitions::r4().with_packages(Vec::new()).0);
+    Registry::new(definitions).at("https://kiln.example/fhir")
+});
+
+/// 2024-06-01
+pub(super) const NOW: i64 = 1_717_200_000_000_000;
+pub(super) const STRICT: Settings = Settings {
+    handling: Handling::Strict,
+    now: NOW,
+};
+
+pub(super) struct Database {
+    connection: Connection,
+    /// rid, type, id, time of the last change, rows
+    pub resources: Vec<(i64, String, String, i64, Rows)>,
+}
+
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (name.into(), value.into())
+        })
+        .collect()
+}
+
+impl Database {
+    pub(super) fn new() -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        for migration in [
+            include_str!("../../../migrations/sqlite/0001_resources/up.sql"),
+            include_str!("../../../migrations/sqlite/0003_search/up.sql"),
+        ] {
+            connection.execute_batch(migration).unwrap();
+        }
+        Self {
+            connection,
+            resources: Vec::new(),
+        }
+    }
+
+    pub(super) fn of(documents: &[&str]) -> Self {
+        let mut database = Self::new();
+        for document in documents {
+            database.add(&json::parse(document.as_bytes()).unwrap());
+        }
+        database
+    }
+
+    /// Adds a resource, changed a second after the one before.
+    pub(super) fn add(&mut self, document: &Value) {
+        let extracted = extract::rows(&R4, document);
+        assert_eq!(extracted.problems, Vec::<String>::new());
+        let rid = i64::try_from(self.resources.len()).unwrap() + 1;
+        let at = NOW + rid * 1_000_000;
+        let name = document.str_of("resourceType").unwrap().to_owned();
+        let id = document.str_of("id").unwrap().to_owned();
+        let execute = |sql: &str, values: Vec<Column>| {
+            let mut statement = self.connection.prepare(sql).unwrap();
+            statement.execute(params_from_iter(values)).unwrap();
+        };
+        // An old version that must not be looked at.
+        for (key, version, at) in [(rid * 10, 1, 0), (rid * 10 + 1, 2, at)] {
+            execute(
+                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, 2, 0, '')",
+                vec![
+                    key.into(),
+                    rid.into(),
+                    name.clone().into(),
+                    id.clone().into(),
+                    version.into(),
+                    at.into(),
+                ],
+            );
+        }
+        let head = rid * 10 + 1;
+        execute(
+            "INSERT INTO resources VALUES (?, ?, ?, ?)",
+            vec![
+                name.clone().into(),
+                id.clone().into(),
+                rid.into(),
+                head.into(),
+            ],
+        );
+        for table in table::ALL {
+            let columns = [table.columns, &["rid"]].concat();
+            let sql = format!(
+                "INSERT INTO {} ({}) VALUES ({})",
+                table.name,
+                columns.join(", "),
+                vec!["?"; columns.len()].join(", ")
+            );
+            extracted.rows.each(table.kind, |values| {
+                let values = values.iter().map(|value| column(*value));
+                execute(&sql, values.chain([rid.into()]).collect());
+            });
+        }
+        self.resources.push((rid, name, id, at, extracted.rows));
+    }
+
+    pub(super) fn delete(&mut self, rid: i64) {
+        let sql = "UPDATE versions SET change = 3 WHERE key = ?";
+        self.connection.execute(sql, [rid * 10 + 1]).unwrap();
+        for table in table::ALL {
+            let sql = format!("DELETE FROM {} WHERE rid = ?", table.name);
+            self.connection.execute(&sql, [rid]).unwrap();
+        }
+        self.resources.retain(|(own, ..)| *own != rid);
+    }
+
+    pub(super) fn run(&self, statement: &Statement) -> Vec<i64> {
+        let mut prepared = self
+            .connection
+            .prepare(&statement.text)
+            .unwrap_or_else(|error| panic!("{error}: {}", statement.text));
+        let values = statement.binds.iter().map(|bind| column(bind.value()));
+        let rows = prepared.query_map(params_from_iter(values), |row| row.get(0));
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    pub(super) fn plan(&self, statement: &Statement) -> String {
+        let text = format!("EXPLAIN QUERY PLAN {}", statement.text);
+        let mut prepared = self.connection.prepare(&text).unwrap();
+        let values = statement.binds.iter().map(|bind| column(bind.value()));
+        let rows = prepared.query_map(params_from_iter(values), |row| row.get::<_, String>(3));
+        let lines: Vec<String> = rows.unwrap().map(Result::unwrap).collect();
+        lines.join("\n")
+    }
+
+    /// The ids of what is found, in all ways there are to find it: they must agree.
+    pub(super) fn search(&self, resource_type: &str, query: &str) -> Vec<String> {
+        let query = parse(&R4, resource_type, &pairs(query), STRICT)
+            .unwrap_or_else(|issues| panic!("{query}: {issues:?}"));
+        self.found(&query)
+    }
+
+    pub(super) fn found(&self, query: &Query) -> Vec<String> {
+        let all = Page {
+            after: None,
+            limit: 10_000,
+        };
+        let statement = select(query, Dialect::Sqlite, all);
+        let rids = self.run(&statement);
+        assert_eq!(rids, self.meant(query), "{query:?}\n{}", statement.text);
+        let counted = self.run(&count(query, Dialect::Sqlite));
+        assert_eq!(counted, [i64::try_from(rids.len()).unwrap()], "{query:?}");
+        let mut paged = Vec::new();
+        loop {
+            let after = paged.last().copied();
+            let page = self.run(&select(query, Dialect::Sqlite, Page { after, limit: 3 }));
+            paged.extend(&page);
+            if page.len() < 3 {
+                break;
+            }
+        }
+        assert_eq!(paged, rids, "{query:?}");
+        let id = |rid: &i64| self.resources.iter().find(|resource| resource.0 == *rid);
+        rids.iter().map(|rid| id(rid).unwrap().2.clone()).collect()
+    }
+
+    /// Without the database.
+    fn meant(&self, query: &Query) -> Vec<i64> {
+        let found = self.resources.iter().filter(|(_, name, id, at, rows)| {
+            let subject = matching::Subject { id, at: *at, rows };
+            **name == *query.resource_type
+                && query
+                    .criteria
+                    .iter()
+                    .all(|criterion| criterion.condition.holds_for(&subject))
+        });
+        found.map(|(rid, ..)| *rid).collect()
+    }
+}
+
+fn column(value: table::Value<'_>) -> Column {
+    match value {
+        table::Value::Int(number) => number.into(),
+        table::Value::Real(number) => number.into(),
+        table::Value::Text(text) => text.to_owned().into(),
+    }
+}

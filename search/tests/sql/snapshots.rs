@@ -1,0 +1,128 @@
+//! The statements themselves, in both dialects, and the indexes that SQLite takes for them.
+//!
+//! `KILN_SNAPSHOTS=write cargo test -p search --test sql` writes them anew, to be read before they are kept.
+
+use std::fmt::Write;
+
+use search::query::parse;
+use search::sql::{Dialect, Page, count, select};
+
+use super::database::{Database, R4, STRICT, pairs};
+
+const STATEMENTS: &str = include_str!("statements.txt");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sql/statements.txt");
+const PAGE: Page = Page {
+    after: Some(7),
+    limit: 10,
+};
+
+/// At least one for each type of parameter, each modifier, each way to drive.
+const SEARCHES: &[(&str, &str)] = &[
+    ("Patient", ""),
+    ("Patient", "_id=a,b"),
+    ("Patient", "_id:not=a&identifier=1"),
+    ("Patient", "_lastUpdated=ge2024"),
+    ("Patient", "identifier=http://mrn|1&_lastUpdated=ge2024"),
+    ("Patient", "identifier=http://mrn|1,http://mrn|2,3"),
+    ("Patient", "identifier=http://mrn|"),
+    ("Patient", "identifier:of-type=http://t|MR|1"),
+    ("Patient", "phone=555"),
+    ("Patient", "gender:not=male"),
+    ("Patient", "gender:missing=true"),
+    ("Patient", "name:missing=false&gender=male"),
+    ("Patient", "family=smi&given=jo"),
+    ("Patient", "family:exact=Smith"),
+    ("Patient", "name:contains=mit"),
+    ("Patient", "birthdate=1970-03-30"),
+    ("Patient", "birthdate=ge1970-01-01&birthdate=lt1980"),
+    ("Patient", "general-practitioner:identifier=http://npi|9"),
+    ("Observation", "subject=Patient/1/_history/2"),
+    ("Observation", "subject=http://other/Patient/1"),
+    (
+        "Observation",
+        "patient=1&code=http://loinc.org|8302-2&date=ge2024-01-01&date=lt2024-02-01",
+    ),
+    (
+        "Observation",
+        "value-quantity=gt5.4|http://unitsofmeasure.org|mg",
+    ),
+    ("Observation", "value-quantity=5.4||mg&status=final"),
+    ("Observation", "code-value-quantity=8302-2$gt160"),
+    ("Observation", "combo-code-value-quantity=8480-6$gt140"),
+    ("Observation", "component-code-value-concept=a$b"),
+    ("RiskAssessment", "probability=ne0.5"),
+    ("ValueSet", "url=http://a"),
+    ("ValueSet", "url:below=http://a"),
+    ("ValueSet", "url:above=http://a/b"),
+    ("CarePlan", "instantiates-canonical=http://a|1"),
+];
+
+/// The text with the names of paths for their numbers.
+fn named(resource_type: &str, text: &str) -> String {
+    let known = R4.of(resource_type).unwrap();
+    let ends = [' ', ',', ')'];
+    let words = text.split_inclusive(&ends[..]).map(|word| {
+        let number = word.trim_end_matches(&ends[..]).trim_start_matches('(');
+        let name = number.parse().ok().and_then(|path| known.path_name(path));
+        name.map_or(word.to_owned(), |name| {
+            word.replace(number, &format!("[{name}]"))
+        })
+    });
+    words.collect()
+}
+
+fn all() -> String {
+    let database = Database::new();
+    let mut all = String::new();
+    for (resource_type, search) in SEARCHES {
+        let query = parse(&R4, resource_type, &pairs(search), STRICT).unwrap();
+        let sqlite = select(&query, Dialect::Sqlite, PAGE);
+        let postgres = select(&query, Dialect::Postgres, PAGE);
+        assert_eq!(sqlite.binds, postgres.binds);
+        writeln!(all, "=== {resource_type}?{search}").unwrap();
+        writeln!(all, "{}", named(resource_type, &sqlite.text)).unwrap();
+        writeln!(all, "{:?}", sqlite.binds).unwrap();
+        if postgres.text != sqlite.text {
+            writeln!(all, "--- postgres").unwrap();
+            writeln!(all, "{}", named(resource_type, &postgres.text)).unwrap();
+        }
+        writeln!(all, "--- plan\n{}\n", database.plan(&sqlite)).unwrap();
+    }
+    all
+}
+
+#[test]
+fn statements_are_what_they_were() {
+    let all = all();
+    if std::env::var_os("KILN_SNAPSHOTS").is_some() {
+        std::fs::write(FILE, &all).unwrap();
+        return;
+    }
+    let blocks = |text: &'static str| text.split("=== ").map(str::to_owned);
+    let mut wanted = blocks(STATEMENTS);
+    for block in all.split("=== ") {
+        assert_eq!(block, wanted.next().unwrap_or_default());
+    }
+    assert_eq!(wanted.next(), None);
+}
+
+/// No search reads a whole table: every step of every plan goes by an index.
+#[test]
+fn every_step_uses_an_index() {
+    for line in STATEMENTS.lines() {
+        let is_scan = line.starts_with("SCAN ");
+        let is_own = ["SCAN d", "SCAN u", "SCAN (subquery"]
+            .iter()
+            .any(|own| line.starts_with(own));
+        assert!(!is_scan || is_own, "{line}");
+    }
+}
+
+#[test]
+fn counting_sorts_nothing() {
+    let query = parse(&R4, "Patient", &pairs("gender=male"), STRICT).unwrap();
+    let statement = count(&query, Dialect::Sqlite);
+    let text = "SELECT COUNT(*) FROM (SELECT DISTINCT d.rid FROM search_token d WHERE d.path = [Patient.gender] AND d.code = ?) counted";
+    assert_eq!(named("Patient", &statement.text), text);
+    assert!(!Database::new().plan(&statement).contains("ORDER BY"));
+}
