@@ -7,12 +7,14 @@
 
 mod find;
 mod read;
+mod skim;
 mod write;
 
 use compact_str::CompactString;
 
 pub use find::find;
 pub use read::{DEPTH_MAX, Malformed, parse};
+pub use skim::{parse_first, skim_bundle};
 pub use write::{write_pretty, write_string};
 
 /// A string of a document. Short ones (codes, dates, ids) live inside the value, without an allocation.

@@ -88,16 +88,19 @@ pub fn parse(source: &[u8]) -> Result<Value, Malformed> {
             problem: Problem::NotUtf8,
         }
     })?;
-    let mut reader = Reader {
-        text,
-        bytes: text.as_bytes(),
-        at: if text.starts_with('\u{feff}') { 3 } else { 0 },
-        levels_left: DEPTH_MAX,
-    };
-    let parsed = if u32::try_from(source.len()).is_err() {
+    read(text, Reader::document)
+}
+
+/// Reads a whole text.
+pub(super) fn read<'t>(
+    text: &'t str,
+    read: impl FnOnce(&mut Reader<'t>) -> Read<Value>,
+) -> Result<Value, Malformed> {
+    let mut reader = Reader::new(text);
+    let parsed = if u32::try_from(text.len()).is_err() {
         Err(reader.stop(Problem::TooLong))
     } else {
-        reader.document()
+        read(&mut reader)
     };
     parsed.map_err(|stop| {
         let (line, column) = place(text, stop.at);
@@ -123,7 +126,7 @@ pub fn parse(source: &[u8]) -> Result<Value, Malformed> {
 }
 
 /// A failure on its way out; every object and array it passes adds its step. Boxed: it is large and rare.
-struct Stop {
+pub(super) struct Stop {
     at: u32,
     problem: Problem,
     steps: Vec<Step>,
@@ -134,16 +137,24 @@ enum Step {
     Item(usize),
 }
 
-type Read<T> = Result<T, Box<Stop>>;
+pub(super) type Read<T> = Result<T, Box<Stop>>;
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
-    at: usize,
-    levels_left: usize,
+    pub(super) at: usize,
+    pub(super) levels_left: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            bytes: text.as_bytes(),
+            at: if text.starts_with('\u{feff}') { 3 } else { 0 },
+            levels_left: DEPTH_MAX,
+        }
+    }
     fn stop(&self, problem: Problem) -> Box<Stop> {
         Box::new(Stop {
             at: u32::try_from(self.at).unwrap_or(u32::MAX),
@@ -152,11 +163,11 @@ impl Reader<'_> {
         })
     }
 
-    fn expected<T>(&self, what: &'static str) -> Read<T> {
+    pub(super) fn expected<T>(&self, what: &'static str) -> Read<T> {
         Err(self.stop(Problem::Expected(what)))
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
@@ -167,8 +178,15 @@ impl Reader<'_> {
     }
 
     fn document(&mut self) -> Read<Value> {
+        self.document_of(Self::value)
+    }
+
+    pub(super) fn document_of(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Read<Value>,
+    ) -> Read<Value> {
         self.skip_space();
-        let value = self.value()?;
+        let value = read(self)?;
         self.skip_space();
         if self.peek().is_some() {
             return self.expected("nothing after the document");
@@ -176,7 +194,7 @@ impl Reader<'_> {
         Ok(value)
     }
 
-    fn value(&mut self) -> Read<Value> {
+    pub(super) fn value(&mut self) -> Read<Value> {
         let at = u32::try_from(self.at).unwrap_or(u32::MAX);
         let data = match self.peek() {
             Some(b'"') => Data::String(self.string()?),
@@ -192,7 +210,7 @@ impl Reader<'_> {
         Ok(Value { at, data })
     }
 
-    fn nested(&mut self, read: fn(&mut Self) -> Read<Data>) -> Read<Data> {
+    pub(super) fn nested(&mut self, read: impl FnOnce(&mut Self) -> Read<Data>) -> Read<Data> {
         if self.levels_left == 0 {
             return Err(self.stop(Problem::TooDeep(DEPTH_MAX)));
         }
@@ -204,6 +222,14 @@ impl Reader<'_> {
     }
 
     fn object(&mut self) -> Read<Data> {
+        self.object_of(|reader, _| reader.value().map(Some))
+    }
+
+    /// An object whose members are read in a way of their own; None: the member is not kept.
+    pub(super) fn object_of(
+        &mut self,
+        mut read: impl FnMut(&mut Self, &str) -> Read<Option<Value>>,
+    ) -> Read<Data> {
         let mut members: Vec<(Text, Value)> = Vec::new();
         let mut seen = SeenKeys::default();
         self.skip_space();
@@ -228,8 +254,9 @@ impl Reader<'_> {
             }
             self.at += 1;
             self.skip_space();
-            match self.value() {
-                Ok(value) => members.push((key, value)),
+            match read(self, &key) {
+                Ok(Some(value)) => members.push((key, value)),
+                Ok(None) => {}
                 Err(mut stop) => {
                     stop.steps.push(Step::Member(key.into()));
                     return Err(stop);
@@ -248,6 +275,13 @@ impl Reader<'_> {
     }
 
     fn array(&mut self) -> Read<Data> {
+        self.array_of(Self::value)
+    }
+
+    pub(super) fn array_of(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Read<Value>,
+    ) -> Read<Data> {
         let mut items = Vec::new();
         self.skip_space();
         if self.peek() == Some(b']') {
@@ -256,7 +290,7 @@ impl Reader<'_> {
         }
         loop {
             self.skip_space();
-            match self.value() {
+            match read(self) {
                 Ok(value) => items.push(value),
                 Err(mut stop) => {
                     stop.steps.push(Step::Item(items.len()));
@@ -355,7 +389,7 @@ impl Reader<'_> {
     }
 
     /// Moves to the next quote, backslash or control character.
-    fn skip_plain(&mut self) {
+    pub(super) fn skip_plain(&mut self) {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let plain = rest
             .iter()
