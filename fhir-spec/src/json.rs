@@ -6,6 +6,7 @@
 //! FHIR wants the digits, forbids duplicate keys, and a validator must name line and column.
 
 mod find;
+mod places;
 mod read;
 mod skim;
 mod write;
@@ -13,6 +14,7 @@ mod write;
 use compact_str::CompactString;
 
 pub use find::find;
+pub use places::Places;
 pub use read::{DEPTH_MAX, Malformed, parse};
 pub use skim::{parse_first, skim_bundle};
 pub use write::{write_pretty, write_string};
@@ -296,20 +298,5 @@ impl IntoIterator for Object {
 
 /// Line and column (both from 1, columns in characters) of a byte offset.
 pub fn place(source: &str, at: u32) -> (u32, u32) {
-    let at = usize::try_from(at).unwrap_or(usize::MAX).min(source.len());
-    let before = source.as_bytes().get(..at).unwrap_or_default();
-    let line_start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |index| index + 1);
-    let lines = before.iter().filter(|byte| **byte == b'\n').count();
-    // A continuation byte of UTF-8 is 10xxxxxx: it starts no character.
-    let characters = before
-        .get(line_start..)
-        .unwrap_or_default()
-        .iter()
-        .filter(|byte| **byte & 0xC0 != 0x80)
-        .count();
-    let count = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
-    (count(lines), count(characters))
+    Places::new(source).of(at)
 }

@@ -18,7 +18,7 @@ use crate::instant::Instant;
 #[derive(Debug, Clone)]
 pub struct Submitted {
     pub document: Value,
-    /// The text it was read from: issues name lines and columns of it.
+    /// The text it was read from: issues name lines and columns of it. Empty when there is none.
     pub source: Bytes,
 }
 
@@ -61,8 +61,23 @@ pub struct Stamped {
 /// Validates a document; all that is wrong with it comes back at once.
 pub fn accept(validator: &Validator, submitted: Submitted) -> Result<Accepted, Vec<Issue>> {
     let Submitted { document, source } = submitted;
+    accept_text(validator, document, text_of(&source))
+}
+
+/// The text that a document was read from, when there is one.
+pub fn text_of(source: &Bytes) -> Option<&str> {
+    let text = std::str::from_utf8(source).ok();
+    text.filter(|text| !text.is_empty())
+}
+
+/// The same, of a document that was read from the beginning of this text.
+pub fn accept_text(
+    validator: &Validator,
+    document: Value,
+    source: Option<&str>,
+) -> Result<Accepted, Vec<Issue>> {
     let request = Request {
-        source: std::str::from_utf8(&source).ok(),
+        source,
         best_practice: None,
         ..Request::default()
     };

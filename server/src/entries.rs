@@ -59,19 +59,28 @@ impl Entries {
     }
 
     /// `about` are the members beside the resource: `search`, or `request` and `response`.
-    pub fn push(&mut self, full_url: &str, resource: Option<&str>, about: &Object) {
+    pub fn push(&mut self, full_url: Option<&str>, resource: Option<&str>, about: &Object) {
         self.text.push_str(match self.is_empty {
-            true => r#","entry":[{"fullUrl":"#,
-            false => r#",{"fullUrl":"#,
+            true => r#","entry":["#,
+            false => ",",
         });
         self.is_empty = false;
-        write_string(full_url, &mut self.text);
-        if let Some(resource) = resource {
+        let mut before = '{';
+        let mut member = |text: &mut String, name: &str| {
             // Writing to a String cannot fail.
-            let _written = write!(self.text, r#","resource":{resource}"#);
+            let _written = write!(text, r#"{before}"{name}":"#);
+            before = ',';
+        };
+        if let Some(full_url) = full_url {
+            member(&mut self.text, "fullUrl");
+            write_string(full_url, &mut self.text);
+        }
+        if let Some(resource) = resource {
+            member(&mut self.text, "resource");
+            self.text.push_str(resource);
         }
         for (name, value) in about.iter() {
-            let _written = write!(self.text, r#","{name}":"#);
+            member(&mut self.text, name);
             value.write_to(&mut self.text);
         }
         self.text.push('}');
@@ -104,8 +113,8 @@ mod tests {
             "search",
             Value::from(Object::from_iter([("mode", "match")])),
         )]);
-        entries.push("http://h/fhir/Patient/1", Some(stored), &about);
-        entries.push("http://h/fhir/Patient/2", None, &Object::new());
+        entries.push(Some("http://h/fhir/Patient/1"), Some(stored), &about);
+        entries.push(Some("http://h/fhir/Patient/2"), None, &Object::new());
         assert_eq!(
             entries.close(),
             r#"{"resourceType":"Bundle","meta":{"lastUpdated":"1970-01-01T00:00:00.000000Z"},"type":"searchset","total":1,"link":[{"relation":"self","url":"http://h/fhir/Patient"}],"entry":[{"fullUrl":"http://h/fhir/Patient/1","resource":{"resourceType":"Patient","id":"1","x":1.0},"search":{"mode":"match"}},{"fullUrl":"http://h/fhir/Patient/2"}]}"#

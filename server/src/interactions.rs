@@ -1,7 +1,9 @@
 //! What FHIR lets a client ask of a server, in FHIR's words; nothing here knows HTTP.
 //! <https://hl7.org/fhir/R4/http.html>
 
+pub mod bundle;
 pub mod capabilities;
+pub mod conditional;
 pub mod create;
 pub mod delete;
 pub mod history;
@@ -31,6 +33,8 @@ pub const ALL: &[Interaction] = &[
     Interaction::HistoryType,
     Interaction::Create,
     Interaction::HistorySystem,
+    Interaction::Transaction,
+    Interaction::Batch,
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +48,15 @@ pub enum Interaction {
     HistoryInstance,
     HistoryType,
     HistorySystem,
+    Transaction,
+    Batch,
 }
 
 /// What an interaction is addressed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// `[base]`
+    System,
     /// `[base]/_history`
     SystemHistory,
     /// `[base]/Type`
@@ -76,6 +84,8 @@ impl Interaction {
             Self::HistoryInstance => "history-instance",
             Self::HistoryType => "history-type",
             Self::HistorySystem => "history-system",
+            Self::Transaction => "transaction",
+            Self::Batch => "batch",
         }
     }
 
@@ -87,13 +97,23 @@ impl Interaction {
             Self::HistoryInstance => Level::InstanceHistory,
             Self::HistoryType => Level::TypeHistory,
             Self::HistorySystem => Level::SystemHistory,
+            Self::Transaction | Self::Batch => Level::System,
         }
     }
 
     /// Whether it is declared for each type; the others are declared once, for the system.
     pub fn is_of_a_type(self) -> bool {
-        self.level() != Level::SystemHistory
+        !matches!(self.level(), Level::System | Level::SystemHistory)
     }
+}
+
+/// What the answer to a write should tell of it. <https://hl7.org/fhir/R4/http.html#ops>
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Return {
+    Minimal,
+    #[default]
+    Representation,
+    OperationOutcome,
 }
 
 /// What a write did.

@@ -56,6 +56,11 @@ limits! {
     body_bytes_max: usize = 16 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// The content of a Binary that is sent as it is; four times this in memory while it is stored.
     binary_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 512 * 1024 * 1024;
+    /// A batch or transaction in JSON, as sent. It is read piece by piece and takes about four times this in memory; one
+    /// in XML is a document like any other.
+    bundle_bytes_max: usize = 128 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// Entries of a batch or transaction.
+    bundle_entries_max: usize = 25_000, from 1, to 1_000_000;
     /// A packed body (Content-Encoding) when it is unpacked, in bytes, and as a multiple of what was sent.
     unpacked_bytes_max: usize = 100 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// See `unpacked_bytes_max`.
@@ -107,6 +112,11 @@ pub const SQLITE_READERS_MAX: usize = 64;
 pub const POSTGRES_CONNECTIONS_MAX: usize = 20;
 /// How long a request waits for a connection when all are taken.
 pub const CONNECTION_WAIT_MS: u64 = 5_000;
+
+/// How often a transaction is planned when others keep changing what it depends on.
+pub const PLANS_MAX: usize = 20;
+/// Entries of a batch that are under way at a time.
+pub const BATCH_ENTRIES_AT_ONCE_MAX: usize = 64;
 
 /// Entries of a page when the client does not say how many.
 pub const PAGE_SIZE_DEFAULT: u32 = 50;

@@ -3,12 +3,15 @@
 pub mod fhirpath;
 pub mod validate;
 
+use bytes::Bytes;
 use fhir_spec::json::{Object, Value};
 
 use crate::accept::Submitted;
 use crate::app::App;
-use crate::fault::Fault;
+use crate::auth::{Action, Caller, may};
+use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+use crate::interactions::bundle::Invocation;
 
 /// What this server does beyond interactions. Routes and the CapabilityStatement are both read from here.
 pub const ALL: &[Operation] = &[validate::OPERATION, fhirpath::OPERATION];
@@ -64,4 +67,32 @@ impl Call {
             .filter(move |(key, _)| key == name)
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// An operation that an entry of a bundle calls.
+pub fn within_bundle(app: &App, caller: Caller, asked: Invocation) -> Result<Value, Fault> {
+    let known = ALL.iter().find(|operation| {
+        let is_meant = operation.code.strip_prefix('$') == Some(asked.code.as_str());
+        is_meant && asked.id.is_none() && operation.applies(asked.resource_type)
+    });
+    let Some(operation) = known else {
+        let told = format!("there is no operation ${} at this address", asked.code);
+        return Err(Fault::new(Kind::UnknownPath, told));
+    };
+    may(caller, Action::Invoke(operation.code))?;
+    let Some(document) = asked.document else {
+        let told = "an operation is called with a resource, this entry has none";
+        return Err(Fault::new(Kind::Malformed, told));
+    };
+    let call = Call {
+        resource_type: asked.resource_type,
+        // Its lines are not those of the bundle.
+        submitted: Submitted {
+            document,
+            source: Bytes::new(),
+        },
+        query: asked.query,
+        now: asked.now,
+    };
+    (operation.run)(app, &call)
 }

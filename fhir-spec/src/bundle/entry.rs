@@ -99,14 +99,14 @@ impl Bundle {
 }
 
 /// One thing that is asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Entry {
     pub full_url: Option<Text>,
     pub request: Request,
     pub resource: Option<Value>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     pub method: Method,
     pub address: Address,

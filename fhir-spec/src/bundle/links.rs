@@ -10,6 +10,7 @@ mod walk;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::entry::Kind;
 use crate::definitions::{TypeId, Types};
@@ -46,18 +47,21 @@ impl Target {
     }
 }
 
-/// Where the links of a bundle lead.
-#[derive(Debug)]
+/// Where the links of a bundle lead. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Links {
     kind: Kind,
-    targets: HashMap<Box<str>, Target>,
+    /// By full url.
+    targets: Arc<HashMap<Box<str>, Target>>,
+    /// By the text of the reference: `Patient?identifier=1`.
+    criteria: HashMap<Box<str>, Target>,
     /// Some full urls begin with http: then many more texts may be links.
     has_http: bool,
     types: LinkTypes,
 }
 
 /// The types whose values may be links.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct LinkTypes {
     reference: Option<TypeId>,
     narrative: Option<TypeId>,
@@ -82,7 +86,8 @@ impl Links {
         let named = |name| types.by_name(name);
         Self {
             kind,
-            targets: HashMap::new(),
+            targets: Arc::default(),
+            criteria: HashMap::new(),
             has_http: false,
             types: LinkTypes {
                 reference: named("Reference"),
@@ -100,12 +105,12 @@ impl Links {
     /// The entry of that full url becomes this.
     pub fn add(&mut self, full_url: &str, target: Target) {
         self.has_http |= !is_urn(full_url);
-        self.targets.insert(normalised(full_url).into(), target);
+        Arc::make_mut(&mut self.targets).insert(normalised(full_url).into(), target);
     }
 
     /// A reference such as `Patient?identifier=1` leads to this.
     pub fn add_criteria(&mut self, reference: &str, target: Target) {
-        self.targets.insert(reference.into(), target);
+        self.criteria.insert(reference.into(), target);
     }
 
     /// Rewrites the links of a resource. `full_url` is that of its entry, `place` where it stands: `Bundle.entry[3].resource`.

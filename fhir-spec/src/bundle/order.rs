@@ -7,7 +7,8 @@ use super::entry::Method;
 use crate::outcome::{Issue, IssueCode};
 
 impl Method {
-    fn turn(self) -> u8 {
+    /// When it is its turn: what is deleted comes first, what only looks comes last.
+    pub fn turn(self) -> u8 {
         match self {
             Self::Delete => 0,
             Self::Post => 1,

@@ -47,38 +47,3 @@ fn issues_of_a_resource_are_told_of_the_bundle() {
     );
     assert_eq!(told("Patient"), "Bundle.entry[7].resource");
 }
-
-#[test]
-fn an_answer_is_a_bundle_of_fhir() {
-    let mut bundle = ResponseBundle::new(Kind::Transaction, 0);
-    bundle.push(&Response {
-        status: "201 Created",
-        location: Some("Patient/1/_history/1"),
-        version: Some(1),
-        last_modified: Some("2024-01-01T00:00:00.000Z"),
-        ..Response::default()
-    });
-    let outcome = crate::outcome::operation_outcome(&[]);
-    bundle.push(&Response {
-        status: "200 OK",
-        full_url: Some("http://h/fhir/Patient/2"),
-        resource: Some(r#"{"resourceType":"Patient","id":"2"}"#),
-        ..Response::default()
-    });
-    bundle.push(&Response {
-        status: "404 Not Found",
-        outcome: Some(&outcome),
-        ..Response::default()
-    });
-    let text = bundle.finish();
-    let document = crate::json::parse(text.as_bytes()).unwrap();
-    let issues =
-        crate::validate::Validator::r4().validate(&document, &crate::validate::Request::default());
-    assert!(!issues.iter().any(crate::Issue::is_error), "{issues:?}");
-    let etag = document.items_of("entry")[0].get("response").unwrap();
-    assert_eq!(etag.str_of("etag"), Some("W/\"1\""));
-    assert_eq!(
-        ResponseBundle::new(Kind::Batch, 0).finish(),
-        r#"{"resourceType":"Bundle","type":"batch-response"}"#
-    );
-}

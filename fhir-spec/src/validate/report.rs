@@ -1,5 +1,6 @@
 //! What a walk found: issues in document order, capped, with line and column at the end.
 
+use crate::json::Places;
 use crate::outcome::{Issue, IssueCode, Severity};
 
 use super::path::Path;
@@ -105,9 +106,9 @@ impl Report {
     pub(super) fn finish(mut self, source: Option<&str>) -> Vec<Issue> {
         self.found.sort_by_key(|found| found.at);
         if let Some(source) = source {
-            let mut cursor = Cursor::new(source);
+            let mut places = Places::new(source);
             for found in &mut self.found {
-                found.issue.place = Some(cursor.place(found.at));
+                found.issue.place = Some(places.of(found.at));
             }
         }
         let mut issues: Vec<Issue> = Vec::with_capacity(self.found.len());
@@ -136,44 +137,6 @@ fn within_bounds(mut text: String) -> String {
         text.shrink_to_fit();
     }
     text
-}
-
-/// Goes through a source text once, from place to place, however long its lines are.
-struct Cursor<'s> {
-    rest: &'s [u8],
-    at: usize,
-    line: u32,
-    column: u32,
-}
-
-impl<'s> Cursor<'s> {
-    fn new(source: &'s str) -> Self {
-        Self {
-            rest: source.as_bytes(),
-            at: 0,
-            line: 1,
-            column: 1,
-        }
-    }
-
-    /// Line and column of a byte offset that is not before the last one asked for.
-    fn place(&mut self, at: u32) -> (u32, u32) {
-        let at = usize::try_from(at).unwrap_or(usize::MAX);
-        let step = at.saturating_sub(self.at).min(self.rest.len());
-        let (passed, rest) = self.rest.split_at(step);
-        for byte in passed {
-            if *byte == b'\n' {
-                self.line = self.line.saturating_add(1);
-                self.column = 1;
-            } else if *byte & 0xC0 != 0x80 {
-                // A continuation byte of UTF-8 is 10xxxxxx: it starts no character.
-                self.column = self.column.saturating_add(1);
-            }
-        }
-        self.rest = rest;
-        self.at += step;
-        (self.line, self.column)
-    }
 }
 
 #[cfg(test)]

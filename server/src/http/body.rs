@@ -36,6 +36,14 @@ impl Cap {
         }
     }
 
+    /// Of a batch or transaction that is read piece by piece.
+    pub(super) fn of_bundle(limits: &Limits) -> Self {
+        Self {
+            bytes_max: limits.bundle_bytes_max,
+            name: "bundle_bytes_max",
+        }
+    }
+
     /// Of content that is not parsed.
     pub(super) fn of_content(limits: &Limits) -> Self {
         Self {

@@ -67,7 +67,7 @@ fn bundle(
             true => None,
             false => Some(shape.entry(body)?),
         };
-        entries.push(&full_url, resource.as_deref(), &about(past));
+        entries.push(Some(&full_url), resource.as_deref(), &about(past));
     }
     Ok(entries.close())
 }

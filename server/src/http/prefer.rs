@@ -5,6 +5,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 
 use super::request::values;
+use crate::interactions::Return;
 
 /// The preferences of a request that FHIR gives a meaning; others are passed over, as the RFC says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,14 +16,6 @@ pub(super) struct Prefer {
     otherwise: Return,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Return {
-    Minimal,
-    #[default]
-    Representation,
-    OperationOutcome,
-}
-
 impl Prefer {
     pub(super) fn of(request: &HttpRequest) -> Self {
         const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -31,7 +24,7 @@ impl Prefer {
             let (name, value) = wish.split_once('=').unwrap_or((wish, ""));
             // Of a preference that is given twice the first counts.
             if name.trim().eq_ignore_ascii_case("return") && prefer.returned.is_none() {
-                prefer.returned = Return::named(value.trim().trim_matches('"'));
+                prefer.returned = named(value.trim().trim_matches('"'));
             }
         }
         prefer
@@ -50,23 +43,21 @@ impl Prefer {
     }
 }
 
-impl Return {
-    fn named(name: &str) -> Option<Self> {
-        match name {
-            "minimal" => Some(Self::Minimal),
-            "representation" => Some(Self::Representation),
-            "OperationOutcome" => Some(Self::OperationOutcome),
-            _ => None,
-        }
+fn named(name: &str) -> Option<Return> {
+    match name {
+        "minimal" => Some(Return::Minimal),
+        "representation" => Some(Return::Representation),
+        "OperationOutcome" => Some(Return::OperationOutcome),
+        _ => None,
     }
+}
 
-    /// For `Preference-Applied`.
-    pub(super) fn applied(self) -> &'static str {
-        match self {
-            Self::Minimal => "return=minimal",
-            Self::Representation => "return=representation",
-            Self::OperationOutcome => "return=OperationOutcome",
-        }
+/// For `Preference-Applied`.
+pub(super) fn applied(returned: Return) -> &'static str {
+    match returned {
+        Return::Minimal => "return=minimal",
+        Return::Representation => "return=representation",
+        Return::OperationOutcome => "return=OperationOutcome",
     }
 }
 
@@ -102,8 +93,8 @@ mod tests {
             Return::Representation,
             Return::OperationOutcome,
         ] {
-            let name = returned.applied().strip_prefix("return=").unwrap();
-            assert_eq!(Return::named(name), Some(returned));
+            let name = applied(returned).strip_prefix("return=").unwrap();
+            assert_eq!(named(name), Some(returned));
         }
     }
 }

@@ -16,13 +16,13 @@ use fhir_spec::{Issue, IssueCode, Severity};
 use tracing::Level;
 
 use super::conditions;
-use super::prefer::{Prefer, Return};
+use super::prefer::{Prefer, applied};
 use super::routes::{Answer, within_fhir};
 use super::shape::Shape;
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::instant::Instant;
-use crate::interactions::{Effect, Written};
+use crate::interactions::{Effect, Return, Written};
 use crate::store::Deletion;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -86,7 +86,7 @@ pub(super) fn deleted(shape: &Shape, prefer: Prefer, deletion: Option<Deletion>)
 
 fn apply(response: &mut HttpResponseBuilder, prefer: Prefer) {
     if let Some(returned) = prefer.returned {
-        response.insert_header((PREFERENCE_APPLIED, returned.applied()));
+        response.insert_header((PREFERENCE_APPLIED, applied(returned)));
     }
 }
 
@@ -103,11 +103,18 @@ fn told(response: HttpResponseBuilder, shape: &Shape, said: String, notes: &[Iss
 
 /// A Bundle that was written as JSON; what the shape shows of its resources is in it already.
 pub(super) async fn bundle(cx: &Cx, shape: Shape, bytes: Bytes) -> Answer {
+    written_bundle(cx, shape, Prefer::default(), bytes).await
+}
+
+/// The bundle that answers a batch or a transaction.
+pub(super) async fn written_bundle(cx: &Cx, shape: Shape, prefer: Prefer, bytes: Bytes) -> Answer {
+    let mut response = HttpResponse::Ok();
+    apply(&mut response, prefer);
     let whole = Shape {
         view: None,
         ..shape
     };
-    resource(cx, HttpResponse::Ok(), whole, bytes).await
+    resource(cx, response, whole, bytes).await
 }
 
 /// 200 with a version of a resource, or 304 when the client holds it.

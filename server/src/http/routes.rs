@@ -128,6 +128,9 @@ async fn perform(
         (Interaction::HistoryType | Interaction::HistorySystem, _) => {
             history::history(cx, request, resource_type, None).await
         }
+        (Interaction::Transaction | Interaction::Batch, _) => {
+            handlers::bundle(cx, request, payload).await
+        }
         (_, None) => Err(unknown_path()),
     }
 }
@@ -181,6 +184,7 @@ impl<'p> Address<'p> {
     fn of(path: &'p str) -> Option<Self> {
         let segments: Vec<&str> = path.splitn(5, '/').collect();
         let (level, resource_type, id, version) = match *segments.as_slice() {
+            [""] => (Level::System, "", "", ""),
             ["_history"] => (Level::SystemHistory, "", "", ""),
             [resource_type] => (Level::Type, resource_type, "", ""),
             [resource_type, "_history"] => (Level::TypeHistory, resource_type, "", ""),
@@ -192,7 +196,8 @@ impl<'p> Address<'p> {
             _ => return None,
         };
         let is_name = |segment: &str| !segment.starts_with(['$', '_']);
-        let is_whole = level == Level::SystemHistory || !resource_type.is_empty();
+        let is_of_system = matches!(level, Level::System | Level::SystemHistory);
+        let is_whole = is_of_system || !resource_type.is_empty();
         (is_whole && is_name(resource_type) && is_name(id)).then_some(Self {
             level,
             resource_type,
@@ -214,6 +219,7 @@ fn method(interaction: Interaction) -> Method {
         | Interaction::HistoryInstance
         | Interaction::HistoryType
         | Interaction::HistorySystem => Method::GET,
+        Interaction::Transaction | Interaction::Batch => Method::POST,
     }
 }
 
@@ -237,9 +243,11 @@ fn allowed(level: Level) -> String {
             continue;
         }
         let method = method(*interaction);
-        names.push(method.to_string());
-        if method == Method::GET {
-            names.push(Method::HEAD.to_string());
+        let is_read = method == Method::GET;
+        for method in [Some(method), is_read.then_some(Method::HEAD)] {
+            let name = method.map(|method| method.to_string());
+            // A batch and a transaction come by the same one.
+            names.extend(name.filter(|name| !names.contains(name)));
         }
     }
     names.join(", ")

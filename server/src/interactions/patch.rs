@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fhir_spec::bundle::Links;
 use fhir_spec::json::{Value, parse};
 use fhir_spec::patch::{Problem, Refused, fhirpath, json, merge, xml};
 use fhir_spec::reference::is_id;
@@ -37,6 +38,8 @@ pub struct Task {
     pub id: String,
     pub patch: Arc<Patch>,
     pub precondition: Precondition,
+    /// What the patch brings in may link to other entries of its bundle.
+    pub links: Option<Arc<Links>>,
     tried: Option<Tried>,
 }
 
@@ -112,6 +115,7 @@ impl Task {
             id,
             patch: Arc::new(patch),
             precondition,
+            links: None,
             tried: None,
         }
     }
@@ -126,7 +130,11 @@ impl Task {
 
     fn tried_on(&self, app: &App, found: &Found) -> Result<Tried, Fault> {
         let before = parse(&found.body).map_err(Fault::internal)?;
-        let document = self.patch.apply(app, &before)?;
+        let mut document = self.patch.apply(app, &before)?;
+        if let Some(links) = &self.links {
+            // What leads nowhere was there before, or is said by the patch itself.
+            links.rewrite(&mut document, None, String::new, app.definitions().types());
+        }
         if document.str_of("id") != Some(self.id.as_str()) {
             let diagnostics = "a patch may not change the id";
             return Err(Fault::new(Kind::Unprocessable, diagnostics));

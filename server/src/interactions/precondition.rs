@@ -39,7 +39,7 @@ impl Versions {
             .map(Self::Listed)
     }
 
-    fn include(&self, version: u64) -> bool {
+    pub fn include(&self, version: u64) -> bool {
         match self {
             Self::Any => true,
             Self::Listed(versions) => versions.contains(&version),

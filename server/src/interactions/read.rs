@@ -6,7 +6,7 @@ use fhir_spec::reference::is_id;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
-use crate::store::Found;
+use crate::store::{Found, View};
 
 pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Found, Fault> {
     let permit = may(cx.caller, Action::Read(resource_type))?;
@@ -15,6 +15,12 @@ pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Found
         return Err(not_found(resource_type));
     }
     let found = cx.app.store.find(&permit, resource_type, id, None).await?;
+    current(resource_type, found)
+}
+
+/// The same, within a state of the database that was opened for more.
+pub fn within(view: &mut View<'_>, resource_type: &'static str, id: &str) -> Result<Found, Fault> {
+    let found = view.current(resource_type, id)?;
     current(resource_type, found)
 }
 

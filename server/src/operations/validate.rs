@@ -8,6 +8,7 @@ use fhir_spec::validate::Request;
 use fhir_spec::{Issue, IssueCode};
 
 use super::{Call, Operation};
+use crate::accept::text_of;
 use crate::app::App;
 use crate::fault::Fault;
 
@@ -36,7 +37,7 @@ fn run(app: &App, call: &Call) -> Result<Value, Fault> {
     issues.extend(app.validator.validate(
         resource,
         &Request {
-            source: std::str::from_utf8(&call.submitted.source).ok(),
+            source: text_of(&call.submitted.source),
             profiles: &profiles,
             ..Request::default()
         },

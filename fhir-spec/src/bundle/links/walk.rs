@@ -166,7 +166,7 @@ impl Walk<'_> {
         if !self.nested.is_empty() || self.types.by_name(named).is_none() {
             return None;
         }
-        match self.links.targets.get(text) {
+        match self.links.criteria.get(text) {
             Some(target) => Some(Text::from(&*target.text)),
             None => {
                 if !self.found.criteria.iter().any(|known| known == text) {

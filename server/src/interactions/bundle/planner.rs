@@ -1,0 +1,392 @@
+//! How a plan is made: what is looked up, in which order, and what must not meet.
+//! <https://hl7.org/fhir/R4/http.html#trules>
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fhir_spec::bundle::{Entry, Kind as BundleKind, Links, Method, in_order, overlaps};
+use fhir_spec::json::Text;
+use fhir_spec::{Issue, IssueCode};
+
+use super::condition::{Condition, Own};
+use super::draft::{Draft, How};
+use super::plan::{Plan, Reference, Waiting};
+use super::prepare::{Prepared, World};
+use super::step::Step;
+use super::trouble::Failure;
+use super::{Sent, Wishes, parallel};
+use crate::auth::{Action, may_all};
+use crate::cx::Cx;
+use crate::fault::{Fault, Kind};
+use crate::store::{Found, View};
+
+/// Who asks for what.
+#[derive(Debug, Clone)]
+pub(super) struct Planner {
+    pub(super) cx: Cx,
+    pub(super) sent: Sent,
+    pub(super) wishes: Wishes,
+    pub(super) kind: BundleKind,
+    /// Of a batch: the full urls of all entries, which are no links there.
+    pub(super) links: Links,
+    /// About how much there is to prepare.
+    pub(super) bytes: usize,
+}
+
+type Outcome<T> = Result<T, Vec<Failure>>;
+
+/// The current versions of what is to be changed, by place.
+type Current = HashMap<usize, Found>;
+
+/// What came of preparing: steps, and entries that need their references looked up.
+type Ready = (Vec<Step>, Vec<(Draft, Vec<Text>)>);
+
+impl Planner {
+    pub(super) async fn plan(&self, entries: Vec<(usize, Entry)>) -> Outcome<Plan> {
+        let order = in_order(entries.iter().map(|(_, entry)| entry.request.method));
+        let mut turns: HashMap<usize, usize> = HashMap::with_capacity(order.len());
+        for (turn, index) in order.into_iter().enumerate() {
+            if let Some((place, _)) = entries.get(index) {
+                turns.insert(*place, turn);
+            }
+        }
+        let mut drafts = self.drafts(entries)?;
+        self.look_up(&mut drafts).await?;
+        let own = self.own(&drafts)?;
+        let current = self.current(&drafts).await?;
+        let mut actions: Vec<Action> = Vec::new();
+        for action in drafts.iter().flat_map(Draft::actions) {
+            if !actions.contains(&action) {
+                actions.push(action);
+            }
+        }
+        let (mut steps, references, waiting) = self.prepare(drafts, current, &own).await?;
+        let searched = references
+            .iter()
+            .chain(waiting.iter().flat_map(|waiting| &waiting.references));
+        actions.extend(searched.map(|reference| Action::Search(reference.condition.resource_type)));
+        steps.sort_by_key(|step| turns.get(&step.place).copied());
+        Ok(Plan {
+            cx: self.cx.clone(),
+            wishes: self.wishes.clone(),
+            steps,
+            own,
+            references,
+            waiting,
+            actions,
+        })
+    }
+
+    /// Whether each entry may be asked for, by this caller.
+    fn drafts(&self, entries: Vec<(usize, Entry)>) -> Outcome<Vec<Draft>> {
+        let mut drafts = Vec::with_capacity(entries.len());
+        let mut failures = Vec::new();
+        for (place, entry) in entries {
+            let draft = Draft::of(place, entry, &self.cx.app, self.cx.now).and_then(|draft| {
+                may_all(self.cx.caller, draft.actions())?;
+                Ok(draft)
+            });
+            match draft {
+                Ok(draft) => drafts.push(draft),
+                Err(fault) => failures.push(Failure::at(place, fault)),
+            }
+        }
+        or_failures(drafts, failures)
+    }
+
+    /// Finds out what conditional entries are about. What is deleted comes first, and is found by nobody after.
+    async fn look_up(&self, drafts: &mut [Draft]) -> Outcome<()> {
+        let asked: Vec<(usize, bool, Condition)> = drafts
+            .iter()
+            .enumerate()
+            .filter_map(|(index, draft)| {
+                let deletes = draft.write().is_some_and(|write| write.how == How::Delete);
+                Some((index, deletes, draft.condition.clone()?))
+            })
+            .collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let gone = gone(drafts);
+        let conditions = asked.iter().map(|(_, _, condition)| condition);
+        let actions = conditions.map(|condition| Action::Search(condition.resource_type));
+        let found = self
+            .look(actions.collect(), move |view| {
+                let mut gone = gone.clone();
+                let mut found = Vec::with_capacity(asked.len());
+                for deletes_first in [true, false] {
+                    for (index, deletes, condition) in &asked {
+                        if *deletes != deletes_first {
+                            continue;
+                        }
+                        let matched = condition.find(view, &gone);
+                        if let (true, Ok(Some(id))) = (deletes, &matched) {
+                            gone.insert((condition.resource_type, id.clone()), *index);
+                        }
+                        found.push((*index, matched));
+                    }
+                }
+                Ok(found)
+            })
+            .await?;
+        let mut failures = Vec::new();
+        for (index, matched) in found {
+            let Some(draft) = drafts.get_mut(index) else {
+                continue;
+            };
+            let settled = matched.and_then(|id| draft.settle(id, &self.cx.app, self.cx.now));
+            if let Err(fault) = settled {
+                failures.push(Failure::at(draft.place, fault));
+            }
+        }
+        or_failures((), failures)
+    }
+
+    /// The resources that are changed. Each has one entry.
+    fn own(&self, drafts: &[Draft]) -> Outcome<Own> {
+        let mut issues = overlaps(drafts.iter().filter_map(|draft| {
+            let (resource_type, id) = draft.changed()?;
+            Some((draft.place, resource_type, id))
+        }));
+        issues.extend(twins(drafts));
+        if self.kind == BundleKind::Transaction && !issues.is_empty() {
+            let fault = Fault::of_issues(Kind::Malformed, issues);
+            return Err(vec![Failure::whole(fault)]);
+        }
+        let own = drafts.iter().filter_map(|draft| {
+            let (resource_type, id) = draft.changed()?;
+            Some(((resource_type, id.to_owned()), draft.place))
+        });
+        Ok(own.collect())
+    }
+
+    async fn current(&self, drafts: &[Draft]) -> Outcome<Current> {
+        let mut wanted = Vec::new();
+        for draft in drafts {
+            if let Some(write) = draft.write().filter(|write| write.how != How::Create)
+                && let Some(id) = &write.id
+            {
+                wanted.push((
+                    draft.place,
+                    draft.actions(),
+                    write.resource_type,
+                    id.clone(),
+                ));
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(Current::new());
+        }
+        let mut actions = Vec::new();
+        for action in wanted.iter().flat_map(|(_, actions, _, _)| actions) {
+            if !actions.contains(action) {
+                actions.push(*action);
+            }
+        }
+        self.look(actions, move |view| {
+            let mut current = Current::new();
+            for (place, _, resource_type, id) in &wanted {
+                if let Some(found) = view.current(resource_type, id)? {
+                    current.insert(*place, found);
+                }
+            }
+            Ok(current)
+        })
+        .await
+    }
+
+    /// Everything that can be done before the door opens.
+    async fn prepare(
+        &self,
+        drafts: Vec<Draft>,
+        current: Current,
+        own: &Own,
+    ) -> Outcome<(Vec<Step>, Vec<Reference>, Option<Waiting>)> {
+        let mut links = self.links.clone();
+        if self.kind == BundleKind::Transaction {
+            for draft in &drafts {
+                if let (Some(url), Some(mut target)) = (&draft.entry.full_url, draft.target()) {
+                    if let Some(resource) = &draft.entry.resource {
+                        target = target.of(url, resource);
+                    }
+                    links.add(url, target);
+                }
+            }
+        }
+        let gone = gone(&drafts);
+        let current = Arc::new(current);
+        let (mut steps, needy) = self.prepare_all(drafts, &current, links.clone()).await?;
+        if needy.is_empty() {
+            return Ok((steps, Vec::new(), None));
+        }
+        let (known, unknown) = self.references(&needy, gone, own).await?;
+        for (reference, id) in &known {
+            reference.link(id, &mut links);
+        }
+        let drafts = needy.into_iter().map(|(draft, _)| draft).collect();
+        let (more, still) = self.prepare_all(drafts, &current, links.clone()).await?;
+        steps.extend(more);
+        let waiting = Waiting {
+            sent: self.sent.clone(),
+            links: Arc::new(links),
+            drafts: still.into_iter().map(|(draft, _)| draft).collect(),
+            references: unknown,
+        };
+        let known = known.into_iter().map(|(mut reference, id)| {
+            reference.condition.expected = Some(id);
+            reference
+        });
+        let waiting = (!waiting.drafts.is_empty()).then_some(waiting);
+        Ok((steps, known.collect(), waiting))
+    }
+
+    async fn prepare_all(
+        &self,
+        drafts: Vec<Draft>,
+        current: &Arc<Current>,
+        links: Links,
+    ) -> Outcome<Ready> {
+        let planner = self.clone();
+        let (current, links) = (Arc::clone(current), Arc::new(links));
+        let prepared = self
+            .cx
+            .compute(self.bytes, move || {
+                let world = World {
+                    app: &planner.cx.app,
+                    caller: planner.cx.caller,
+                    now: planner.cx.now,
+                    sent: &planner.sent,
+                    wishes: &planner.wishes,
+                    links: &links,
+                };
+                Ok(parallel::map(drafts, |draft| {
+                    let found = current.get(&draft.place);
+                    world.prepare(draft, found)
+                }))
+            })
+            .await
+            .map_err(whole)?;
+        let (mut ready, mut failures) = ((Vec::new(), Vec::new()), Vec::new());
+        for prepared in prepared {
+            match prepared {
+                Ok(Prepared::Step(step)) => ready.0.push(step),
+                Ok(Prepared::Needs(draft, criteria)) => ready.1.push((draft, criteria)),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        or_failures(ready, failures)
+    }
+
+    /// References by criteria: those that lead to what is stored, and those that may lead to what will be created.
+    async fn references(
+        &self,
+        needy: &[(Draft, Vec<Text>)],
+        gone: Own,
+        own: &Own,
+    ) -> Outcome<(Vec<(Reference, String)>, Vec<Reference>)> {
+        let mut distinct: HashMap<&Text, Reference> = HashMap::new();
+        let mut failures = Vec::new();
+        for (draft, criteria) in needy {
+            for text in criteria {
+                if distinct.contains_key(text) {
+                    continue;
+                }
+                match Reference::of(draft.place, text) {
+                    Ok(reference) => {
+                        distinct.insert(text, reference);
+                    }
+                    Err(fault) => failures.push(Failure::at(draft.place, fault)),
+                }
+            }
+        }
+        or_failures((), failures)?;
+        let references: Vec<Reference> = distinct.into_values().collect();
+        let types = references
+            .iter()
+            .map(|reference| reference.condition.resource_type);
+        let found = self
+            .look(types.map(Action::Search).collect(), move |view| {
+                let find = |reference: &Reference| {
+                    let found = reference.condition.find(view, &gone);
+                    (reference.clone(), found)
+                };
+                Ok(references.iter().map(find).collect::<Vec<_>>())
+            })
+            .await?;
+        let (mut known, mut unknown, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+        for (reference, found) in found {
+            let of_type =
+                |key: &&(&'static str, String)| key.0 == reference.condition.resource_type;
+            match found {
+                Ok(Some(id)) => known.push((reference, id)),
+                Ok(None) if own.keys().any(|key| of_type(&key)) => unknown.push(reference),
+                Ok(None) => {
+                    let fault = reference.condition.none();
+                    failures.push(Failure::at(reference.place, fault));
+                }
+                Err(fault) => failures.push(Failure::at(reference.place, fault)),
+            }
+        }
+        or_failures((known, unknown), failures)
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        actions: Vec<Action>,
+        work: impl Fn(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Outcome<T> {
+        let permit = may_all(self.cx.caller, actions).map_err(|error| whole(error.into()))?;
+        self.cx.app.store.read(permit, work).await.map_err(whole)
+    }
+}
+
+/// Trouble that is of no entry.
+fn whole(fault: Fault) -> Vec<Failure> {
+    vec![Failure::whole(fault)]
+}
+
+fn or_failures<T>(value: T, failures: Vec<Failure>) -> Outcome<T> {
+    match failures.is_empty() {
+        true => Ok(value),
+        false => Err(failures),
+    }
+}
+
+/// What is deleted by id.
+fn gone(drafts: &[Draft]) -> Own {
+    let mut gone = Own::new();
+    for draft in drafts {
+        if let Some(write) = draft.write().filter(|write| write.how == How::Delete)
+            && let Some(id) = &write.id
+        {
+            gone.insert((write.resource_type, id.clone()), draft.place);
+        }
+    }
+    gone
+}
+
+/// Entries that would each create by the same criteria.
+fn twins(drafts: &[Draft]) -> Vec<Issue> {
+    let mut first = HashMap::new();
+    let mut issues = Vec::new();
+    for draft in drafts {
+        let Some(condition) = &draft.condition else {
+            continue;
+        };
+        let creates = matches!(draft.entry.request.method, Method::Post | Method::Put);
+        if !creates {
+            continue;
+        }
+        let key = (condition.resource_type, condition.criteria.as_str());
+        let earlier = *first.entry(key).or_insert(draft.place);
+        if earlier != draft.place {
+            let place = draft.place;
+            let told = format!(
+                "entries {earlier} and {place} have the same criteria: in a transaction each resource has one entry"
+            );
+            let issue = Issue::error(IssueCode::Duplicate, told);
+            issues.push(issue.at(format!("Bundle.entry[{place}].request")));
+        }
+    }
+    issues
+}

@@ -1,0 +1,129 @@
+//! What may keep an entry from being done, and how it is told of the bundle.
+//! <https://hl7.org/fhir/R4/operationoutcome.html>
+
+use fhir_spec::Issue;
+use fhir_spec::json::Places;
+use fhir_spec::validate::ISSUES_MAX;
+
+use super::Sent;
+use crate::auth::Forbidden;
+use crate::fault::Fault;
+use crate::store;
+
+/// Why a plan was not carried out.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Fault(Fault),
+    /// What the plan took for granted does not hold any more.
+    Changed,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<store::Error> for Stop {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Forbidden> for Stop {
+    fn from(error: Forbidden) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl Stop {
+    pub(super) fn at(self, place: usize) -> Self {
+        match self {
+            Self::Fault(fault) => Self::Fault(at(fault, place)),
+            Self::Changed => Self::Changed,
+        }
+    }
+}
+
+/// An entry that cannot be done.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// None: it is of no entry.
+    pub(super) place: Option<usize>,
+    pub(super) fault: Fault,
+    /// Where its resource begins in the text: lines and columns are counted from there.
+    pub(super) origin: Option<u32>,
+}
+
+impl Failure {
+    pub(super) fn at(place: usize, fault: Fault) -> Self {
+        Self {
+            place: Some(place),
+            fault,
+            origin: None,
+        }
+    }
+
+    pub(super) fn whole(fault: Fault) -> Self {
+        Self {
+            place: None,
+            fault,
+            origin: None,
+        }
+    }
+}
+
+/// A fault of an entry, where its issues do not say more closely what they are about.
+fn at(mut fault: Fault, place: usize) -> Fault {
+    for issue in &mut fault.issues {
+        issue
+            .expression
+            .get_or_insert_with(|| format!("Bundle.entry[{place}]"));
+    }
+    fault
+}
+
+/// Makes faults of failures, each told of the bundle: its issues with the places that they have in the whole text.
+pub(super) fn told(mut failures: Vec<Failure>, sent: &Sent) -> Vec<(Option<usize>, Fault)> {
+    failures.sort_by_key(|failure| (failure.origin, failure.place));
+    let mut places = Places::new(sent.as_str());
+    let mut faults: Vec<(Option<usize>, Fault)> = Vec::with_capacity(failures.len());
+    for Failure {
+        place,
+        mut fault,
+        origin,
+    } in failures
+    {
+        if let Some(origin) = origin {
+            let (line, column) = places.of(origin);
+            for issue in &mut fault.issues {
+                issue.place = issue.place.map(|inside| match inside {
+                    (1, inner) => (line, column + inner - 1),
+                    (below, inner) => (line + below - 1, inner),
+                });
+            }
+        }
+        let fault = match place {
+            Some(place) => at(fault, place),
+            None => fault,
+        };
+        faults.push((place, fault));
+    }
+    faults.sort_by_key(|(place, _)| *place);
+    faults
+}
+
+/// The faults of several entries as one: everything that is wrong at once, with the status of the first.
+pub(super) fn as_one(faults: Vec<(Option<usize>, Fault)>) -> Fault {
+    let mut faults = faults.into_iter().map(|(_, fault)| fault);
+    let Some(mut first) = faults.next() else {
+        return Fault::internal("there was no failure");
+    };
+    for fault in faults {
+        first.issues.extend(fault.issues);
+    }
+    // What is no error is of no use beside one.
+    first.issues.retain(Issue::is_error);
+    first.issues.truncate(ISSUES_MAX);
+    first
+}
