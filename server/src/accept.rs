@@ -43,7 +43,7 @@ pub struct Sealed {
     resource_type: &'static str,
     id: String,
     /// The text from behind `meta.lastUpdated` on.
-    tail: String,
+    tail: Arc<str>,
     /// What it is found by.
     rows: Arc<Rows>,
 }
@@ -153,7 +153,7 @@ impl Accepted {
         Sealed {
             resource_type,
             id,
-            tail,
+            tail: tail.into(),
             rows: Arc::new(rows),
         }
     }
@@ -178,6 +178,12 @@ impl Sealed {
 
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same under another id.
+    #[must_use]
+    pub fn under(&self, id: String) -> Self {
+        Self { id, ..self.clone() }
     }
 
     pub(crate) fn rows(&self) -> &Arc<Rows> {
@@ -216,6 +222,23 @@ impl Sealed {
 }
 
 impl Stamped {
+    /// What is stored already.
+    pub(crate) fn stored(
+        resource_type: &'static str,
+        id: &str,
+        version: u64,
+        at: Instant,
+        body: Vec<u8>,
+    ) -> Self {
+        Self {
+            resource_type,
+            id: id.to_owned(),
+            version,
+            at,
+            bytes: body.into(),
+        }
+    }
+
     pub fn resource_type(&self) -> &'static str {
         self.resource_type
     }

@@ -58,6 +58,7 @@ table! {
     Conflict         409 Conflict     DEBUG "read the current state, then decide again";
     Deleted          410 Deleted      DEBUG "the resource was deleted: use another";
     PreconditionFailed 412 Conflict   DEBUG "read the current version, then decide again";
+    SeveralMatches   412 MultipleMatches DEBUG "make the criteria find one resource";
     BodyTooLarge     413 TooLong      DEBUG "send less at a time";
     TargetTooLong    414 TooLong      DEBUG "send a shorter address";
     UnsupportedMedia 415 NotSupported DEBUG "send application/fhir+json";
@@ -67,6 +68,7 @@ table! {
     NotImplemented   501 NotSupported DEBUG "leave out what is not supported";
     Unavailable      503 Transient    WARN  "try again in a moment";
     Unsure           503 Incomplete   ERROR "read back what you wrote before trying again";
+    Full             507 NoStore      ERROR "make room: until then everything can be read and nothing written";
 }
 
 /// Trouble on its way to the caller.
@@ -135,6 +137,10 @@ impl From<store::Error> for Fault {
                 Kind::Unsure,
                 "the connection to the database was lost at the last moment: this may or may not have been written",
             ),
+            E::Full(_) => told(
+                Kind::Full,
+                "there is no room left on the disk of the database: nothing was written",
+            ),
             E::Taken(_) => told(Kind::Conflict, "another write got there first"),
             _ => return Self::internal(error),
         };
@@ -172,6 +178,7 @@ mod tests {
             kind(store::Error::Group("full".to_owned())),
             Kind::Unavailable
         );
+        assert_eq!(kind(store::Error::Full("full".into())), Kind::Full);
         assert_eq!(kind(store::Error::NotPermitted), Kind::Internal);
         let cause = || diesel::result::Error::NotFound;
         assert_eq!(kind(store::Error::Taken(cause())), Kind::Conflict);

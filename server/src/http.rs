@@ -6,6 +6,7 @@ mod body;
 mod coding;
 mod conditions;
 mod cors;
+mod criteria;
 mod health;
 mod history;
 mod interactions;

@@ -32,6 +32,9 @@ pub const ALL: &[Interaction] = &[
     Interaction::HistoryInstance,
     Interaction::HistoryType,
     Interaction::Create,
+    Interaction::ConditionalUpdate,
+    Interaction::ConditionalPatch,
+    Interaction::ConditionalDelete,
     Interaction::HistorySystem,
     Interaction::Transaction,
     Interaction::Batch,
@@ -50,6 +53,9 @@ pub enum Interaction {
     HistorySystem,
     Transaction,
     Batch,
+    ConditionalUpdate,
+    ConditionalPatch,
+    ConditionalDelete,
 }
 
 /// What an interaction is addressed to.
@@ -78,9 +84,9 @@ impl Interaction {
             Self::Create => "create",
             Self::Read => "read",
             Self::Vread => "vread",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Delete => "delete",
+            Self::Update | Self::ConditionalUpdate => "update",
+            Self::Patch | Self::ConditionalPatch => "patch",
+            Self::Delete | Self::ConditionalDelete => "delete",
             Self::HistoryInstance => "history-instance",
             Self::HistoryType => "history-type",
             Self::HistorySystem => "history-system",
@@ -91,7 +97,10 @@ impl Interaction {
 
     pub fn level(self) -> Level {
         match self {
-            Self::Create => Level::Type,
+            Self::Create
+            | Self::ConditionalUpdate
+            | Self::ConditionalPatch
+            | Self::ConditionalDelete => Level::Type,
             Self::Read | Self::Update | Self::Patch | Self::Delete => Level::Instance,
             Self::Vread => Level::Version,
             Self::HistoryInstance => Level::InstanceHistory,

@@ -9,6 +9,7 @@ mod index;
 mod job;
 mod migrate;
 mod pool;
+mod query;
 mod resources;
 mod statement;
 mod tx;
@@ -61,9 +62,10 @@ impl Store {
                 make_directory(path)?;
                 let mut connection = Connection::sqlite_writer(path)?;
                 migrate::up(&mut connection)?;
+                let again = path.clone();
                 let path = path.clone();
                 Engine::Sqlite {
-                    writer: Writer::start(connection)?,
+                    writer: Writer::start(connection, move || Connection::sqlite_writer(&again))?,
                     readers: Pool::new(limits::SQLITE_READERS_MAX, move || {
                         Connection::sqlite_reader(&path)
                     }),

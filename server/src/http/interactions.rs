@@ -7,12 +7,12 @@ use fhir_spec::format::Format;
 use super::body::Cap;
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{base, binary, body, reply, request};
+use super::{base, binary, body, criteria, reply, request};
 use crate::accept::Submitted;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
-use crate::interactions::{bundle, capabilities, create, read, vread};
+use crate::interactions::{bundle, capabilities, conditional, create, read, vread};
 use crate::operations::{self, Call, Operation, declared};
 use crate::store::Found;
 
@@ -23,9 +23,12 @@ pub(super) async fn create(
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, Some(resource_type))?;
-    request::refuse_conditional_create(http)?;
+    let criteria = criteria::if_none_exist(cx, http, resource_type)?;
     let submitted = submitted(cx, http, resource_type, None, payload).await?;
-    let created = create::run(cx, resource_type, submitted).await?;
+    let created = match criteria {
+        Some(criteria) => conditional::create(cx, criteria, submitted).await?,
+        None => create::run(cx, resource_type, submitted).await?,
+    };
     let base = base::of(&cx.app.outside, http);
     reply::written(cx, shape, &base, preferred(http, resource_type), &created).await
 }

@@ -66,16 +66,6 @@ pub(super) fn parse(
     })
 }
 
-/// A conditional create must not be taken for a plain one: it would store what the client asked not to.
-pub(super) fn refuse_conditional_create(request: &HttpRequest) -> Result<(), Fault> {
-    const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
-    if request.headers().contains_key(IF_NONE_EXIST) {
-        let diagnostics = "conditional create (If-None-Exist) is not supported";
-        return Err(Fault::new(Kind::NotImplemented, diagnostics));
-    }
-    Ok(())
-}
-
 /// The parts of a header whose value is a list.
 pub(super) fn values<'a>(
     headers: &'a HeaderMap,

@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{health, history, interactions as handlers, page, reply, request, writes};
+use super::{criteria, health, history, interactions as handlers, page, reply, request, writes};
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Caller;
@@ -122,6 +122,13 @@ async fn perform(
         (Interaction::Update, Some(type_)) => writes::update(cx, request, type_, id, payload).await,
         (Interaction::Patch, Some(type_)) => writes::patch(cx, request, type_, id, payload).await,
         (Interaction::Delete, Some(type_)) => writes::delete(cx, request, type_, id).await,
+        (Interaction::ConditionalUpdate, Some(type_)) => {
+            criteria::update(cx, request, type_, payload).await
+        }
+        (Interaction::ConditionalPatch, Some(type_)) => {
+            criteria::patch(cx, request, type_, payload).await
+        }
+        (Interaction::ConditionalDelete, Some(type_)) => criteria::delete(cx, request, type_).await,
         (Interaction::HistoryInstance, _) => {
             history::history(cx, request, resource_type, Some(id)).await
         }
@@ -211,9 +218,9 @@ impl<'p> Address<'p> {
 fn method(interaction: Interaction) -> Method {
     match interaction {
         Interaction::Create => Method::POST,
-        Interaction::Update => Method::PUT,
-        Interaction::Patch => Method::PATCH,
-        Interaction::Delete => Method::DELETE,
+        Interaction::Update | Interaction::ConditionalUpdate => Method::PUT,
+        Interaction::Patch | Interaction::ConditionalPatch => Method::PATCH,
+        Interaction::Delete | Interaction::ConditionalDelete => Method::DELETE,
         Interaction::Read
         | Interaction::Vread
         | Interaction::HistoryInstance

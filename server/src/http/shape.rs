@@ -15,6 +15,9 @@ use fhir_spec::xml;
 use super::request::{query, weighted};
 use crate::fault::{Fault, Kind};
 
+/// The parameters that say how an answer should look, and nothing of what it is about.
+pub(super) const PARAMETERS: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
+
 /// How the caller wants resources to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {

@@ -46,7 +46,11 @@ pub(super) async fn patch(
 }
 
 /// The patch in the body: its media type says which notation it is in.
-async fn change(cx: &Cx, http: &HttpRequest, payload: &mut Payload) -> Result<Patch, Fault> {
+pub(super) async fn change(
+    cx: &Cx,
+    http: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<Patch, Fault> {
     let named = http
         .headers()
         .get(header::CONTENT_TYPE)

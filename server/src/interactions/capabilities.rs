@@ -53,6 +53,10 @@ fn resource(resource_type: &str, operations: Vec<Value>) -> Value {
         ("versioning", Value::from("versioned")),
         ("readHistory", Value::from(true)),
         ("updateCreate", Value::from(true)),
+        ("conditionalCreate", Value::from(true)),
+        ("conditionalRead", Value::from("full-support")),
+        ("conditionalUpdate", Value::from(true)),
+        ("conditionalDelete", Value::from("single")),
         ("operation", Value::from(operations)),
     ])
     .into()
@@ -60,11 +64,14 @@ fn resource(resource_type: &str, operations: Vec<Value>) -> Value {
 
 /// Those of a type, or those of the system.
 fn interactions(are_of_a_type: bool) -> Value {
-    let declared: Vec<Value> = ALL
-        .iter()
-        .filter(|interaction| interaction.is_of_a_type() == are_of_a_type)
-        .map(|interaction| named([("code", interaction.code())]))
-        .collect();
+    let mut codes: Vec<&str> = Vec::new();
+    for interaction in ALL {
+        // What is done by id and by criteria is one interaction here.
+        if interaction.is_of_a_type() == are_of_a_type && !codes.contains(&interaction.code()) {
+            codes.push(interaction.code());
+        }
+    }
+    let declared: Vec<Value> = codes.iter().map(|code| named([("code", code)])).collect();
     declared.into()
 }
 

@@ -1,30 +1,349 @@
-//! Criteria that stand for a resource: what they match.
-//! <https://hl7.org/fhir/R4/http.html#ccreate>
+//! Conditional interactions: on the resource that criteria find, decided inside the transaction that writes.
+//! <https://hl7.org/fhir/R4/http.html#cond-update>
+//!
+//! Nothing but the transaction decides: SQLite has one writer, PostgreSQL's transactions are serializable, so of two that
+//! find nothing and want to create, one is done again and finds what the other has made.
 
+use search::query::{self, Handling, Query, Settings};
+
+use super::patch::{self, Patch, Task};
+use super::precondition::Precondition;
+use super::{Effect, Written, checked, create, delete, update};
+use crate::accept::{Sealed, Submitted};
+use crate::app::App;
+use crate::auth::{Action, may_all};
+use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
-use crate::store::{Tx, View};
+use crate::instant::Instant;
+use crate::store::{Deletion, Tx, View};
 
-/// The ids of what they match: two are enough to know that they match more than one.
-pub(crate) fn matches(
-    _view: &mut View<'_>,
-    _resource_type: &'static str,
-    _criteria: &str,
-) -> Result<Vec<String>, Fault> {
-    Err(unsupported())
+/// What a resource is found by.
+#[derive(Debug, Clone)]
+pub struct Criteria {
+    resource_type: &'static str,
+    query: Query,
 }
 
-/// The same inside the door, where what was just written is found too.
-pub(crate) fn matches_within(
-    _tx: &mut Tx<'_>,
-    _resource_type: &'static str,
-    _criteria: &str,
-) -> Result<Vec<String>, Fault> {
-    Err(unsupported())
+/// What criteria have found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    None,
+    /// The id.
+    One(String),
+    Many,
 }
 
-fn unsupported() -> Fault {
-    Fault::new(
-        Kind::NotImplemented,
-        "conditional interactions are not supported yet",
-    )
+impl Criteria {
+    /// Criteria that say nothing would mean every resource there is: they are refused.
+    pub fn new(
+        app: &App,
+        resource_type: &'static str,
+        parameters: &[(String, String)],
+        now: Instant,
+    ) -> Result<Self, Fault> {
+        let settings = Settings {
+            handling: Handling::Strict,
+            now: now.micros(),
+        };
+        let query = query::parse(&app.search, resource_type, parameters, settings)
+            .map_err(|issues| Fault::of_issues(Kind::WrongParameter, issues))?;
+        if query.is_empty() {
+            let diagnostics = "without criteria this would be about every resource of the type";
+            return Err(Fault::new(Kind::WrongParameter, diagnostics));
+        }
+        Ok(Self {
+            resource_type,
+            query,
+        })
+    }
+
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// Those of `Type?criteria`, escaped as in an address.
+    pub fn of_query(
+        app: &App,
+        resource_type: &'static str,
+        query: &str,
+        now: Instant,
+    ) -> Result<Self, Fault> {
+        let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        Self::new(app, resource_type, &parameters, now)
+    }
+
+    /// The ids of what they find, at most so many.
+    pub fn ids(&self, view: &mut View<'_>, ids_max: u32) -> Result<Vec<String>, Fault> {
+        Ok(view.matches(self.resource_type, &self.query, ids_max)?)
+    }
+
+    /// The same inside the door, where what was just written is found too.
+    pub fn ids_within(&self, tx: &mut Tx<'_>, ids_max: u32) -> Result<Vec<String>, Fault> {
+        tx.settle()?;
+        self.ids(tx, ids_max)
+    }
+
+    pub fn look(&self, view: &mut View<'_>) -> Result<Match, Fault> {
+        let mut found = self.ids(view, 2)?;
+        Ok(match (found.pop(), found.pop()) {
+            (None, _) => Match::None,
+            (Some(id), None) => Match::One(id),
+            _ => Match::Many,
+        })
+    }
+
+    fn look_in(&self, tx: &mut Tx<'_>) -> Result<Match, Fault> {
+        tx.settle()?;
+        self.look(tx)
+    }
+}
+
+fn several() -> Fault {
+    let diagnostics = "the criteria are not selective enough: they find more than one resource";
+    Fault::new(Kind::SeveralMatches, diagnostics)
+}
+
+/// Creates unless the criteria find something; what they find is answered instead.
+pub async fn create(cx: &Cx, criteria: Criteria, submitted: Submitted) -> Result<Written, Fault> {
+    let resource_type = criteria.resource_type;
+    let permit = may_all(
+        cx.caller,
+        [
+            Action::Create(resource_type),
+            Action::Search(resource_type),
+            Action::Read(resource_type),
+        ],
+    )?;
+    let (app, now) = (cx.app.clone(), cx.now);
+    let (sealed, notes) = cx
+        .compute(submitted.source.len(), move || {
+            let (accepted, notes) = checked(&app, resource_type, submitted)?;
+            Ok((accepted.seal((app.ids)(now), &app.search), notes))
+        })
+        .await?;
+    let (resource, effect) = cx
+        .app
+        .store
+        .write(permit, move |tx| apply_create(tx, &criteria, &sealed, now))
+        .await?;
+    Ok(Written {
+        resource,
+        effect,
+        notes,
+    })
+}
+
+/// Works inside the door.
+pub fn apply_create(
+    tx: &mut Tx<'_>,
+    criteria: &Criteria,
+    sealed: &Sealed,
+    now: Instant,
+) -> Result<(crate::accept::Stamped, Effect), Fault> {
+    match criteria.look_in(tx)? {
+        Match::None => Ok((create::apply(tx, sealed, now)?, Effect::Created)),
+        Match::One(id) => {
+            let found = tx.current(criteria.resource_type, &id)?;
+            let found = super::read::current(criteria.resource_type, found)?;
+            let existing = found.stamped(criteria.resource_type, &id);
+            Ok((existing, Effect::Unchanged))
+        }
+        Match::Many => Err(several()),
+    }
+}
+
+/// Updates what the criteria find, or creates it.
+pub async fn update(
+    cx: &Cx,
+    criteria: Criteria,
+    submitted: Submitted,
+    precondition: Precondition,
+) -> Result<Written, Fault> {
+    let resource_type = criteria.resource_type;
+    let permit = may_all(
+        cx.caller,
+        [
+            Action::Create(resource_type),
+            Action::Update(resource_type),
+            Action::Search(resource_type),
+        ],
+    )?;
+    let own_id = submitted.document.str_of("id").map(str::to_owned);
+    let (app, now) = (cx.app.clone(), cx.now);
+    let (sealed, notes) = cx
+        .compute(submitted.source.len(), {
+            let (app, own_id) = (app.clone(), own_id.clone());
+            move || {
+                let (accepted, notes) = checked(&app, resource_type, submitted)?;
+                let id = own_id.unwrap_or_else(|| (app.ids)(now));
+                Ok((accepted.seal(id, &app.search), notes))
+            }
+        })
+        .await?;
+    let (resource, effect) = cx
+        .app
+        .store
+        .write(permit, move |tx| {
+            let change = Change {
+                criteria: &criteria,
+                sealed: &sealed,
+                has_own_id: own_id.is_some(),
+                precondition: &precondition,
+            };
+            apply_update(tx, &app, &change, now)
+        })
+        .await?;
+    Ok(Written {
+        resource,
+        effect,
+        notes,
+    })
+}
+
+/// A conditional update, ready to be done.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub criteria: &'a Criteria,
+    /// Under its own id, or under the one that it gets when nothing is found.
+    pub sealed: &'a Sealed,
+    pub has_own_id: bool,
+    pub precondition: &'a Precondition,
+}
+
+/// Works inside the door.
+pub fn apply_update(
+    tx: &mut Tx<'_>,
+    app: &App,
+    change: &Change<'_>,
+    now: Instant,
+) -> Result<(crate::accept::Stamped, Effect), Fault> {
+    let Change {
+        criteria,
+        sealed,
+        has_own_id,
+        precondition,
+    } = *change;
+    match criteria.look_in(tx)? {
+        Match::Many => Err(several()),
+        Match::None if has_own_id => update::apply(tx, app, sealed, None, precondition, now),
+        Match::None => {
+            precondition.check(None)?;
+            Ok((create::apply(tx, sealed, now)?, Effect::Created))
+        }
+        Match::One(id) if has_own_id && id != sealed.id() => Err(Fault::new(
+            Kind::WrongId,
+            "the document bears another id than the resource that the criteria find",
+        )),
+        Match::One(id) => update::apply(tx, app, &sealed.under(id), None, precondition, now),
+    }
+}
+
+/// Patches what the criteria find.
+pub async fn patch(
+    cx: &Cx,
+    criteria: Criteria,
+    patch: Patch,
+    precondition: Precondition,
+) -> Result<Written, Fault> {
+    let resource_type = criteria.resource_type;
+    let rights = [
+        Action::Read(resource_type),
+        Action::Update(resource_type),
+        Action::Search(resource_type),
+    ];
+    let look = may_all(cx.caller, rights)?;
+    let permit = may_all(cx.caller, rights)?;
+    let (app, now) = (cx.app.clone(), cx.now);
+    let guess = cx
+        .app
+        .store
+        .read(look, {
+            let (app, criteria) = (app.clone(), criteria.clone());
+            move |view| {
+                let id = one(&criteria, criteria.look(view)?)?;
+                let found = view.current(resource_type, &id)?;
+                let mut task = Task::new(resource_type, id, patch.clone(), precondition.clone());
+                task.prepare(&app, found.as_ref())?;
+                Ok::<_, Fault>(task)
+            }
+        })
+        .await?;
+    cx.app
+        .store
+        .write(permit, move |tx| {
+            apply_patch(tx, &app, &criteria, &guess, now)
+        })
+        .await
+}
+
+/// Works inside the door. `guess` was prepared for what the criteria found before.
+pub fn apply_patch(
+    tx: &mut Tx<'_>,
+    app: &App,
+    criteria: &Criteria,
+    guess: &Task,
+    now: Instant,
+) -> Result<Written, Fault> {
+    let id = one(criteria, criteria.look_in(tx)?)?;
+    if id == guess.id {
+        return patch::apply(tx, app, guess, now);
+    }
+    patch::apply(tx, app, &guess.of(id), now)
+}
+
+fn one(criteria: &Criteria, found: Match) -> Result<String, Fault> {
+    match found {
+        Match::One(id) => Ok(id),
+        Match::Many => Err(several()),
+        Match::None => {
+            let resource_type = criteria.resource_type;
+            let diagnostics = format!("the criteria find no {resource_type}");
+            Err(Fault::new(Kind::NotFound, diagnostics))
+        }
+    }
+}
+
+/// Deletes what the criteria find. That they find nothing is no error.
+pub async fn delete(
+    cx: &Cx,
+    criteria: Criteria,
+    precondition: Precondition,
+) -> Result<Option<Deletion>, Fault> {
+    let resource_type = criteria.resource_type;
+    let permit = may_all(
+        cx.caller,
+        [Action::Delete(resource_type), Action::Search(resource_type)],
+    )?;
+    let (app, now) = (cx.app.clone(), cx.now);
+    cx.app
+        .store
+        .write(permit, move |tx| {
+            apply_delete(tx, &app, &criteria, &precondition, now)
+        })
+        .await
+}
+
+/// Works inside the door.
+pub fn apply_delete(
+    tx: &mut Tx<'_>,
+    app: &App,
+    criteria: &Criteria,
+    precondition: &Precondition,
+    now: Instant,
+) -> Result<Option<Deletion>, Fault> {
+    match criteria.look_in(tx)? {
+        Match::None => Ok(None),
+        Match::Many => Err(several()),
+        Match::One(id) => delete::apply(
+            tx,
+            app,
+            criteria.resource_type,
+            &id,
+            None,
+            precondition,
+            now,
+        ),
+    }
 }

@@ -120,6 +120,19 @@ impl Task {
         }
     }
 
+    /// The same for another resource of the type, not yet tried.
+    #[must_use]
+    pub fn of(&self, id: String) -> Self {
+        Self {
+            resource_type: self.resource_type,
+            id,
+            patch: Arc::clone(&self.patch),
+            precondition: self.precondition.clone(),
+            links: self.links.clone(),
+            tried: None,
+        }
+    }
+
     /// Tries the patch before the door opens. What is wrong with it comes to light here already.
     pub fn prepare(&mut self, app: &App, found: Option<&Found>) -> Result<(), Fault> {
         self.precondition.check(found)?;

@@ -25,7 +25,7 @@ const SQLITE_WRITER: &str =
 /// Readers map the file: what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 const POSTGRES: &str =
-    "SET client_min_messages = warning; SET lock_timeout = '10s'; SET statement_timeout = '60s';
+    "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s'; SET statement_timeout = '60s';
     SET idle_in_transaction_session_timeout = '60s';";
 
 enum Handle {
@@ -70,7 +70,7 @@ impl Connection {
     }
 
     pub(super) fn postgres(url: &str) -> Result<Self, Error> {
-        let mut connection = PgConnection::establish(url)?;
+        let mut connection = PgConnection::establish(&patient(url))?;
         connection.batch_execute(POSTGRES)?;
         Ok(Self::new(Handle::Postgres(Box::new(connection))))
     }
@@ -196,6 +196,25 @@ impl Connection {
     }
 }
 
+/// The URL, with an end to waiting for a server that does not answer, unless it says so itself.
+fn patient(url: &str) -> String {
+    const WAITS: &[(&str, &str)] = &[
+        ("connect_timeout", "5"),
+        ("keepalives_idle", "15"),
+        ("keepalives_interval", "5"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "30000"),
+    ];
+    let mut url = url.to_owned();
+    for (name, value) in WAITS {
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={value}"));
+        }
+    }
+    url
+}
+
 /// What a failed statement means for the work that it belongs to.
 pub(super) enum Trouble {
     /// Done again, it may succeed: another transaction was in the way.
@@ -204,6 +223,8 @@ pub(super) enum Trouble {
     Lost,
     /// A unique key was taken.
     Taken,
+    /// There is no room left, or the disk does not take what is written.
+    Full,
     Other,
 }
 
@@ -214,11 +235,34 @@ impl Trouble {
                 DatabaseErrorKind::SerializationFailure => Self::Contended,
                 DatabaseErrorKind::ClosedConnection => Self::Lost,
                 DatabaseErrorKind::UniqueViolation => Self::Taken,
-                // Neither driver gives these a kind of their own.
-                _ if information.message() == "database is locked" => Self::Contended,
-                _ if information.message() == "deadlock detected" => Self::Contended,
-                _ => Self::Other,
+                _ => Self::by_message(information.message()),
             },
+            _ => Self::Other,
+        }
+    }
+
+    /// Neither driver gives these a kind of their own.
+    fn by_message(message: &str) -> Self {
+        const FULL: &[&str] = &[
+            "database or disk is full",
+            "disk I/O error",
+            "No space left on device",
+            "could not extend file",
+            "could not write to file",
+        ];
+        const LOST: &[&str] = &[
+            "server closed the connection",
+            "terminating connection",
+            "no connection to the server",
+            "could not receive data from server",
+            "could not send data to server",
+            "the database system is",
+        ];
+        let is_one_of = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+        match message {
+            "database is locked" | "deadlock detected" => Self::Contended,
+            _ if is_one_of(FULL) => Self::Full,
+            _ if is_one_of(LOST) => Self::Lost,
             _ => Self::Other,
         }
     }

@@ -22,6 +22,8 @@ pub enum Error {
     Unsure(#[source] diesel::result::Error),
     #[error("what is to be written is there already")]
     Taken(#[source] diesel::result::Error),
+    #[error("there is no room for what is to be written")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the store is closed")]
     Closed,
     #[error("the permit is for something else")]
@@ -60,12 +62,23 @@ pub enum Error {
     Database(#[source] diesel::result::Error),
 }
 
+impl Error {
+    /// Of a write that was fine and whose group was not committed.
+    pub(super) fn of_a_group(error: &diesel::result::Error) -> Self {
+        match Trouble::of(error) {
+            Trouble::Full => Self::Full(error.to_string().into()),
+            _ => Self::Group(error.to_string()),
+        }
+    }
+}
+
 impl From<diesel::result::Error> for Error {
     fn from(error: diesel::result::Error) -> Self {
         match Trouble::of(&error) {
             Trouble::Contended => Self::Contended(error),
             Trouble::Lost => Self::Unreachable(Box::new(error)),
             Trouble::Taken => Self::Taken(error),
+            Trouble::Full => Self::Full(Box::new(error)),
             Trouble::Other => Self::Database(error),
         }
     }

@@ -1,6 +1,6 @@
 //! Resources and their versions: rows in, rows out.
 
-use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, SmallInt};
 
 use super::connection::Connection;
 use super::error::Error;
@@ -70,6 +70,11 @@ impl Found {
         }
     }
 
+    /// As if it had just been written.
+    pub fn stamped(self, resource_type: &'static str, id: &str) -> Stamped {
+        Stamped::stored(resource_type, id, self.version, self.at, self.body)
+    }
+
     pub fn is_deleted(&self) -> bool {
         self.change == Change::Deleted
     }
@@ -108,7 +113,6 @@ const SELECT_CURRENT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, 
 const SELECT_VERSION: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body \
      FROM resources r JOIN versions v ON v.rid = r.rid \
      WHERE r.type = ? AND r.id = ? AND v.version = ?";
-const SELECT_ID: &str = "SELECT id FROM versions WHERE key = ?";
 
 pub(super) type VersionRow = (BigInt, BigInt, BigInt, SmallInt, SmallInt, Binary);
 
@@ -133,14 +137,14 @@ pub(super) fn advance(
     version: Version<'_>,
 ) -> Result<(), Error> {
     let key = connection.key()?;
-    insert_version(connection, key, rid.0, version)?;
     let binds = [
         Bind::Int(key),
         Bind::Text(version.resource_type),
         Bind::Text(version.id),
     ];
+    // First, because on PostgreSQL this is where two updates of one resource meet: the later one is done again.
     connection.execute(Statement::new(MOVE_HEAD, &binds))?;
-    Ok(())
+    insert_version(connection, key, rid.0, version)
 }
 
 fn insert_version(
@@ -190,13 +194,6 @@ pub(super) fn version(
         Bind::Int(version),
     ];
     one(connection, Statement::new(SELECT_VERSION, &binds))
-}
-
-/// The id under which a resource is addressed.
-pub(super) fn id_of(connection: &mut Connection, rid: Rid) -> Result<Option<String>, Error> {
-    let rows: Vec<String> =
-        connection.rows(Statement::<Text>::new(SELECT_ID, &[Bind::Int(rid.0)]))?;
-    Ok(rows.into_iter().next())
 }
 
 fn one(

@@ -135,6 +135,11 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// Lets a search in here find what was written in here.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        self.flush()
+    }
+
     /// Writes the index rows that wait.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
         let done = self.pending.flush(self.view.connection);

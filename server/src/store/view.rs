@@ -1,9 +1,12 @@
 //! What a transaction can see: one state of the database, whatever others write meanwhile.
 
+use search::query::Query;
+
 use super::connection::Connection;
 use super::error::Error;
 use super::history::{self, Past, Range};
-use super::resources::{self, Found, Rid};
+use super::query;
+use super::resources::{self, Found};
 use crate::auth::{Action, Permit};
 
 /// What `Store::read` hands to its closure; a `Tx` is one too.
@@ -87,9 +90,15 @@ impl<'a> View<'a> {
         self.noted(done)
     }
 
-    /// The id under which a resource is addressed.
-    pub fn id_of(&mut self, rid: Rid) -> Result<Option<String>, Error> {
-        let done = resources::id_of(self.connection, rid);
+    /// The ids of resources that a query finds, at most so many.
+    pub fn matches(
+        &mut self,
+        resource_type: &'static str,
+        query: &Query,
+        ids_max: u32,
+    ) -> Result<Vec<String>, Error> {
+        self.demand(&[Action::Search(resource_type)])?;
+        let done = query::ids(self.connection, query, ids_max);
         self.noted(done)
     }
 

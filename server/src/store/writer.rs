@@ -3,6 +3,9 @@
 //! Group commit: writes that wait are taken together, each in its own savepoint, and committed once. The flush to disk,
 //! which costs far more than the writing, is paid once per group; while it lasts the next group gathers. Nobody is told
 //! of success before the flush is done.
+//!
+//! After a commit that failed nobody knows what the connection's caches hold and what the system has flushed: the group
+//! is told that nothing was written, and the next one gets a new connection.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
@@ -23,11 +26,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, Error> {
+    /// `open` opens the connection anew when it has failed.
+    pub(super) fn start(
+        connection: Connection,
+        open: impl Fn() -> Result<Connection, Error> + Send + 'static,
+    ) -> Result<Self, Error> {
         let (queue, jobs) = sync_channel(limits::WRITE_QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || write_all(connection, &jobs))
+            .spawn(move || write_all(Some(connection), &open, &jobs))
             .map_err(Error::Thread)?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
@@ -65,13 +72,27 @@ impl Writer {
     }
 }
 
-fn write_all(mut connection: Connection, jobs: &Receiver<Box<dyn Job>>) {
+fn write_all(
+    mut connection: Option<Connection>,
+    open: &impl Fn() -> Result<Connection, Error>,
+    jobs: &Receiver<Box<dyn Job>>,
+) {
     while let Ok(first) = jobs.recv() {
+        let mut opened = match connection.take().map_or_else(open, Ok) {
+            Ok(opened) => opened,
+            Err(error) => {
+                first.settle(Err(error));
+                continue;
+            }
+        };
         let mut group = Group::default();
-        let committed = group.write(&mut connection, first, jobs);
+        let committed = group.write(&mut opened, first, jobs);
+        if committed.is_ok() {
+            connection = Some(opened);
+        }
         group.settle(&committed);
     }
-    if let Err(error) = connection.checkpoint() {
+    if let Some(Err(error)) = connection.map(|mut connection| connection.checkpoint()) {
         tracing::warn!(error = %error, "the log was not emptied into the database file; the next start will do it");
     }
 }
@@ -144,7 +165,7 @@ impl Group {
         for job in self.done {
             job.settle(match committed {
                 Ok(()) => Ok(()),
-                Err(error) => Err(Error::Group(error.to_string())),
+                Err(error) => Err(Error::of_a_group(error)),
             });
         }
     }

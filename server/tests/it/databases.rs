@@ -57,6 +57,15 @@ impl Database {
         }
     }
 
+    /// A SQLite file in a directory that the test has chosen.
+    pub(crate) fn sqlite_in(directory: PathBuf) -> Self {
+        Self {
+            url: format!("sqlite:{}", directory.join("kiln.sqlite").display()),
+            directory,
+            within: None,
+        }
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.within.is_some()
     }

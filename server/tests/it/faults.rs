@@ -69,8 +69,20 @@ fn requests_that_are_wrong(database: &Database) {
         Kind::UnsupportedMedia,
     );
     assert_fault(
-        &with("POST", &[FHIR_JSON, ("If-None-Exist", "a=b")]),
-        Kind::NotImplemented,
+        &with("POST", &[FHIR_JSON, ("If-None-Exist", "birthdate=maybe")]),
+        Kind::WrongParameter,
+    );
+    let search = r#"{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"Patient?name=x"}}]}"#;
+    assert_fault(&post(kiln.address, "/fhir", search), Kind::NotImplemented);
+    for _ in 0..2 {
+        assert_eq!(post(kiln.address, "/fhir/Patient", PATIENT).status, 201);
+    }
+    assert_fault(
+        &with(
+            "POST",
+            &[FHIR_JSON, ("If-None-Exist", "_lastUpdated=gt2000")],
+        ),
+        Kind::SeveralMatches,
     );
     let header = "x".repeat(Limits::default().header_bytes_max);
     assert_fault(
@@ -164,7 +176,7 @@ fn a_body_above_the_limit(database: &Database) {
 fn a_method_that_does_not_apply_names_those_that_do(database: &Database) {
     let kiln = Kiln::start(database);
     for (method, path, allowed) in [
-        ("GET", "/fhir/Patient", "POST"),
+        ("GET", "/fhir/Patient", "POST, PUT, PATCH, DELETE"),
         ("POST", "/fhir/Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
         ("POST", "/fhir/metadata", "GET, HEAD"),
     ] {

@@ -2,12 +2,15 @@
 //! <https://hl7.org/fhir/R4/http.html#cond-update>
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use fhir_spec::{Issue, IssueCode};
 
 use super::trouble::Stop;
+use crate::app::App;
 use crate::fault::{Fault, Kind};
-use crate::interactions::conditional;
+use crate::instant::Instant;
+use crate::interactions::conditional::Criteria;
 use crate::store::{Tx, View};
 
 /// `Type?criteria`, and the one resource that the plan takes them to match; None: that they match nothing.
@@ -15,6 +18,7 @@ use crate::store::{Tx, View};
 pub(super) struct Condition {
     pub(super) resource_type: &'static str,
     pub(super) criteria: String,
+    parsed: Arc<Criteria>,
     pub(super) expected: Option<String>,
 }
 
@@ -22,17 +26,27 @@ pub(super) struct Condition {
 pub(super) type Own = HashMap<(&'static str, String), usize>;
 
 impl Condition {
-    pub(super) fn new(resource_type: &'static str, criteria: &str) -> Self {
-        Self {
+    pub(super) fn new(
+        app: &App,
+        resource_type: &'static str,
+        criteria: &str,
+        now: Instant,
+    ) -> Result<Self, Fault> {
+        let parsed = Criteria::of_query(app, resource_type, criteria, now)?;
+        Ok(Self {
             resource_type,
             criteria: criteria.to_owned(),
+            parsed: Arc::new(parsed),
             expected: None,
-        }
+        })
     }
 
     /// What they match, apart from what the same transaction deletes before.
     pub(super) fn find(&self, view: &mut View<'_>, gone: &Own) -> Result<Option<String>, Fault> {
-        let found = conditional::matches(view, self.resource_type, &self.criteria)?;
+        // Two are enough to know that there are several, beside those that will be gone.
+        let gone_here = gone.keys().filter(|(name, _)| *name == self.resource_type);
+        let ids_max = u32::try_from(gone_here.count()).unwrap_or(u32::MAX);
+        let found = self.parsed.ids(view, ids_max.saturating_add(2))?;
         let mut left = found
             .into_iter()
             .filter(|id| !gone.contains_key(&(self.resource_type, id.clone())));
@@ -45,7 +59,7 @@ impl Condition {
 
     /// Whether the plan's expectation still holds, when it is the turn of the entry at this place.
     pub(super) fn verify(&self, tx: &mut Tx<'_>, own: &Own, place: usize) -> Result<(), Stop> {
-        let found = conditional::matches_within(tx, self.resource_type, &self.criteria)?;
+        let found = self.parsed.ids_within(tx, 2)?;
         if found
             .iter()
             .map(String::as_str)
@@ -64,7 +78,7 @@ impl Condition {
 
     /// The one resource that a reference by these criteria leads to, at the end of the transaction.
     pub(super) fn target(&self, tx: &mut Tx<'_>) -> Result<String, Fault> {
-        let found = conditional::matches_within(tx, self.resource_type, &self.criteria)?;
+        let found = self.parsed.ids_within(tx, 2)?;
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (Some(id), None) => Ok(id),

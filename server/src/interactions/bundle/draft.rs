@@ -79,7 +79,9 @@ impl Draft {
             How::Create => entry.request.if_none_exist.as_deref(),
             _ => entry.request.address.criteria(),
         };
-        let condition = criteria.map(|criteria| Condition::new(resource_type, criteria));
+        let condition = criteria
+            .map(|criteria| Condition::new(app, resource_type, criteria, now))
+            .transpose()?;
         let id = match how {
             How::Create => Some((app.ids)(now)),
             _ => id,

@@ -13,9 +13,11 @@ use super::step::{Done, Step, Task};
 use super::trouble::Stop;
 use super::{Sent, Wishes};
 use crate::accept::resource_type;
+use crate::app::App;
 use crate::auth::Action;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
+use crate::instant::Instant;
 use crate::store::{Tx, View};
 
 /// What is to be done in one transaction.
@@ -51,7 +53,7 @@ pub(super) struct Waiting {
 
 impl Reference {
     /// `Patient?identifier=1`
-    pub(super) fn of(place: usize, text: &Text) -> Result<Self, Fault> {
+    pub(super) fn of(place: usize, text: &Text, app: &App, now: Instant) -> Result<Self, Fault> {
         let known = text
             .split_once('?')
             .and_then(|(named, criteria)| Some((resource_type(named)?, criteria)));
@@ -61,7 +63,7 @@ impl Reference {
         };
         Ok(Self {
             place,
-            condition: Condition::new(resource_type, criteria),
+            condition: Condition::new(app, resource_type, criteria, now)?,
         })
     }
 

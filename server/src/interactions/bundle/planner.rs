@@ -291,7 +291,7 @@ impl Planner {
                 if distinct.contains_key(text) {
                     continue;
                 }
-                match Reference::of(draft.place, text) {
+                match Reference::of(draft.place, text, &self.cx.app, self.cx.now) {
                     Ok(reference) => {
                         distinct.insert(text, reference);
                     }
