@@ -4,6 +4,7 @@ mod attempts;
 mod connection;
 mod error;
 mod feed;
+mod followers;
 mod history;
 mod index;
 mod job;
@@ -165,6 +166,13 @@ impl Store {
         entries_max: u32,
     ) -> Result<Vec<Entry>, Error> {
         self.with_reader(move |connection| feed::after(connection, position, entries_max))
+            .await
+    }
+
+    /// Up to where a follower has handled the feed; None: it has not begun.
+    pub async fn follower(&self, name: &str) -> Result<Option<Position>, Error> {
+        let name = name.to_owned();
+        self.with_reader(move |connection| followers::position(connection, &name))
             .await
     }
 

@@ -15,6 +15,8 @@ pub enum Action {
     Search(&'static str),
     /// To see the versions of a type; None: of all types.
     History(Option<&'static str>),
+    /// To handle the feed: the server's own followers.
+    Follow,
     /// An operation, by its code.
     Invoke(&'static str),
 }

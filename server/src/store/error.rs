@@ -38,6 +38,8 @@ pub enum Error {
     Codec(i16),
     #[error("a stored body cannot be read: {0}")]
     Body(String),
+    #[error("another node has moved the follower `{0}` on meanwhile")]
+    Overtaken(String),
     #[error("what the index holds of another version was handed in")]
     Stale,
     #[error("version {0} is no version number")]

@@ -30,6 +30,20 @@ pub struct Position {
     key: i64,
 }
 
+impl Position {
+    pub(super) fn new(xact: i64, key: i64) -> Self {
+        Self { xact, key }
+    }
+
+    pub(super) fn xact(self) -> i64 {
+        self.xact
+    }
+
+    pub(super) fn key(self) -> i64 {
+        self.key
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     pub position: Position,

@@ -7,6 +7,8 @@ use search::Rows;
 
 use super::connection::Connection;
 use super::error::Error;
+use super::feed::Position;
+use super::followers;
 use super::index::{self, Before, Pending};
 use super::resources::{self, Change, Found, Version};
 use super::view::View;
@@ -119,6 +121,19 @@ impl<'a> Tx<'a> {
         self.noted(done)?;
         self.reindex(current, before, Rows::default())?;
         Ok(deletion)
+    }
+
+    /// Moves a follower on from where it was read, together with what it has done with the entries between. Fails when
+    /// another node has done so meanwhile; nothing of this transaction remains then.
+    pub fn follow(
+        &mut self,
+        name: &str,
+        from: Option<Position>,
+        to: Position,
+    ) -> Result<(), Error> {
+        self.demand(&[Action::Follow])?;
+        let done = followers::advance(self.view.connection, name, from, to);
+        self.noted(done)
     }
 
     /// Only what differs is written.

@@ -11,7 +11,7 @@ use fhir_spec::json::parse;
 use fhir_spec::validate::Validator;
 use search::Registry;
 use server::accept::{Sealed, Submitted, accept};
-use server::auth::{Action, Caller, Permit, may};
+use server::auth::{Action, Caller, Permit, may, may_all};
 use server::config::Settings;
 use server::instant::Instant;
 use server::store::{Entry, Error, Position, Store, Tx};
@@ -30,6 +30,7 @@ on_both_databases!(
     what_is_there_already_is_not_written_again,
     a_closed_store_writes_no_more,
     followers_see_every_change_once_and_in_order,
+    a_follower_goes_on_where_its_work_is_stored,
     transactions_that_block_each_other_both_end,
     a_lost_connection_is_replaced,
 );
@@ -262,6 +263,54 @@ fn follow(store: &Store, written: &AtomicBool, changes: u32) -> Vec<Entry> {
             return seen;
         }
     }
+}
+
+/// What a follower does and how far it has come are stored together, or not at all; of two nodes one gets on.
+fn a_follower_goes_on_where_its_work_is_stored(database: &Database) {
+    let (runtime, store) = open(database);
+    for id in ["a", "b", "c"] {
+        runtime
+            .block_on(store.write(permit(), move |tx| create(tx, id)))
+            .unwrap();
+    }
+    assert_eq!(feed(&runtime, &store, 3), ["a", "b", "c"]);
+    let read = |limit| {
+        let place = runtime.block_on(store.follower("copy")).unwrap();
+        let from = place.unwrap_or_default();
+        let entries = runtime.block_on(store.feed_after(from, limit)).unwrap();
+        (place, entries)
+    };
+    let handle = |place, entries: Vec<Entry>, fails: bool| {
+        let actions = [Action::Follow, Action::Create("Patient")];
+        let permit = may_all(Caller::Open, actions).unwrap();
+        runtime.block_on(store.write(permit, move |tx| {
+            for entry in &entries {
+                create(tx, &format!("copy-of-{}", entry.id))?;
+            }
+            tx.follow("copy", place, entries.last().unwrap().position)?;
+            if fails { Err(Error::Closed) } else { Ok(()) }
+        }))
+    };
+    let (place, first) = read(2);
+    assert_eq!(place, None);
+    handle(place, first.clone(), true).unwrap_err();
+    assert_eq!(read(2), (None, first.clone()), "nothing of it remains");
+    handle(place, first.clone(), false).unwrap();
+    // Another node that has read the same and comes second.
+    let late = handle(place, first.clone(), false).unwrap_err();
+    assert!(matches!(late, Error::Taken(_)), "{late:?}");
+    let (place, next) = read(1);
+    assert_eq!(place, Some(first[1].position));
+    assert_eq!(next[0].id, "c");
+    handle(place, next.clone(), false).unwrap();
+    let overtaken = may_all(Caller::Open, [Action::Follow]).unwrap();
+    let to = next[0].position;
+    let late = runtime.block_on(store.write(overtaken, move |tx| tx.follow("copy", place, to)));
+    assert!(matches!(late, Err(Error::Overtaken(_))), "{late:?}");
+    drop(store);
+    let (runtime, store) = open(database);
+    let place = runtime.block_on(store.follower("copy")).unwrap();
+    assert_eq!(place, Some(to), "durable");
 }
 
 /// Two writes that want the same two ids in opposite order: PostgreSQL lets each wait for the other, notices, and
