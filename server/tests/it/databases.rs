@@ -148,15 +148,16 @@ fn with_database(url: &str, name: &str) -> String {
 }
 
 /// A PostgreSQL that may be used.
+#[derive(Debug)]
 struct Server {
     url: String,
     /// Of a cluster of our own: the process that ends it when this one has ended.
-    _keeper: Option<Child>,
+    keeper: Option<Child>,
 }
 
 fn find_server() -> Option<Server> {
     if let Ok(url) = std::env::var("KILN_TEST_POSTGRES") {
-        return Some(Server { url, _keeper: None });
+        return Some(Server { url, keeper: None });
     }
     find_programs().map(|programs| start_cluster(&programs))
 }
@@ -198,8 +199,15 @@ fn start_cluster(programs: &Path) -> Server {
     // The shell reads from a pipe that this process holds. When the process ends, in whatever way, the read ends too.
     let script = format!(
         "cd / && {initdb} -D {data} -U kiln -A trust -E UTF8 --no-locale --no-sync >/dev/null || exit 1
-         {postgres} -D {data} -k {socket} -c listen_addresses= -c fsync=off -c max_connections=300 >{directory}/log 2>&1 &
-         read _; kill -QUIT $!; wait; rm -rf {directory}",
+         start() {{
+           {postgres} -D {data} -k {socket} -c listen_addresses= -c fsync=off -c max_connections=300 >>{directory}/log 2>&1 &
+           pid=$!
+         }}
+         start
+         while read command; do
+           case $command in stop) kill -QUIT $pid; wait $pid;; start) start;; esac
+         done
+         kill -QUIT $pid; wait; rm -rf {directory}",
         directory = directory.display()
     );
     let keeper = Command::new("sh")
@@ -225,7 +233,46 @@ fn start_cluster(programs: &Path) -> Server {
     }
     Server {
         url,
-        _keeper: Some(keeper),
+        keeper: Some(keeper),
+    }
+}
+
+/// A cluster that is one test's own, and may be taken down.
+#[derive(Debug)]
+pub(crate) struct Cluster(Server);
+
+/// None, and aloud, where no PostgreSQL is installed.
+pub(crate) fn own_cluster() -> Option<(Cluster, Database)> {
+    let Some(programs) = find_programs() else {
+        let message = "SKIPPED: PostgreSQL is not installed, so none can be taken down\n";
+        let _written = std::io::stderr().write_all(message.as_bytes());
+        return None;
+    };
+    let server = start_cluster(&programs);
+    let database = Database {
+        url: server.url.clone(),
+        directory: temporary_directory(),
+        within: None,
+    };
+    Some((Cluster(server), database))
+}
+
+impl Cluster {
+    /// As if the power of its machine had failed.
+    pub(crate) fn stop(&mut self) {
+        self.tell("stop");
+        while PgConnection::establish(&self.0.url).is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.tell("start");
+    }
+
+    fn tell(&mut self, command: &str) {
+        let keeper = self.0.keeper.as_mut().unwrap();
+        writeln!(keeper.stdin.as_mut().unwrap(), "{command}").unwrap();
     }
 }
 

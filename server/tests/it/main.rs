@@ -10,6 +10,7 @@ mod binary;
 mod client;
 mod clients;
 mod commands;
+mod database_gone;
 mod disk_full;
 mod durability;
 mod faults;
