@@ -97,7 +97,7 @@ fn round(address: SocketAddr, name: &str) -> Option<Vec<Acknowledged>> {
     let path = format!("/fhir/Basic/r-{name}");
     for (version, verb) in [(1, "PUT"), (2, "PUT"), (3, "DELETE")] {
         // One in two resources stays.
-        if verb == "DELETE" && name.len() % 2 == 0 {
+        if verb == "DELETE" && name.len().is_multiple_of(2) {
             continue;
         }
         let marker = format!("marker-{name}-{version}");
@@ -185,7 +185,8 @@ fn version_of(entry: &Value) -> (String, u64, Option<String>) {
 
 fn path_of(url: &str) -> String {
     let (_, rest) = url.split_once("://").unwrap();
-    rest[rest.find('/').unwrap()..].to_owned()
+    let (_, path) = rest.split_once('/').unwrap();
+    format!("/{path}")
 }
 
 fn missing(
