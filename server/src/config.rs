@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub use addresses::{Network, Origin, PublicUrl, is_host};
 
 use crate::limits::{Limits, OutOfRange};
+use crate::telemetry::{Log, LogFormat};
 
 /// The settings of one source; the command line and the environment have the same ones as the file.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub public_url: Option<PublicUrl>,
     pub trusted_proxies: Option<Vec<Network>>,
     pub cors_origins: Option<Vec<Origin>>,
+    pub log: Option<String>,
+    pub log_format: Option<LogFormat>,
     /// In the file only.
     pub limits: Option<Limits>,
 }
@@ -39,6 +42,7 @@ pub struct Config {
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
     pub outside: Outside,
+    pub log: Log,
     pub limits: Limits,
 }
 
@@ -130,6 +134,8 @@ impl Settings {
             public_url: self.public_url.or(other.public_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             cors_origins: self.cors_origins.or(other.cors_origins),
+            log: self.log.or(other.log),
+            log_format: self.log_format.or(other.log_format),
             limits: self.limits.or(other.limits),
         }
     }
@@ -148,6 +154,10 @@ impl Settings {
                 public_url: self.public_url,
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
                 cors_origins: self.cors_origins.unwrap_or_default(),
+            },
+            log: Log {
+                format: self.log_format.unwrap_or_default(),
+                filter: self.log.filter(|filter| !filter.trim().is_empty()),
             },
             limits: self.limits.unwrap_or_default(),
         };
@@ -305,11 +315,14 @@ mod tests {
             public_url,
             trusted_proxies,
             cors_origins,
+            log,
+            log_format,
             limits,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
+        assert!(log.is_some() && log_format.is_some());
         assert_eq!(limits, Some(Limits::default()), "the defaults are true");
         for (name, default) in Limits::DEFAULTS {
             let line = format!("# {name} = {default}\n");

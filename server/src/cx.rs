@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::auth::Caller;
-use crate::fault::Fault;
+use crate::fault::{Fault, Panicked};
 use crate::instant::Instant;
 use crate::limits;
 
@@ -27,6 +27,6 @@ impl Cx {
         }
         tokio::task::spawn_blocking(work)
             .await
-            .unwrap_or_else(|error| Err(Fault::internal(error)))
+            .unwrap_or_else(|_| Err(Panicked.into()))
     }
 }

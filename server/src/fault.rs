@@ -107,10 +107,28 @@ impl Fault {
         Self::new(Kind::Internal, "something went wrong inside the server").because(source)
     }
 
+    /// Whether it came of a panic, here or in the store.
+    pub fn is_panic(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| {
+            source.is::<Panicked>() || matches!(source.downcast_ref(), Some(store::Error::Panicked))
+        })
+    }
+
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+}
+
+/// The work has panicked. What it said is for nobody: it may hold data.
+#[derive(Debug, thiserror::Error)]
+#[error("the work panicked")]
+pub struct Panicked;
+
+impl From<Panicked> for Fault {
+    fn from(panicked: Panicked) -> Self {
+        Self::internal(panicked)
     }
 }
 

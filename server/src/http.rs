@@ -5,11 +5,14 @@ mod binary;
 mod body;
 mod coding;
 mod conditions;
+mod connection;
 mod cors;
 mod criteria;
+mod guard;
 mod health;
 mod history;
 mod interactions;
+mod metrics;
 mod page;
 mod prefer;
 mod reply;
@@ -21,15 +24,34 @@ mod writes;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, Payload};
-use actix_web::{App as HttpApp, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App as HttpApp, HttpRequest, HttpResponse};
 use tracing::Instrument;
 
 use crate::Error;
 use crate::app::App;
+use crate::fault::Fault;
+use crate::limits;
+use crate::metrics::Traffic;
+use connection::{Admission, Connection, Watch};
+
+/// What the room knows besides the parts of the server.
+#[derive(Debug)]
+struct Front {
+    app: Arc<App>,
+    traffic: Traffic,
+    /// Set when the server has been told to stop.
+    stopping: AtomicBool,
+}
 
 /// Answers requests until `stop` is done, then finishes those under way.
 pub async fn serve(
@@ -39,27 +61,22 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let limits = app.limits;
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let app = Data::from(app);
-    let server = HttpServer::new(move || {
-        HttpApp::new()
-            .app_data(app.clone())
-            .default_service(web::to(answer))
-    })
-    .workers(workers)
-    .keep_alive(Duration::from_millis(limits.keep_alive_ms))
-    .client_request_timeout(Duration::from_millis(limits.headers_wait_ms))
-    .max_connections(limits.connections_max.div_ceil(workers))
-    .shutdown_timeout(limits.stop_wait_ms.div_ceil(1000))
-    .disable_signals()
-    .bind(listen)
-    .map_err(|error| Error::Listen(listen, error))?;
-    let address = server.addrs().first().copied().unwrap_or(listen);
-    let running = server.run();
+    let front = Arc::new(Front {
+        app,
+        traffic: Traffic::of(routes::names()),
+        stopping: AtomicBool::new(false),
+    });
+    let told = |error| Error::Listen(listen, error);
+    let listener = bind(listen).map_err(told)?;
+    let address = listener.local_addr().map_err(told)?;
+    let running = server(Arc::clone(&front), listener).map_err(told)?;
     let handle = running.handle();
     ready(address)?;
     let stopping = async {
         stop.await;
+        // Whoever asks is told before the first connection is refused.
+        front.stopping.store(true, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(limits.stop_notice_ms)).await;
         handle.stop(true).await;
         // The server's own future ends now; this one must not end before it.
         std::future::pending::<()>().await;
@@ -70,35 +87,105 @@ pub async fn serve(
     }
 }
 
+fn bind(listen: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = match listen {
+        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(limits::BACKLOG_MAX)?.into_std()
+}
+
+/// The library's server, over connections of our own: see there for why.
+fn server(front: Arc<Front>, listener: std::net::TcpListener) -> std::io::Result<Server> {
+    let limits = front.app.limits;
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let builder = Server::build()
+        .workers(workers)
+        // Admission counts; the library would let clients wait without a word.
+        .max_concurrent_connections(usize::MAX)
+        .shutdown_timeout(limits.stop_wait_ms.div_ceil(1000))
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let admission = Admission::new(Arc::clone(&front));
+    let front = Data::from(front);
+    let server = builder.listen("http", listener, move || {
+        let (admission, stopping) = (Arc::clone(&admission), stopping.clone());
+        let answers = HttpApp::new()
+            .app_data(front.clone())
+            .default_service(web::to(answer))
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(Duration::from_millis(limits.keep_alive_ms))
+            .client_request_timeout(Duration::from_millis(limits.headers_wait_ms))
+            .on_connect_ext(|connection: &Connection, extensions| {
+                extensions.insert(Rc::clone(&connection.watch));
+            })
+            // Nothing asks the library under which address it runs.
+            .finish(map_config(answers, |()| AppConfig::default()));
+        fn_service(move |stream: TcpStream| {
+            let admission = Arc::clone(&admission);
+            async move {
+                let connection = admission.admit(stream).await?;
+                let peer = Some(connection.peer);
+                Ok::<_, actix_http::error::DispatchError>((connection, Protocol::Http1, peer))
+            }
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
+}
+
 /// Every request comes in here and every answer leaves from here.
-async fn answer(app: Data<App>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
-    let app = app.into_inner();
-    let id = app.request_id();
+async fn answer(front: Data<Front>, request: HttpRequest, mut payload: Payload) -> HttpResponse {
+    let app = &front.app;
+    let watch = request.conn_data::<Rc<Watch>>();
+    let _on_connection = watch.map(Watch::request);
+    let _under_way = front.traffic.under_way.one();
     let started = (app.clock)();
+    let id = request::id(&request).unwrap_or_else(|| app.request_id());
     let span = tracing::debug_span!("request", request.id = %id);
     let mut response = async {
-        let (interaction, answered) = match cors::refuse_foreign_pages(&app.outside, &request) {
-            Ok(()) => routes::follow(&app, &request, &mut payload).await,
-            Err(fault) => ("refused", Err(fault)),
-        };
+        let (interaction, answered) = followed(&front, &request, &mut payload).await;
         let response = answered.unwrap_or_else(|fault| reply::fault(&request, &id, &fault));
+        let mut response = coding::packed(&request, response).await;
+        reply::name_request(&mut response, &id);
+        cors::allow(&app.outside, &request, &mut response);
+        let status = response.status().as_u16();
         let time_us = (app.clock)().micros() - started.micros();
-        tracing::debug!(
-            interaction,
-            status = response.status().as_u16(),
-            time_us,
-            "answered"
-        );
+        let time_us = u64::try_from(time_us).unwrap_or_default();
+        front.traffic.requests.observe(interaction, status, time_us);
+        tracing::debug!(interaction, status, time_us, "answered");
         response
     }
     .instrument(span)
     .await;
-    response = coding::packed(&request, response).await;
-    reply::name_request(&mut response, &id);
-    cors::allow(&app.outside, &request, &mut response);
-    if response.status().is_success() {
-        response
-    } else {
-        unread::held_by(response, payload)
+    if !response.status().is_success() {
+        response = unread::held_by(response, payload);
     }
+    response
+}
+
+/// What a request was for and what came of it; a panic is trouble like other trouble.
+async fn followed(
+    front: &Data<Front>,
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> (&'static str, routes::Answer) {
+    if let Err(fault) = cors::refuse_foreign_pages(&front.app.outside, request) {
+        return ("refused", Err(fault));
+    }
+    let (interaction, answer) = guard::guarded(routes::follow(front, request, payload))
+        .await
+        .unwrap_or_else(|panicked| ("other", Err(panicked.into())));
+    if answer.as_ref().is_err_and(Fault::is_panic) {
+        front.traffic.panics.add(1);
+    }
+    (interaction, answer)
 }

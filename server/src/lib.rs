@@ -12,6 +12,7 @@ pub mod http;
 pub mod instant;
 pub mod interactions;
 pub mod limits;
+pub mod metrics;
 pub mod operations;
 pub mod packages;
 pub mod store;
@@ -28,6 +29,8 @@ use crate::store::Store;
 pub enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
+    #[error(transparent)]
+    Log(#[from] telemetry::Error),
     #[error(transparent)]
     Packages(#[from] packages::Error),
     #[error("the database cannot be opened")]

@@ -69,7 +69,7 @@ limits! {
     target_bytes_max: usize = 8 * 1024, from 256, to 64 * 1024;
     /// All header lines of a request together.
     header_bytes_max: usize = 32 * 1024, from 1024, to 64 * 1024;
-    /// From the first byte of a connection to the end of a request's headers.
+    /// From the first byte of a request, or of a connection, to the end of the request's headers.
     headers_wait_ms: u64 = 10_000, from 100, to 600_000;
     /// From the end of the headers to the end of the body.
     body_wait_ms: u64 = 600_000, from 1, to 3_600_000;
@@ -77,16 +77,25 @@ limits! {
     body_rate_min: u64 = 1024, from 1, to 1024 * 1024;
     /// See `body_rate_min`.
     body_grace_ms: u64 = 10_000, from 1, to 600_000;
+    /// How long a client may take nothing of an answer.
+    answer_wait_ms: u64 = 60_000, from 100, to 600_000;
     /// How long a connection may stay open between two requests.
     keep_alive_ms: u64 = 30_000, from 1, to 600_000;
+    /// How long the server goes on after it was told to stop, saying that it is not ready.
+    stop_notice_ms: u64 = 0, from 0, to 600_000;
     /// How long requests under way may take to finish when the server stops.
     stop_wait_ms: u64 = 10_000, from 0, to 600_000;
     /// Connections open at a time.
-    connections_max: usize = 8_192, from 8, to 1_000_000;
+    connections_max: usize = 4_096, from 8, to 1_000_000;
+    /// Connections open at a time from one address that is not a trusted proxy.
+    connections_per_address_max: usize = 512, from 1, to 1_000_000;
 }
 
 /// A file that a command reads: what fits into a package, and into memory ten times.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Connections that wait to be admitted.
+pub const BACKLOG_MAX: u32 = 1024;
 
 /// A longer document is parsed on another thread, so that the requests beside it do not wait.
 pub const PARSE_AT_ONCE_BYTES_MAX: usize = 64 * 1024;

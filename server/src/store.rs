@@ -8,6 +8,7 @@ mod followers;
 mod history;
 mod index;
 mod job;
+mod meters;
 mod migrate;
 mod pool;
 mod query;
@@ -25,6 +26,7 @@ pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};
 pub use index::Before;
+pub use meters::Meters;
 pub use resources::{Change, Found, Rid};
 pub use tx::{Deletion, Tx};
 pub use view::View;
@@ -96,11 +98,13 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        match &*self.0 {
+        let written = match &*self.0 {
             Engine::Sqlite { writer, .. } => {
                 let (job, answer) = Write::new(permit, work);
-                writer.submit(Box::new(job))?;
-                answer.await.unwrap_or_else(|_| Err(Error::Closed.into()))
+                match writer.submit(Box::new(job)) {
+                    Ok(()) => answer.await.unwrap_or_else(|_| Err(Error::Closed.into())),
+                    Err(error) => Err(error.into()),
+                }
             }
             Engine::Postgres(pool) => {
                 let pool = Arc::clone(pool);
@@ -108,6 +112,29 @@ impl Store {
                     .await
                     .unwrap_or_else(|_| Err(Error::Panicked.into()))
             }
+        };
+        self.meters().count(&written);
+        written
+    }
+
+    /// What was counted since it was opened.
+    pub fn meters(&self) -> &Meters {
+        match &*self.0 {
+            Engine::Sqlite { writer, .. } => &writer.meters,
+            Engine::Postgres(pool) => &pool.meters,
+        }
+    }
+
+    /// Connections to the database that somebody holds: on SQLite those that read.
+    pub fn connections_in_use(&self) -> usize {
+        self.0.readers().in_use()
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn database_kind(&self) -> &'static str {
+        match &*self.0 {
+            Engine::Sqlite { .. } => "sqlite",
+            Engine::Postgres(_) => "postgres",
         }
     }
 

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::Error;
 use crate::config::{Auth, Config, DatabaseUrl, Network, Origin, PublicUrl, Settings};
-use crate::{Error, telemetry};
+use crate::telemetry::{self, LogFormat};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  kiln serve --data ./kiln-data --listen 127.0.0.1:8080")]
@@ -56,14 +57,20 @@ pub(super) struct Flags {
         value_delimiter = ','
     )]
     cors_origins: Option<Vec<Origin>>,
+    /// How much is logged, such as `debug` or `warn,server=info` [default: warn,server=info]
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG")]
+    log: Option<String>,
+    /// How it is logged [default: text]
+    #[arg(long, value_enum, env = "KILN_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
     /// Settings in TOML; flags and environment win over them
     #[arg(long, value_name = "FILE", env = "KILN_CONFIG")]
     config: Option<PathBuf>,
 }
 
 pub(super) fn run(flags: Flags) -> Result<(), Error> {
-    telemetry::start();
     let config = config(flags)?;
+    telemetry::start(&config.log)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,6 +92,8 @@ fn config(flags: Flags) -> Result<Config, Error> {
         public_url: flags.public_url,
         trusted_proxies: flags.trusted_proxies,
         cors_origins: flags.cors_origins,
+        log: flags.log,
+        log_format: flags.log_format,
         limits: None,
     };
     Ok(settings.or(file).resolve()?)

@@ -1,19 +1,24 @@
 //! For whoever runs the server: is the process alive, and can it do its work.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 
-use crate::app::App;
-use crate::fault::Fault;
+use super::Front;
+use crate::fault::{Fault, Kind};
 
 pub(super) fn live() -> HttpResponse {
     said("live")
 }
 
-pub(super) async fn ready(app: &Arc<App>) -> Result<HttpResponse, Fault> {
-    app.store.ping().await?;
+/// Whether requests should be sent here: not to a server that is about to stop, and not to one whose database is gone or
+/// takes no writes.
+pub(super) async fn ready(front: &Front) -> Result<HttpResponse, Fault> {
+    if front.stopping.load(Ordering::Relaxed) {
+        return Err(Fault::new(Kind::Unavailable, "the server is stopping"));
+    }
+    front.app.store.ping().await?;
     Ok(said("ready"))
 }
 

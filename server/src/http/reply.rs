@@ -25,7 +25,7 @@ use crate::instant::Instant;
 use crate::interactions::{Effect, Return, Written};
 use crate::store::Deletion;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Without this a browser may show an old version for a while without asking, and a proxy to others.
@@ -220,6 +220,16 @@ pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> H
         .body(problem(request_id, fault).to_string())
 }
 
+/// The answer to a client of whom no request was read, as it goes over the wire.
+pub(super) fn without_request(fault: &Fault) -> String {
+    let body = problem("", fault).to_string();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\
+         Retry-After: 1\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// <https://www.rfc-editor.org/rfc/rfc9457>
 fn problem(request_id: &str, fault: &Fault) -> Value {
     let row = fault.kind.row();
@@ -228,13 +238,15 @@ fn problem(request_id: &str, fault: &Fault) -> Value {
         .iter()
         .map(|issue| issue.diagnostics.as_str())
         .collect();
-    Object::from_iter([
+    let mut problem = Object::from_iter([
         ("status", Value::number(row.status)),
         ("title", Value::from(detail.join("; "))),
         ("detail", Value::from(row.remedy)),
-        ("instance", Value::from(request_id)),
-    ])
-    .into()
+    ]);
+    if !request_id.is_empty() {
+        problem.set("instance", request_id);
+    }
+    problem.into()
 }
 
 fn log(request_id: &str, fault: &Fault) {

@@ -14,6 +14,19 @@ use crate::accept::Submitted;
 use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
 
+/// The name that the client gave the request, when it is one that can stand in a log and a header.
+pub(super) fn id(request: &HttpRequest) -> Option<String> {
+    const LENGTH_MAX: usize = 64;
+    let named = request
+        .headers()
+        .get(super::reply::REQUEST_ID)?
+        .to_str()
+        .ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    let is_name = (1..=LENGTH_MAX).contains(&named.len()) && named.bytes().all(is_plain);
+    is_name.then(|| named.to_owned())
+}
+
 pub(super) fn within_limits(limits: &Limits, request: &HttpRequest) -> Result<(), Fault> {
     let target = request
         .uri()

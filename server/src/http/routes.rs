@@ -6,7 +6,10 @@ use actix_web::http::Method;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{criteria, health, history, interactions as handlers, page, reply, request, writes};
+use super::{
+    Front, criteria, health, history, interactions as handlers, metrics, page, reply, request,
+    writes,
+};
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Caller;
@@ -20,18 +23,38 @@ pub(super) const FHIR: &str = "/fhir";
 
 pub(super) type Answer = Result<HttpResponse, Fault>;
 
-/// Finds what a request is for and has it done. The name of what it was for goes to the log.
+/// What is not an interaction and not an operation, by its name in metrics and log.
+const OTHERS: &[&str] = &[
+    "page",
+    "health",
+    "metrics",
+    "capabilities",
+    "options",
+    "refused",
+    "unknown",
+];
+
+/// Everything that a request can be for.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let interactions = interactions::ALL
+        .iter()
+        .map(|interaction| interaction.code());
+    let operations = operations::ALL.iter().map(|operation| operation.code);
+    interactions.chain(operations).chain(OTHERS.iter().copied())
+}
+
+/// Finds what a request is for and has it done. The name of what it was for goes to metrics and log.
 pub(super) async fn follow(
-    app: &Arc<App>,
+    front: &Front,
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    if let Err(fault) = request::within_limits(&app.limits, request) {
+    if let Err(fault) = request::within_limits(&front.app.limits, request) {
         return ("refused", Err(fault));
     }
     // Decoded: `%50atient` is `Patient`.
     let path = request.match_info().as_str();
-    let (interaction, answer) = lead(app, request, path, payload).await;
+    let (interaction, answer) = lead(front, request, path, payload).await;
     match answer {
         // OPTIONS is no method of any address: that is how each tells its own.
         Err(fault) if *request.method() == Method::OPTIONS && fault.allow.is_some() => {
@@ -42,7 +65,7 @@ pub(super) async fn follow(
 }
 
 async fn lead(
-    app: &Arc<App>,
+    front: &Front,
     request: &HttpRequest,
     path: &str,
     payload: &mut Payload,
@@ -51,12 +74,13 @@ async fn lead(
         "/" => ("page", only_get(request, || Ok(page::home()))),
         "/page.css" => ("page", only_get(request, || Ok(page::style()))),
         "/health/live" => ("health", only_get(request, || Ok(health::live()))),
+        "/metrics" => ("metrics", only_get(request, || Ok(metrics::page(front)))),
         "/health/ready" => match only_get(request, || Ok(())) {
-            Ok(()) => ("health", health::ready(app).await),
+            Ok(()) => ("health", health::ready(front).await),
             Err(fault) => ("health", Err(fault)),
         },
         _ => match within_fhir(path) {
-            Some(rest) => fhir(app, request, rest, payload).await,
+            Some(rest) => fhir(&front.app, request, rest, payload).await,
             None => ("unknown", Err(unknown_path())),
         },
     }

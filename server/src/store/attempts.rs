@@ -78,6 +78,7 @@ pub(super) fn write<T, E: From<Error>>(
         match once(pool, permit, work) {
             Ok(value) => return Ok(value),
             Err(Stop::Again(_, again)) if attempts < attempts_max(again) => {
+                pool.meters.again.add(1);
                 std::thread::sleep(pause(attempts));
                 attempts += 1;
             }
@@ -120,7 +121,7 @@ fn once<T, E: From<Error>>(
     let outcome = attempt(work, &mut tx);
     let again = tx.again;
     match outcome {
-        Ok(value) => match connection.commit() {
+        Ok(value) => match pool.meters.commit(1, || connection.commit()) {
             Ok(()) => Ok(value),
             Err(error) => {
                 let (stop, broken) = uncommitted(error);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::connection::Connection;
 use super::error::Error;
+use super::meters::Meters;
 use crate::limits;
 
 pub(super) struct Pool {
@@ -12,6 +13,7 @@ pub(super) struct Pool {
     connections_max: usize,
     state: Mutex<State>,
     freed: Condvar,
+    pub(super) meters: Box<Meters>,
 }
 
 #[derive(Default)]
@@ -32,6 +34,7 @@ impl Pool {
             connections_max,
             state: Mutex::default(),
             freed: Condvar::new(),
+            meters: Box::default(),
         }
     }
 
@@ -59,6 +62,11 @@ impl Pool {
         let mut taken = Taken::new(self, None);
         taken.connection = Some((self.make)()?);
         Ok(taken)
+    }
+
+    pub(super) fn in_use(&self) -> usize {
+        let state = self.lock();
+        state.alive - state.idle.len()
     }
 
     /// Closes what is idle: when one connection is lost, the others most likely are too.

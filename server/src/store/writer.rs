@@ -8,7 +8,7 @@
 //! is told that nothing was written, and the next one gets a new connection.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use diesel::result::Error as DieselError;
@@ -16,6 +16,7 @@ use diesel::result::Error as DieselError;
 use super::connection::Connection;
 use super::error::Error;
 use super::job::Job;
+use super::meters::Meters;
 use super::statement::Statement;
 use crate::limits;
 
@@ -23,6 +24,7 @@ pub(super) struct Writer {
     /// Gone once the writer is closed.
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    pub(super) meters: Arc<Meters>,
 }
 
 impl Writer {
@@ -32,22 +34,29 @@ impl Writer {
         open: impl Fn() -> Result<Connection, Error> + Send + 'static,
     ) -> Result<Self, Error> {
         let (queue, jobs) = sync_channel(limits::WRITE_QUEUE_MAX);
+        let meters = Arc::<Meters>::default();
+        let of_thread = Arc::clone(&meters);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || write_all(Some(connection), &open, &jobs))
+            .spawn(move || write_all(Some(connection), &open, &jobs, &of_thread))
             .map_err(Error::Thread)?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
+            meters,
         })
     }
 
     pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(Error::Closed)?;
-        queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Error::QueueFull,
-            TrySendError::Disconnected(_) => Error::Closed,
+        self.meters.waiting.up();
+        queue.try_send(job).map_err(|error| {
+            self.meters.waiting.down();
+            match error {
+                TrySendError::Full(_) => Error::QueueFull,
+                TrySendError::Disconnected(_) => Error::Closed,
+            }
         })
     }
 
@@ -76,8 +85,10 @@ fn write_all(
     mut connection: Option<Connection>,
     open: &impl Fn() -> Result<Connection, Error>,
     jobs: &Receiver<Box<dyn Job>>,
+    meters: &Meters,
 ) {
     while let Ok(first) = jobs.recv() {
+        meters.waiting.down();
         let mut opened = match connection.take().map_or_else(open, Ok) {
             Ok(opened) => opened,
             Err(error) => {
@@ -86,7 +97,7 @@ fn write_all(
             }
         };
         let mut group = Group::default();
-        let committed = group.write(&mut opened, first, jobs);
+        let committed = group.write(&mut opened, first, jobs, meters);
         if committed.is_ok() {
             connection = Some(opened);
         }
@@ -111,6 +122,7 @@ impl Group {
         connection: &mut Connection,
         first: Box<dyn Job>,
         jobs: &Receiver<Box<dyn Job>>,
+        meters: &Meters,
     ) -> Result<(), DieselError> {
         if let Err(error) = connection.begin() {
             self.done.push(first);
@@ -124,8 +136,12 @@ impl Group {
                 break;
             }
             next = jobs.try_recv().ok();
+            if next.is_some() {
+                meters.waiting.down();
+            }
         }
-        let result = result.and_then(|()| connection.commit());
+        let writes = self.done.len();
+        let result = result.and_then(|()| meters.commit(writes, || connection.commit()));
         if result.is_err()
             && let Err(error) = connection.rollback()
         {

@@ -32,7 +32,8 @@ fn preflight(address: SocketAddr, path: &str, origin: &str) -> Answer {
 
 #[test]
 fn by_default_no_page_of_another_origin_reads_or_writes() {
-    let kiln = Kiln::start(&sqlite());
+    let database = sqlite();
+    let kiln = Kiln::start(&database);
     let address = kiln.address;
     let allow = "Access-Control-Allow-Origin";
     let read = with(address, "GET", "/fhir/metadata", &[("Origin", PAGE)]);
@@ -86,7 +87,8 @@ fn pages_of_the_origins_that_are_set_may_ask() {
 
 #[test]
 fn every_origin_may_be_let_in() {
-    let kiln = Kiln::configured(&sqlite(), "cors_origins = ['*']");
+    let database = sqlite();
+    let kiln = Kiln::configured(&database, "cors_origins = ['*']");
     let asked = preflight(kiln.address, "/fhir/Patient", "null");
     assert_eq!(asked.header("Access-Control-Allow-Origin"), Some("*"));
     let written = with(kiln.address, "POST", "/fhir/Patient", &[("Origin", PAGE)]);
@@ -118,7 +120,8 @@ fn addresses_in_answers_are_those_that_clients_can_use() {
 fn limits_that_are_set_hold_and_are_named() {
     let settings = "[limits]\nbody_bytes_max = 1024\ntarget_bytes_max = 256\nheader_bytes_max = 1024\n\
                     body_wait_ms = 100\nunpacked_bytes_max = 1024\nunpacked_ratio_max = 2\n";
-    let kiln = Kiln::configured(&sqlite(), settings);
+    let database = sqlite();
+    let kiln = Kiln::configured(&database, settings);
     let refused = |answer: Answer, kind: Kind, limit: &str| {
         assert_eq!(answer.status, kind.row().status, "{limit}");
         assert!(answer.text().contains(limit), "{}", answer.text());

@@ -16,6 +16,8 @@ const SETTINGS: &[&str] = &[
     "KILN_PUBLIC_URL",
     "KILN_TRUSTED_PROXIES",
     "KILN_CORS_ORIGINS",
+    "KILN_LOG_FORMAT",
+    "RUST_LOG",
 ];
 
 #[derive(Debug)]
@@ -31,7 +33,6 @@ pub(crate) fn command() -> Command {
     for name in SETTINGS {
         command.env_remove(name);
     }
-    command.env_remove("RUST_LOG");
     command
 }
 

@@ -15,7 +15,14 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 
 /// The storeys of the server, from the ground up. A file may use what is on its own storey or below.
 const STOREYS: &[&[&str]] = &[
-    &["config", "limits", "packages", "telemetry", "instant"],
+    &[
+        "config",
+        "limits",
+        "packages",
+        "telemetry",
+        "instant",
+        "metrics",
+    ],
     &["auth", "accept"],
     &["store"],
     &["app", "cx", "fault", "entries"],

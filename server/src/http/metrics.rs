@@ -1,0 +1,133 @@
+//! What the server counts, at `/metrics`, for Prometheus and those that read its format.
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+
+use super::Front;
+use crate::app::App;
+use crate::metrics::{Page, Traffic};
+use crate::store::Store;
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub(super) fn page(front: &Front) -> HttpResponse {
+    let mut page = Page::default();
+    requests(&mut page, &front.traffic);
+    store(&mut page, &front.app.store);
+    process(&mut page, &front.app);
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, TEXT))
+        .body(page.finish())
+}
+
+fn requests(page: &mut Page, traffic: &Traffic) {
+    page.timings(
+        "kiln_http_request_seconds",
+        "Time from the end of a request's headers to its answer.",
+        "interaction",
+        &traffic.requests,
+    );
+    page.gauge(
+        "kiln_http_requests_under_way",
+        "Requests that are not answered yet.",
+        traffic.under_way.get(),
+    );
+    page.counter(
+        "kiln_http_panics_total",
+        "Requests that ended in a panic.",
+        traffic.panics.get(),
+    );
+    page.gauge(
+        "kiln_http_connections_open",
+        "Connections with clients.",
+        traffic.connections.get(),
+    );
+    page.counter(
+        "kiln_http_connections_refused_total",
+        "Connections for which there was no place.",
+        traffic.refused.get(),
+    );
+    page.counter(
+        "kiln_http_received_bytes_total",
+        "Bytes from clients.",
+        traffic.bytes_in.get(),
+    );
+    page.counter(
+        "kiln_http_sent_bytes_total",
+        "Bytes to clients.",
+        traffic.bytes_out.get(),
+    );
+}
+
+fn store(page: &mut Page, store: &Store) {
+    let meters = store.meters();
+    page.counters(
+        "kiln_store_writes_total",
+        "Writes by how they ended; committed ones are on disk.",
+        "outcome",
+        &[
+            ("committed", meters.committed.get()),
+            ("failed", meters.failed.get()),
+        ],
+    );
+    page.counter(
+        "kiln_store_attempts_again_total",
+        "Attempts at writes that were made again because others were in the way.",
+        meters.again.get(),
+    );
+    page.histogram(
+        "kiln_store_group_writes",
+        "Writes that were committed together.",
+        &meters.group_size,
+    );
+    page.histogram(
+        "kiln_store_commit_seconds",
+        "Time of a commit, with the flush to disk.",
+        &meters.commit_time,
+    );
+    page.gauge(
+        "kiln_store_writes_waiting",
+        "Writes that wait for the writer.",
+        meters.waiting.get(),
+    );
+    page.gauge(
+        "kiln_store_connections_in_use",
+        "Connections to the database in use; with SQLite those that read.",
+        store.connections_in_use(),
+    );
+}
+
+fn process(page: &mut Page, app: &App) {
+    page.facts(
+        "kiln_build_info",
+        "The version of Kiln and its database.",
+        &[
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("database", app.store.database_kind()),
+        ],
+    );
+    let started = app.started_at.since_epoch();
+    page.gauge(
+        "process_start_time_seconds",
+        "When the process started, in seconds since 1970.",
+        format_args!("{}.{:03}", started.as_secs(), started.subsec_millis()),
+    );
+    if let Some(bytes) = resident_bytes() {
+        page.gauge(
+            "process_resident_memory_bytes",
+            "Memory of the process.",
+            bytes,
+        );
+    }
+}
+
+/// As Linux tells it; elsewhere nothing is told.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
