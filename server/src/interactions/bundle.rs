@@ -96,10 +96,18 @@ fn read(app: &App, sent: &Sent, base: &str) -> Result<Bundle, Fault> {
     Bundle::take(document, &reading).map_err(|issues| {
         let is_long = |issue: &Issue| issue.code == IssueCode::TooLong;
         match issues.iter().any(is_long) {
-            true => Fault::of_issues(Kind::BodyTooLarge, issues),
+            true => Fault::of_issues(Kind::BodyTooLarge, naming_limit(issues)),
             false => malformed(issues),
         }
     })
+}
+
+fn naming_limit(issues: Vec<Issue>) -> Vec<Issue> {
+    let named = issues.into_iter().map(|mut issue| {
+        issue.diagnostics.push_str(" (bundle_entries_max)");
+        issue
+    });
+    named.collect()
 }
 
 impl Sent {

@@ -94,6 +94,15 @@ impl Kiln {
         assert!(sent.success());
     }
 
+    /// The most memory that it has had so far.
+    pub(crate) fn memory_peak_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let (kib, _) = peak.unwrap().trim().split_once(' ').unwrap();
+        kib.parse().unwrap()
+    }
+
     /// Ends the process as a power cut would.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();

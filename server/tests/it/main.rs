@@ -7,6 +7,7 @@
 mod databases;
 
 mod binary;
+mod bundles;
 mod client;
 mod clients;
 mod commands;

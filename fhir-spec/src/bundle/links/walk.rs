@@ -137,7 +137,7 @@ impl Walk<'_> {
         if place.type_id(self.types) != self.links.types.reference {
             return None;
         }
-        if text.contains('?') && looks_relative(text) {
+        if is_by_criteria(text) {
             return self.by_criteria(text);
         }
         let new = self.resolve(text, false);
@@ -161,9 +161,8 @@ impl Walk<'_> {
 
     /// `Patient?identifier=1`
     fn by_criteria(&mut self, text: &str) -> Option<Text> {
-        let named = text.split_once('?').map_or("", |(name, _)| name);
         // In a bundle that is only data it is data too.
-        if !self.nested.is_empty() || self.types.by_name(named).is_none() {
+        if !self.nested.is_empty() {
             return None;
         }
         match self.links.criteria.get(text) {
@@ -275,7 +274,16 @@ fn full_urls(bundle: &Object) -> HashSet<Box<str>> {
         .collect()
 }
 
+/// `Type?criteria`; whether there is such a type is seen when it is looked up.
+fn is_by_criteria(text: &str) -> bool {
+    text.split_once('?').is_some_and(|(name, criteria)| {
+        name.starts_with(|first: char| first.is_ascii_uppercase())
+            && name.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && criteria.contains('=')
+    })
+}
+
 /// `Type/id`, at first sight.
 fn looks_relative(text: &str) -> bool {
-    text.as_bytes().first().is_some_and(u8::is_ascii_uppercase) && text.contains(['/', '?'])
+    text.as_bytes().first().is_some_and(u8::is_ascii_uppercase) && text.contains('/')
 }
