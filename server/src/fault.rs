@@ -147,7 +147,7 @@ impl From<store::Error> for Fault {
                 Kind::Unavailable,
                 "the server has more to do than it can: nothing was written",
             ),
-            E::Unreachable(_) | E::Closed | E::Group(_) => told(
+            E::Unreachable(_) | E::Closed | E::Group(_) | E::ReadOnly => told(
                 Kind::Unavailable,
                 "the database is not available at the moment: nothing was written",
             ),

@@ -97,6 +97,9 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Connections that wait to be admitted.
 pub const BACKLOG_MAX: u32 = 1024;
 
+/// Files that are open beside connections: those of the database, above all.
+pub const FILES_BESIDE_CONNECTIONS: usize = 256;
+
 /// A longer document is parsed on another thread, so that the requests beside it do not wait.
 pub const PARSE_AT_ONCE_BYTES_MAX: usize = 64 * 1024;
 

@@ -11,6 +11,7 @@ mod job;
 mod meters;
 mod migrate;
 mod pool;
+mod probe;
 mod query;
 mod resources;
 mod statement;
@@ -37,6 +38,7 @@ use crate::limits;
 use connection::Connection;
 use job::Write;
 use pool::Pool;
+use probe::Probe;
 use writer::Writer;
 
 /// A store; cheap to clone, every clone is the same store.
@@ -203,10 +205,23 @@ impl Store {
             .await
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers and takes writes. What was committed lately has shown that it does: then nothing is
+    /// written only to see it.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.with_reader(|connection| Ok(connection.batch("SELECT 1")?))
-            .await
+        let has_shown = self.meters().has_committed_lately();
+        self.with_reader(move |connection| match has_shown {
+            true => Ok(connection.batch("SELECT 1")?),
+            false => connection.check_takes_writes(),
+        })
+        .await?;
+        match &*self.0 {
+            Engine::Sqlite { writer, .. } if !has_shown => {
+                let (probe, answer) = Probe::new();
+                writer.submit(Box::new(probe))?;
+                answer.await.unwrap_or(Err(Error::Closed))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Finishes what waits, empties the log and stops; later writes fail.

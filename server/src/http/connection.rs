@@ -20,10 +20,12 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Front, reply};
 use crate::fault::{Fault, Kind};
+use crate::limits;
 
 /// Who lets connections in, and counts them.
 pub(super) struct Admission {
     front: Arc<Front>,
+    connections_max: usize,
     open: Mutex<Open>,
 }
 
@@ -42,8 +44,19 @@ struct Place {
 
 impl Admission {
     pub(super) fn new(front: Arc<Front>) -> Arc<Self> {
+        let wanted = front.app.limits.connections_max;
+        // Without a file for each the whole server would stand still, the database too.
+        let possible = files_max().saturating_sub(limits::FILES_BESIDE_CONNECTIONS);
+        if possible < wanted {
+            tracing::warn!(
+                possible,
+                wanted,
+                "the system lets this process open too few files for `limits.connections_max`"
+            );
+        }
         Arc::new(Self {
             front,
+            connections_max: wanted.min(possible).max(1),
             open: Mutex::default(),
         })
     }
@@ -75,8 +88,8 @@ impl Admission {
             let diagnostics = format!("there are {limit} connections already ({name})");
             Err(Fault::new(Kind::Unavailable, diagnostics))
         };
-        if open.all >= limits.connections_max {
-            return refused(limits.connections_max, "connections_max");
+        if open.all >= self.connections_max {
+            return refused(self.connections_max, "connections_max");
         }
         if let Some(address) = address {
             let of_address = open.by_address.entry(address).or_default();
@@ -113,6 +126,15 @@ impl Drop for Place {
             }
         }
     }
+}
+
+/// How many files the system lets this process open, as Linux tells it.
+fn files_max() -> usize {
+    let told = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    told.lines()
+        .find_map(|line| line.strip_prefix("Max open files"))
+        .and_then(|numbers| numbers.split_whitespace().next()?.parse().ok())
+        .unwrap_or(usize::MAX)
 }
 
 async fn tell_refused(stream: &TcpStream, fault: &Fault) {

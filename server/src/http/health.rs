@@ -18,7 +18,12 @@ pub(super) async fn ready(front: &Front) -> Result<HttpResponse, Fault> {
     if front.stopping.load(Ordering::Relaxed) {
         return Err(Fault::new(Kind::Unavailable, "the server is stopping"));
     }
-    front.app.store.ping().await?;
+    // Whatever keeps the database from its work, those who ask know one word for it.
+    let not_ready = |error| {
+        let diagnostics = "the database is gone, or takes no writes";
+        Fault::new(Kind::Unavailable, diagnostics).because(error)
+    };
+    front.app.store.ping().await.map_err(not_ready)?;
     Ok(said("ready"))
 }
 

@@ -47,8 +47,11 @@ pub(super) async fn written(
         Effect::Unchanged => (StatusCode::OK, "there was nothing to change in"),
     };
     let mut response = versioned(status, version, stored.at());
+    let location = format!("{base}/{resource_type}/{id}/_history/{version}");
+    if prefer.wanted() == Return::Representation {
+        response.insert_header((header::CONTENT_LOCATION, location.as_str()));
+    }
     if written.effect == Effect::Created {
-        let location = format!("{base}/{resource_type}/{id}/_history/{version}");
         response.insert_header((header::LOCATION, location));
     }
     apply(&mut response, prefer);

@@ -162,6 +162,22 @@ impl Connection {
         Ok(key)
     }
 
+    /// Whether the database would take a write. SQLite's answer is in a write: see `probe`.
+    pub(super) fn check_takes_writes(&mut self) -> Result<(), Error> {
+        const IS_READ_ONLY: &str = "SELECT count(*) FROM pg_settings WHERE name = 'transaction_read_only' AND setting <> 'off'";
+        let is_read_only = match &self.handle {
+            Handle::Sqlite(_) => {
+                self.batch("SELECT 1")?;
+                false
+            }
+            Handle::Postgres(_) => self.number(IS_READ_ONLY)? > 0,
+        };
+        if is_read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
     fn number(&mut self, sql: &str) -> Result<i64, DieselError> {
         let rows: Vec<i64> = self.rows(Statement::<BigInt>::new(sql, &[]))?;
         rows.first().copied().ok_or(DieselError::NotFound)

@@ -24,6 +24,8 @@ pub enum Error {
     Taken(#[source] diesel::result::Error),
     #[error("there is no room for what is to be written")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the database takes no writes")]
+    ReadOnly,
     #[error("the store is closed")]
     Closed,
     #[error("the permit is for something else")]

@@ -232,3 +232,24 @@ fn an_answer_that_nobody_reads_is_not_kept() {
     write!(deaf, "GET /fhir/{path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     others_are_closed(&kiln);
 }
+
+#[test]
+fn a_system_that_allows_few_files_gets_few_connections() {
+    let database = sqlite();
+    let program = env!("CARGO_BIN_EXE_kiln");
+    let url = &database.url;
+    let script = format!("ulimit -n 260 && exec {program} --database {url} --listen 127.0.0.1:0");
+    let mut command = std::process::Command::new("sh");
+    let kiln = Kiln::from_command(command.args(["-c", &script]));
+    let mut held: Vec<TcpStream> = (0..4)
+        .map(|_| connect_from_elsewhere(kiln.address))
+        .collect();
+    for stream in &mut held {
+        write!(stream, "{WHOLE}").unwrap();
+        is_let_in(stream);
+    }
+    refused(&mut connect(kiln.address).unwrap(), "connections_max");
+    drop(held);
+    let log = kiln.stop_and_read_log();
+    assert!(log.contains("too few files"), "{log}");
+}

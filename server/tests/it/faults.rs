@@ -20,7 +20,6 @@ on_both_databases!(
     what_was_deleted_is_gone,
     trouble_inside_shows_nothing_but_the_request_id,
     outside_fhir_trouble_is_a_problem_document,
-    the_log_holds_nothing_of_what_was_sent,
 );
 
 const PATIENT: &str = r#"{"resourceType":"Patient"}"#;
@@ -225,31 +224,4 @@ fn outside_fhir_trouble_is_a_problem_document(database: &Database) {
         answer.header("Content-Type"),
         Some("application/problem+json")
     );
-}
-
-fn the_log_holds_nothing_of_what_was_sent(database: &Database) {
-    let mut command = crate::kiln::command();
-    command
-        .env("RUST_LOG", "debug")
-        .args(["--database", &database.url, "--listen", "127.0.0.1:0"]);
-    let kiln = Kiln::from_command(&mut command);
-    post(
-        kiln.address,
-        "/fhir/Patient?m=marker",
-        r#"{"resourceType":"Patient","name":[{"text":"marker"}]}"#,
-    );
-    post(
-        kiln.address,
-        "/fhir/Patient",
-        r#"{"resourceType":"Patient","marker":}"#,
-    );
-    post(
-        kiln.address,
-        "/fhir/Patient",
-        r#"{"resourceType":"marker"}"#,
-    );
-    get(kiln.address, "/fhir/marker/marker?marker=marker");
-    let log = kiln.stop_and_read_log();
-    assert!(log.contains("answered"), "{log}");
-    assert!(!log.contains("marker"), "{log}");
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::thread::JoinHandle;
 
 use crate::databases::Database;
 
@@ -24,6 +25,8 @@ const SETTINGS: &[&str] = &[
 pub(crate) struct Kiln {
     process: Child,
     stdout: BufReader<ChildStdout>,
+    /// What it writes to stderr, read all the time: a full pipe would stop it.
+    log: Option<JoinHandle<String>>,
     pub(crate) address: SocketAddr,
 }
 
@@ -67,21 +70,22 @@ impl Kiln {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
+        let mut stderr = process.stderr.take().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
         let Some(address) = address_in(&line) else {
-            let mut complaint = String::new();
-            process
-                .stderr
-                .take()
-                .unwrap()
-                .read_to_string(&mut complaint)
-                .unwrap();
+            let complaint = log.join().unwrap();
             panic!("no address in {line:?}; stderr: {complaint}");
         };
         Self {
             process,
             stdout,
+            log: Some(log),
             address,
         }
     }
@@ -121,15 +125,8 @@ impl Kiln {
     /// Everything it wrote to stderr, after it has stopped.
     pub(crate) fn stop_and_read_log(mut self) -> String {
         self.signal("TERM");
-        let mut log = String::new();
-        self.process
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
         self.process.wait().unwrap();
-        log
+        self.log.take().unwrap().join().unwrap()
     }
 }
 

@@ -3,17 +3,26 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Output;
+use std::sync::Mutex;
+use std::time::Duration;
 
-use crate::client::{FHIR_JSON, connect, get, receive};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
+
+use crate::client::{FHIR_JSON, connect, get, post, receive, send};
 use crate::databases::{Database, sqlite};
 use crate::kiln::{Kiln, command, output};
 
+const PATIENT: &str = r#"{"resourceType":"Patient"}"#;
 const CONTINUE: [u8; 25] = *b"HTTP/1.1 100 Continue\r\n\r\n";
 
 on_both_databases!(
     it_stops_cleanly_when_told,
     a_request_under_way_is_finished,
     it_says_when_it_is_ready,
+    it_is_not_ready_when_the_database_takes_no_writes,
+    it_says_that_it_stops_before_it_does,
+    a_stop_under_load_breaks_no_promise,
 );
 
 fn it_stops_cleanly_when_told(database: &Database) {
@@ -66,6 +75,77 @@ fn it_says_when_it_is_ready(database: &Database) {
     let policy = page.header("Content-Security-Policy").unwrap();
     assert!(policy.starts_with("default-src 'none'"), "{policy}");
     assert_eq!(get(kiln.address, "/page.css").status, 200);
+}
+
+fn it_is_not_ready_when_the_database_takes_no_writes(database: &Database) {
+    let kiln = Kiln::start(database);
+    if database.is_postgres() {
+        // New connections only; the server's own are ended.
+        database.execute(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database()); END $$;
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        let ready = get(kiln.address, "/health/ready");
+        assert_eq!(ready.status, 503, "{}", ready.text());
+    } else {
+        let file = database.directory.join("kiln.sqlite");
+        let mut other = SqliteConnection::establish(&file.to_string_lossy()).unwrap();
+        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+        let ready = get(kiln.address, "/health/ready");
+        assert_eq!(ready.status, 503, "{}", ready.text());
+        other.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(get(kiln.address, "/health/ready").status, 200);
+    }
+    assert_eq!(get(kiln.address, "/health/live").status, 200);
+}
+
+fn it_says_that_it_stops_before_it_does(database: &Database) {
+    let kiln = Kiln::configured(database, "[limits]\nstop_notice_ms = 60000");
+    kiln.signal("TERM");
+    let is_told = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        get(kiln.address, "/health/ready").status == 503
+    });
+    assert!(is_told);
+    let created = post(kiln.address, "/fhir/Patient", PATIENT);
+    assert_eq!(created.status, 201, "until the notice is over it works on");
+}
+
+/// While clients write as fast as they can the server is told to stop. Whoever gets an answer gets a good one, and what
+/// was acknowledged is there.
+fn a_stop_under_load_breaks_no_promise(database: &Database) {
+    let kiln = Kiln::start(database);
+    let address = kiln.address;
+    let acknowledged = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let headers = [FHIR_JSON];
+                while let Some(answer) = send(
+                    address,
+                    "POST",
+                    "/fhir/Patient",
+                    &headers,
+                    PATIENT.as_bytes(),
+                ) {
+                    assert_eq!(answer.status, 201, "{}", answer.text());
+                    let id = answer.json().str_of("id").unwrap().to_owned();
+                    acknowledged.lock().unwrap().push(id);
+                }
+            });
+        }
+        while acknowledged.lock().unwrap().len() < 100 {
+            std::thread::yield_now();
+        }
+        assert_eq!(kiln.stop("TERM").0.code(), Some(0));
+    });
+    let kiln = Kiln::start(database);
+    for id in acknowledged.into_inner().unwrap() {
+        assert_eq!(
+            get(kiln.address, &format!("/fhir/Patient/{id}")).status,
+            200
+        );
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod front;
 mod house;
 mod kiln;
 mod lifecycle;
+mod logs;
 mod metrics;
 mod migrations;
 mod packed;

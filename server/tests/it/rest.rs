@@ -53,6 +53,8 @@ fn what_was_created_can_be_read(database: &Database) {
     );
     assert!(location.ends_with("/_history/1"), "{location}");
 
+    assert_eq!(created.header("Content-Location"), Some(location));
+
     let read = get(kiln.address, &path_of(location));
     assert_eq!(read.status, 200);
     assert_eq!(read.body, created.body);
