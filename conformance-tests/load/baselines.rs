@@ -1,78 +1,62 @@
-//! What the machine can do at most: bare actix-web, raw SQLite.
+//! What the machine can do at most: bare actix-web, and the raw database.
+
+mod postgres;
+mod sqlite;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use rusqlite::Connection;
+
+pub(crate) use postgres::disk_bytes;
 
 use crate::Fallible;
-use crate::crowd::real;
+use crate::crowd::Round;
 use crate::patients::Entry;
 
 /// Index rows of a resource: about what the search parameters of FHIR take.
-const INDEX_ROWS: u32 = 8;
+const INDEX_ROWS: usize = 8;
 
-const SCHEMA: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-    CREATE TABLE resource (type TEXT, id TEXT, version INT, json TEXT, PRIMARY KEY (type, id)) WITHOUT ROWID;
-    CREATE TABLE row (type TEXT, parameter TEXT, value TEXT, id TEXT);
-    CREATE INDEX row_by_value ON row (type, parameter, value, id);";
-
-/// Rows that go in as fast as SQLite takes them, durable, on one connection.
-pub(crate) struct RawSqlite {
-    path: PathBuf,
+/// Rows that go in as fast as the database takes them, durable, on one connection, without anything around it.
+pub(crate) struct Raw {
     entries: Vec<Entry>,
+    place: Place,
 }
 
-impl RawSqlite {
-    pub(crate) fn new(folder: &Path, entries: Vec<Entry>) -> Self {
-        Self {
-            path: folder.join("raw.sqlite"),
-            entries,
-        }
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl Raw {
+    /// Feeds these resources over and over: into a file of this folder, or into a PostgreSQL.
+    pub(crate) fn new(entries: Vec<Entry>, folder: &Path, database: Option<&str>) -> Self {
+        let place = match database {
+            None => Place::Sqlite(folder.join("raw.sqlite")),
+            Some(url) => Place::Postgres(url.to_owned()),
+        };
+        Self { entries, place }
     }
 
-    /// Resources per second into an empty file.
-    pub(crate) fn rate(&self, per_commit: u32, time: Duration) -> Fallible<f64> {
-        for ending in ["", "-wal", "-shm"] {
-            let path = format!("{}{ending}", self.path.display());
-            if let Err(error) = std::fs::remove_file(path)
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                return Err(error.into());
-            }
+    /// Resources into empty tables for that long.
+    pub(crate) fn round(&self, per_commit: u32, time: Duration) -> Fallible<Round> {
+        let per_commit = usize::try_from(per_commit)?;
+        match &self.place {
+            Place::Sqlite(path) => sqlite::round(path, &self.entries, per_commit, time),
+            Place::Postgres(url) => postgres::round(url, &self.entries, per_commit, time),
         }
-        let mut connection = Connection::open(&self.path)?;
-        connection.execute_batch(SCHEMA)?;
-        let mut entries = self.entries.iter().cycle();
-        let mut written: u64 = 0;
-        let started = Instant::now();
-        while started.elapsed() < time {
-            let transaction = connection.transaction()?;
-            {
-                let mut resource =
-                    transaction.prepare("INSERT INTO resource VALUES (?, ?, 1, ?)")?;
-                let mut row = transaction.prepare("INSERT INTO row VALUES (?, ?, ?, ?)")?;
-                for entry in entries.by_ref().take(usize::try_from(per_commit)?) {
-                    let kind = entry.resource_type;
-                    let id = format!(
-                        "{:08x}-0000-4000-8000-{:012x}",
-                        written / 100,
-                        written % 100
-                    );
-                    resource.execute((kind, &id, &entry.json))?;
-                    for number in 0..INDEX_ROWS {
-                        let value = format!("value-{}-{number}", written / 100);
-                        row.execute((kind, format!("p{number}"), value, &id))?;
-                    }
-                    written += 1;
-                }
-            }
-            transaction.commit()?;
-        }
-        Ok(real(written) / started.elapsed().as_secs_f64())
     }
+}
+
+/// What makes up one more resource: its id, and its index rows as parameter and value.
+fn made_up(number: u64) -> (String, Vec<(String, String)>) {
+    let (hundred, rest) = (number / 100, number % 100);
+    let rows = (0..INDEX_ROWS).map(|row| (format!("p{row}"), format!("value-{hundred}-{row}")));
+    (
+        format!("{hundred:08x}-0000-4000-8000-{rest:012x}"),
+        rows.collect(),
+    )
 }
 
 /// The bare server: answers what it was given on stdin to every request, until it is killed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fhir_spec::json::Value;
 
-use crate::baselines::RawSqlite;
+use crate::baselines::{Raw, disk_bytes};
 use crate::crowd::{Crowd, Round};
 use crate::process::{Kiln, Process, Scratch, bare_server};
 use crate::report::{Report, Row, say};
@@ -25,7 +25,7 @@ pub(crate) struct Bench {
     pub(crate) report: Report,
     /// What the server says it can do.
     capabilities: Value,
-    raw: RawSqlite,
+    raw: Raw,
     /// Answers what reads answer.
     bare: Option<Process>,
     kiln: Kiln,
@@ -38,14 +38,14 @@ pub(crate) enum Baseline {
     None,
     /// Bare actix-web on the same connections.
     Bare,
-    /// Raw SQLite with so many resources in a commit.
+    /// The raw database with so many resources in a commit.
     Raw(u32),
 }
 
 /// A workload: what one operation is, and how it is told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Workload {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) unit: &'static str,
     pub(crate) connections: usize,
     pub(crate) baseline: Baseline,
@@ -89,7 +89,11 @@ impl Bench {
             (0..RAW_PATIENTS).flat_map(|number| patients::entries(arguments.seed, number));
         Ok(Self {
             arguments: arguments.clone(),
-            raw: RawSqlite::new(&scratch.path("data"), entries.collect()),
+            raw: Raw::new(
+                entries.collect(),
+                &scratch.path("data"),
+                arguments.database.as_deref(),
+            ),
             server,
             pids,
             report,
@@ -174,10 +178,8 @@ impl Bench {
     {
         let mut row = Row::new(workload);
         for number in 0..self.arguments.rounds() {
-            if let Some(rate) = self.baseline(workload)? {
-                row.baseline_rates.push(rate);
-            }
-            let mut crowd = self.crowd(workload.connections);
+            row.baselines.extend(self.baseline(&row.workload)?);
+            let mut crowd = self.crowd(row.workload.connections);
             crowd.time = time;
             row.rounds.push(crowd.work(|index| worker(number, index))?);
             self.report.busy = self.report.busy.most(Memory::of(&self.pids));
@@ -187,7 +189,7 @@ impl Bench {
         Ok(())
     }
 
-    fn crowd(&self, connections: usize) -> Crowd {
+    pub(crate) fn crowd(&self, connections: usize) -> Crowd {
         Crowd {
             address: self.server.address,
             connections,
@@ -196,15 +198,12 @@ impl Bench {
         }
     }
 
-    fn baseline(&self, workload: Workload) -> Fallible<Option<f64>> {
+    fn baseline(&self, workload: &Workload) -> Fallible<Option<Round>> {
         Ok(match (workload.baseline, &self.bare) {
             (Baseline::Raw(per_commit), _) => {
-                Some(self.raw.rate(per_commit, self.arguments.round())?)
+                Some(self.raw.round(per_commit, self.arguments.round())?)
             }
-            (Baseline::Bare, Some(bare)) => {
-                let round = self.bare_round(bare, workload.connections)?;
-                Some(round.rate())
-            }
+            (Baseline::Bare, Some(bare)) => Some(self.bare_round(bare, workload.connections)?),
             _ => None,
         })
     }
@@ -239,7 +238,10 @@ impl Bench {
             ..
         } = self;
         server.stop()?;
-        report.disk_bytes = usage::disk_bytes(&kiln.data.join("kiln.sqlite"));
+        report.disk_bytes = match &kiln.database {
+            None => usage::disk_bytes(&kiln.data.join("kiln.sqlite")),
+            Some(url) => disk_bytes(url)?,
+        };
         let again = kiln.start()?;
         report.full_start = again.ready_after;
         std::thread::sleep(Duration::from_millis(100));

@@ -27,6 +27,8 @@ pub(crate) struct Round {
     pub(crate) waits: Vec<Duration>,
     pub(crate) server_cpu: Duration,
     pub(crate) client_cpu: Duration,
+    /// CPU time that other programs of the machine took meanwhile.
+    pub(crate) others_cpu: Duration,
 }
 
 /// A count as a real number.
@@ -37,6 +39,11 @@ pub(crate) fn real(count: u64) -> f64 {
 impl Round {
     pub(crate) fn rate(&self) -> f64 {
         real(self.units) / self.time.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
+    /// Microseconds of CPU time of the server per unit.
+    pub(crate) fn server_cpu_us(&self) -> f64 {
+        self.server_cpu.as_secs_f64() * 1e6 / real(self.units.max(1))
     }
 }
 
@@ -61,6 +68,7 @@ impl Crowd {
                 .collect();
             start.wait();
             let (server_before, client_before) = (usage::cpu(&self.pids), usage::cpu(&own));
+            let machine_before = usage::machine_cpu();
             let started = Instant::now();
             let mut round = Round::default();
             for thread in threads {
@@ -71,6 +79,8 @@ impl Crowd {
             round.time = started.elapsed();
             round.server_cpu = usage::cpu(&self.pids).saturating_sub(server_before);
             round.client_cpu = usage::cpu(&own).saturating_sub(client_before);
+            let machine = usage::machine_cpu().saturating_sub(machine_before);
+            round.others_cpu = machine.saturating_sub(round.server_cpu + round.client_cpu);
             Ok(round)
         })
     }

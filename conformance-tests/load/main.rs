@@ -40,6 +40,9 @@ struct Arguments {
     /// Rounds of each workload, each beside a round of its baseline; the median counts
     #[arg(long, value_name = "N")]
     rounds: Option<u32>,
+    /// Fill the store up to so many resources, and compare reads and creates there with those at ten thousand
+    #[arg(long, value_name = "N")]
+    scale: Option<u64>,
     /// postgres://... instead of SQLite
     #[arg(long, value_name = "URL")]
     database: Option<String>,

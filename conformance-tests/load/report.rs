@@ -1,6 +1,5 @@
 //! What is printed, and written to `RESULTS.md` and `results.json`.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -21,9 +20,10 @@ const DISK_RATIO_MAX: f64 = 2.5;
 
 /// A workload with its rounds.
 pub(crate) struct Row {
-    workload: Workload,
+    pub(crate) workload: Workload,
     pub(crate) rounds: Vec<Round>,
-    pub(crate) baseline_rates: Vec<f64>,
+    /// One for each round, where the workload has a baseline.
+    pub(crate) baselines: Vec<Round>,
 }
 
 /// What the rounds say together.
@@ -32,6 +32,7 @@ struct Figures {
     baseline: Option<f64>,
     ratio: Option<f64>,
     server_cpu_us: f64,
+    baseline_cpu_us: f64,
     client_cpu_us: f64,
     half_ms: f64,
     most_ms: f64,
@@ -79,13 +80,14 @@ impl Row {
         Self {
             workload,
             rounds: Vec::new(),
-            baseline_rates: Vec::new(),
+            baselines: Vec::new(),
         }
     }
 
     fn figures(&self) -> Figures {
         let rates: Vec<f64> = self.rounds.iter().map(Round::rate).collect();
-        let pairs = rates.iter().zip(&self.baseline_rates);
+        let baselines: Vec<f64> = self.baselines.iter().map(Round::rate).collect();
+        let pairs = rates.iter().zip(&baselines);
         let ratios: Vec<f64> = pairs.map(|(rate, baseline)| rate / baseline).collect();
         let has_baseline = !ratios.is_empty();
         let units = real(self.rounds.iter().map(|round| round.units).sum()).max(1.0);
@@ -101,9 +103,10 @@ impl Row {
         waits.sort_unstable();
         Figures {
             rate: median(rates),
-            baseline: has_baseline.then(|| median(self.baseline_rates.clone())),
+            baseline: has_baseline.then(|| median(baselines)),
             ratio: has_baseline.then(|| median(ratios)),
             server_cpu_us: per_unit(|round| round.server_cpu),
+            baseline_cpu_us: median(self.baselines.iter().map(Round::server_cpu_us).collect()),
             client_cpu_us: per_unit(|round| round.client_cpu),
             half_ms: percentile(&waits, 50),
             most_ms: percentile(&waits, 99),
@@ -111,46 +114,44 @@ impl Row {
     }
 
     pub(crate) fn line(&self) -> String {
-        let Workload {
-            name,
-            unit,
-            connections,
-            baseline,
-            ratio_goal,
-            cpu_us_goal,
-        } = self.workload;
-        let figures = self.figures();
-        let mut line = format!("| {name} | {connections} | {:.0} {unit}/s |", figures.rate);
-        let written = match (figures.baseline, figures.ratio) {
-            (Some(rate), Some(ratio)) => write!(
-                line,
-                " {rate:.0} ({}) | {:.0} % | {} |",
-                baseline.name(),
-                ratio * 100.0,
-                goal(ratio_goal.map(|goal| (format!(">= {:.0} %", goal * 100.0), ratio >= goal)))
+        let (workload, figures) = (&self.workload, self.figures());
+        let (baseline, ratio) = match (figures.baseline, figures.ratio) {
+            (Some(rate), Some(ratio)) => (
+                format!("{rate:.0} ({})", workload.baseline.name()),
+                format!("{:.0} %", ratio * 100.0),
             ),
-            _ => write!(line, " | | |"),
+            _ => (String::new(), String::new()),
         };
-        debug_assert!(written.is_ok());
-        let cpu_goal =
-            cpu_us_goal.map(|goal| (format!("<= {goal:.0}"), figures.server_cpu_us <= goal));
-        let written = write!(
-            line,
-            " {:.0} | {} | {:.0} | {:.2} | {:.2} |",
+        let ratio_goal = workload.ratio_goal.map(|goal| {
+            let reached = figures.ratio.is_some_and(|ratio| ratio >= goal);
+            (format!(">= {:.0} %", goal * 100.0), reached)
+        });
+        let cpu_goal = workload
+            .cpu_us_goal
+            .map(|goal| (format!("<= {goal:.0}"), figures.server_cpu_us <= goal));
+        let beside = match figures.baseline_cpu_us {
+            cpu if cpu.is_finite() => format!(" ({cpu:.0})"),
+            _ => String::new(),
+        };
+        format!(
+            "| {} | {} | {:.0} {}/s | {baseline} | {ratio} | {} | {:.0}{beside} | {} | {:.0} | {:.2} | {:.2} |",
+            workload.name,
+            workload.connections,
+            figures.rate,
+            workload.unit,
+            goal(ratio_goal),
             figures.server_cpu_us,
             goal(cpu_goal),
             figures.client_cpu_us,
             figures.half_ms,
             figures.most_ms
-        );
-        debug_assert!(written.is_ok());
-        line
+        )
     }
 
     fn json(&self) -> Value {
         let figures = self.figures();
         let mut row = Object::new();
-        row.set("workload", self.workload.name);
+        row.set("workload", &*self.workload.name);
         row.set("unit", self.workload.unit);
         row.set("connections", Value::number(self.workload.connections));
         row.set("baseline", self.workload.baseline.name());
@@ -164,6 +165,7 @@ impl Row {
         number("ratio", figures.ratio.unwrap_or(f64::NAN));
         number("ratio_goal", self.workload.ratio_goal.unwrap_or(f64::NAN));
         number("server_cpu_us", figures.server_cpu_us);
+        number("baseline_cpu_us", figures.baseline_cpu_us);
         number("client_cpu_us", figures.client_cpu_us);
         number("p50_ms", figures.half_ms);
         number("p99_ms", figures.most_ms);
@@ -184,8 +186,8 @@ impl Baseline {
         match self {
             Self::None => "",
             Self::Bare => "bare actix-web",
-            Self::Raw(1) => "raw SQLite, 1 per commit",
-            Self::Raw(_) => "raw SQLite, 100 per commit",
+            Self::Raw(1) => "raw database, 1 per commit",
+            Self::Raw(_) => "raw database, 100 per commit",
         }
     }
 }
@@ -282,18 +284,26 @@ impl Report {
         facts
     }
 
+    /// The part of the machine that was not for server and client.
+    fn others(&self) -> f64 {
+        let rounds = || self.rows.iter().flat_map(|row| &row.rounds);
+        let others: Duration = rounds().map(|round| round.others_cpu).sum();
+        let all: Duration = rounds().map(|round| round.time * usage::cores()).sum();
+        others.as_secs_f64() / all.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+
     pub(crate) fn table(&self) -> String {
         let database = if self.arguments.database.is_some() {
             "PostgreSQL"
         } else {
             "SQLite"
         };
-        let (at, load) = (self.at.to_string(), usage::load_average());
+        let (at, others) = (self.at.to_string(), self.others() * 100.0);
         let mut text = format!(
             "# Load\n\nWritten by `cargo bench -p server --bench load`; see `main.rs` beside this page for what it does.\n\n\
-             {}, {}, {database}, {} patients, load average at the end {load}.\n\
+             {}, {}, {database}, {} patients, {others:.0} % of the machine busy with other programs meanwhile.\n\
              Client and server share the machine; each round of a workload ran beside a round of its baseline, and the medians\n\
-             of {} rounds stand here. CPU is of the server (and of the client), in microseconds per unit.\n\n\
+             of {} rounds stand here. CPU is that of the server (in brackets: of the baseline) and of the client, in microseconds per unit.\n\n\
              | workload | connections | rate | baseline | ratio | goal | server CPU | goal | client CPU | p50 ms | p99 ms |\n\
              |---|---:|---:|---:|---:|---|---:|---|---:|---:|---:|\n",
             at.get(..10).unwrap_or_default(),

@@ -20,6 +20,34 @@ fn ticks(pid: u32) -> Option<u32> {
     Some(times.filter_map(|time| time.parse::<u32>().ok()).sum())
 }
 
+/// CPU time that the whole machine has spent working since it started.
+pub(crate) fn machine_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let mut fields = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1);
+    // user, nice and system; then idle and waiting; then interrupts and what other guests of the host took.
+    let numbers: Vec<u32> = fields
+        .by_ref()
+        .take(8)
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let busy = numbers
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !matches!(index, 3 | 4));
+    TICK * busy.map(|(_, ticks)| ticks).sum::<u32>()
+}
+
+/// Processors of this machine.
+pub(crate) fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores).unwrap_or(1)
+}
+
 /// A process and all that it has started.
 pub(crate) fn family(pid: u32) -> Vec<u32> {
     let mut members = vec![pid];
@@ -98,7 +126,7 @@ pub(crate) fn machine() -> String {
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
     let name = name.map_or("unknown processor", |(_, name)| name.trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = memory.lines().find_map(|line| {
         line.strip_prefix("MemTotal:")?
@@ -108,10 +136,4 @@ pub(crate) fn machine() -> String {
             .ok()
     });
     format!("{cores} x {name}, {} GiB", kib.unwrap_or(0) / (1024 * 1024))
-}
-
-/// What else the machine had to do lately, as the system tells it.
-pub(crate) fn load_average() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
 }

@@ -1,8 +1,10 @@
 //! The workloads, in the order in which they run, and what they leave behind for each other.
 
+mod conditional;
 mod create;
 mod import;
 mod read;
+mod scale;
 mod update;
 
 use std::sync::{Mutex, PoisonError};
@@ -19,17 +21,22 @@ use crate::wire::{Connection, request};
 pub(super) struct Known {
     /// `Type/id` of everything that reads may ask for.
     pub(super) paths: Vec<String>,
-    /// `Patient/id` by number of the patient.
+    /// The numbers of the patients and their `Patient/id`.
     pub(super) patients: Vec<(u64, String)>,
+    /// The number of the patient that is imported next.
+    pub(super) next_patient: u64,
 }
 
 pub(crate) fn all(bench: &mut Bench) -> Fallible<()> {
     let mut known = Known::default();
+    scale::at(bench, &mut known, scale::SMALL)?;
     import::run(bench, &mut known)?;
     create::run(bench, &mut known)?;
     read::run(bench, &known)?;
+    conditional::run(bench, &known)?;
     update::run(bench, &known)?;
-    Ok(())
+    let great = bench.arguments.scale.unwrap_or(0);
+    scale::at(bench, &mut known, great)
 }
 
 /// Takes what workers have gathered.

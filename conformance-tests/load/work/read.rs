@@ -7,33 +7,40 @@ use crate::patients::Dice;
 use crate::wire::{Connection, request};
 
 pub(super) fn run(bench: &mut Bench, known: &Known) -> Fallible<()> {
-    let observation = known
-        .paths
-        .iter()
-        .find(|path| path.starts_with("Observation/"));
-    bench.imitate(&format!(
-        "/fhir/{}",
-        observation.ok_or("no Observation was stored")?
-    ))?;
+    imitate(bench, known)?;
     for connections in [1, 8, 16] {
         let workload = Workload {
-            name: "read by id",
+            name: "read by id".to_owned(),
             unit: "requests",
             connections,
             baseline: Baseline::Bare,
             ratio_goal: Some(0.6),
             cpu_us_goal: Some(20.0),
         };
-        bench.measure(workload, |round, index| {
-            let seed = (u64::from(round) << 32) | u64::try_from(index).unwrap_or(0);
-            reader(known, seed)
-        })?;
+        measure(bench, known, workload)?;
     }
     Ok(())
 }
 
+/// Has the bare server answer a stored Observation.
+pub(super) fn imitate(bench: &mut Bench, known: &Known) -> Fallible<()> {
+    let mut observations = known
+        .paths
+        .iter()
+        .filter(|path| path.starts_with("Observation/"));
+    let observation = observations.next().ok_or("no Observation was stored")?;
+    bench.imitate(&format!("/fhir/{observation}"))
+}
+
+pub(super) fn measure(bench: &mut Bench, known: &Known, workload: Workload) -> Fallible<()> {
+    bench.measure(workload, |round, index| {
+        let seed = (u64::from(round) << 32) | u64::try_from(index).unwrap_or(0);
+        reader(known, seed)
+    })
+}
+
 /// Each answer is a resource with the id that was asked for; `check_equal` has compared the whole of it before.
-pub(super) fn reader(
+fn reader(
     known: &Known,
     seed: u64,
 ) -> impl FnMut(&mut Connection) -> Fallible<Option<u64>> + use<'_> {

@@ -39,7 +39,7 @@ pub(super) fn run(bench: &mut Bench, known: &Known) -> Fallible<()> {
         })
         .collect();
     let workload = Workload {
-        name: "update with If-Match",
+        name: "update with If-Match".to_owned(),
         unit: "requests",
         connections: CONNECTIONS,
         baseline: Baseline::Raw(100),
@@ -87,7 +87,7 @@ fn history(bench: &mut Bench, current: &[Mutex<Current<'_>>]) -> Fallible<()> {
         return Ok(());
     }
     let workload = Workload {
-        name: "history of a patient, first page",
+        name: "history of a patient, first page".to_owned(),
         unit: "requests",
         connections: CONNECTIONS,
         baseline: Baseline::None,
