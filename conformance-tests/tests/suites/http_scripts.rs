@@ -9,7 +9,7 @@ use conformance_tests::http::Answer;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 
-use crate::kiln::{Kiln, told};
+use crate::kiln::{Kiln, NOT_SUPPORTED, told};
 use crate::material::{explained, files, folder};
 use crate::results::Tally;
 use script::Request;
@@ -116,6 +116,9 @@ impl Run<'_> {
             .kiln
             .client
             .send(&request.method, &path, &headers, &body)?;
+        if answer.status == NOT_SUPPORTED {
+            return Err(told(&answer));
+        }
         let is_gone = request.method == "GET" && self.deleted.contains(&path);
         let wanted = if is_gone {
             404..=410

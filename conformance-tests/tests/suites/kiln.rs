@@ -11,6 +11,9 @@ use fhir_spec::json::{self, Value};
 use server::config::Settings;
 use tokio::sync::oneshot;
 
+/// What the server answers when it knows what is asked and cannot do it yet.
+pub(crate) const NOT_SUPPORTED: u16 = 501;
+
 pub(crate) struct Kiln {
     /// Speaks to the FHIR base.
     pub(crate) client: Client,

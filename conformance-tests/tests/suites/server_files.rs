@@ -3,12 +3,13 @@
 
 use std::sync::LazyLock;
 
+use conformance_tests::http::Answer;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
-use fhir_spec::json::Value;
+use fhir_spec::json::{self, Value};
 use regex::bytes::Regex;
 
-use crate::kiln::{Kiln, told};
+use crate::kiln::{Kiln, NOT_SUPPORTED, told};
 use crate::material::{explained, files, folder};
 use crate::results::Tally;
 
@@ -18,6 +19,7 @@ const REFUSED: &[&str] = &[
     "Invalid",
     "BadSyntax",
     "Missing",
+    "RollBack",
     "NoCode",
     "UnknownElements",
     "Unsupported",
@@ -92,12 +94,21 @@ fn sent(kiln: &Kiln, name: &str, text: &[u8]) -> Result<Result<(), String>, Stri
     let answer = kiln.client.send(method, &path, &content, text)?;
     let is_resource = document.str_of("resourceType").is_some();
     let must_be_refused = !is_resource || REFUSED.iter().any(|word| name.contains(word));
+    if answer.status == NOT_SUPPORTED {
+        return Err(told(&answer));
+    }
     let wanted = if must_be_refused {
         400..=499
     } else {
         200..=299
     };
-    if wanted.contains(&answer.status) {
+    // A batch is done entry by entry: one that is to be refused has an entry that is.
+    let statuses = match document.str_of("type") {
+        Some("batch") if answer.status == 200 => entry_statuses(&answer),
+        _ => vec![answer.status],
+    };
+    let is_refused = statuses.iter().any(|status| *status >= 400);
+    if is_refused == must_be_refused && statuses.iter().all(|status| *status < 500) {
         return Ok(Ok(()));
     }
     let problem = format!(
@@ -105,4 +116,15 @@ fn sent(kiln: &Kiln, name: &str, text: &[u8]) -> Result<Result<(), String>, Stri
         told(&answer)
     );
     Ok(Err(problem))
+}
+
+fn entry_statuses(answer: &Answer) -> Vec<u16> {
+    let bundle = json::parse(&answer.body).unwrap();
+    let responses = bundle
+        .items_of("entry")
+        .iter()
+        .filter_map(|entry| entry.get("response"));
+    let statuses =
+        responses.filter_map(|response| response.str_of("status")?.get(..3)?.parse().ok());
+    statuses.collect()
 }

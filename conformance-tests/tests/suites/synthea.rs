@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fhir_spec::json::{self, Data, Value};
 
-use crate::kiln::Kiln;
+use crate::kiln::{Kiln, told};
 use crate::material::{files, folder, unpacked};
 use crate::results::Tally;
 
@@ -112,17 +112,13 @@ impl Loaded {
         let answer = kiln
             .client
             .send("POST", "/", &headers, sent.to_string().as_bytes())?;
-        let text: String = answer.text().chars().take(600).collect();
-        if !is_bundle {
-            // One file is a Group and no bundle.
-            return if answer.status == 400 {
-                Ok(())
-            } else {
-                Err(format!("{} {text}", answer.status))
-            };
+        // One file is a Group and no bundle.
+        let wanted = if is_bundle { 200 } else { 400 };
+        if answer.status != wanted {
+            return Err(format!("wanted {wanted}, answered {}", told(&answer)));
         }
-        if answer.status != 200 {
-            return Err(format!("{} {text}", answer.status));
+        if !is_bundle {
+            return Ok(());
         }
         let answered = json::parse(&answer.body).map_err(|error| error.to_string())?;
         let (sent, answered) = (sent.items_of("entry"), answered.items_of("entry"));

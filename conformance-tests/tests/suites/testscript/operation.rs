@@ -4,7 +4,7 @@ use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 use fhir_spec::json::Value;
 
-use crate::kiln::told;
+use crate::kiln::{NOT_SUPPORTED, told};
 
 use super::run::{Asked, Run, Stop, filled};
 
@@ -93,6 +93,9 @@ pub(super) fn perform(run: &mut Run<'_>, operation: &Value) -> Result<(), Stop> 
         .kiln
         .client
         .send(&method, &url, &headers, text.as_bytes())?;
+    if answer.status == NOT_SUPPORTED {
+        return Err(Stop::Needs(told(&answer)));
+    }
     if let Some(source) = operation.str_of("sourceId") {
         // `targetId` may name the fixture that this made.
         run.answers.insert(source.to_owned(), answer.clone());
