@@ -50,7 +50,7 @@ await day('fhirclient', {
     const [, kind, id] = bundle.entry[1].response.location.match(/(\w+)\/([^/]+)\/_history\/1$/);
     const read = await client.fhirRequest(`${kind}/${id}`);
     const found = await client.getReferences(read, ['subject']);
-    assert.equal(found.subject.resourceType, 'Patient');
+    assert.equal(found[read.subject.reference].resourceType, 'Patient');
   },
   async history() {
     const seen = [];

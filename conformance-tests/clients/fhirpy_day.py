@@ -49,7 +49,10 @@ def update(made):
 
 
 def patch(made):
-    made.patch(active=True)
+    # What fhirpy sends is a merge patch; it does not say so by itself.
+    merging = SyncFHIRClient(sys.argv[1], extra_headers={"Content-Type": "application/merge-patch+json"})
+    merging.patch("Patient", made.id, active=True)
+    made.refresh()
     assert made["active"] is True and made["meta"]["versionId"] == "3"
 
 
@@ -76,9 +79,9 @@ def transaction():
 
 
 def history(made):
-    path, seen = f"Patient/{made.id}/_history?_count=2", []
+    path, params, seen = f"Patient/{made.id}/_history", {"_count": 2}, []
     while path:
-        page = client.execute(path, method="get")
+        page = client.execute(path, method="get", params=params)
         seen += [entry["resource"]["meta"]["versionId"] for entry in page["entry"]]
         path = next((link["url"] for link in page["link"] if link["relation"] == "next"), None)
     assert seen == ["3", "2", "1"], seen

@@ -167,7 +167,13 @@ impl Drop for Kiln {
 pub(crate) fn told(answer: &Answer) -> String {
     const CHARS_MAX: usize = 600;
     let outcome = json::parse(&answer.body).unwrap_or_else(|_| Value::from(""));
-    let issues = outcome.items_of("issue").iter();
+    // A batch tells it entry by entry.
+    let of_entries = outcome.items_of("entry").iter();
+    let of_entries = of_entries.filter_map(|entry| entry.get("response")?.get("outcome"));
+    let mut outcomes = std::iter::once(&outcome).chain(of_entries);
+    let issues = outcomes
+        .by_ref()
+        .flat_map(|outcome| outcome.items_of("issue"));
     let errors = issues.filter(|issue| matches!(issue.str_of("severity"), Some("error" | "fatal")));
     let errors: Vec<String> = errors
         .map(|issue| {

@@ -94,9 +94,6 @@ fn sent(kiln: &Kiln, name: &str, text: &[u8]) -> Result<Result<(), String>, Stri
     let answer = kiln.client.send(method, &path, &content, text)?;
     let is_resource = document.str_of("resourceType").is_some();
     let must_be_refused = !is_resource || REFUSED.iter().any(|word| name.contains(word));
-    if answer.status == NOT_SUPPORTED {
-        return Err(told(&answer));
-    }
     let wanted = if must_be_refused {
         400..=499
     } else {
@@ -107,6 +104,9 @@ fn sent(kiln: &Kiln, name: &str, text: &[u8]) -> Result<Result<(), String>, Stri
         Some("batch") if answer.status == 200 => entry_statuses(&answer),
         _ => vec![answer.status],
     };
+    if statuses.contains(&NOT_SUPPORTED) {
+        return Err(told(&answer));
+    }
     let is_refused = statuses.iter().any(|status| *status >= 400);
     if is_refused == must_be_refused && statuses.iter().all(|status| *status < 500) {
         return Ok(Ok(()));

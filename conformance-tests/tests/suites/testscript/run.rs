@@ -112,6 +112,7 @@ impl Run<'_> {
                 self.missing.insert(id.to_owned(), reference.to_owned());
                 continue;
             };
+            let bytes = &with_made_up(bytes);
             let document = Format::of(bytes).read(bytes, Definitions::r4());
             let document = document.map_err(|issues| format!("{reference}: {issues:?}"))?;
             self.sources.insert(id.to_owned(), document);
@@ -270,10 +271,58 @@ pub(super) fn text_of(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A plain XPath, such as `Patient/id` or `fhir:Bundle/fhir:type/@value`, as FHIRPath.
+/// A plain XPath or JSONPath as FHIRPath: `fhir:Bundle/fhir:type/@value`, `.address[0].city`,
+/// `.extension[?(@.url == 'x')].valueDateTime`.
 pub(super) fn expression_of(path: &str) -> String {
-    let path = path.trim_end_matches("/@value").trim_start_matches("//");
-    path.replace("fhir:", "").replace('/', ".")
+    let is_xpath = path.split('\'').step_by(2).any(|part| part.contains('/'));
+    let index = regex::Regex::new(r"\[(\d+)\]").unwrap();
+    let filter = regex::Regex::new(r"\[\?\(@\.(.*?)==").unwrap();
+    let choice = regex::Regex::new(r"\bvalue[A-Z]\w*").unwrap();
+    // What stands in quotes stays as it is.
+    let parts = path.split('\'').enumerate().map(|(number, part)| {
+        if number % 2 == 1 {
+            return part.to_owned();
+        }
+        let part = part
+            .trim_end_matches("/@value")
+            .replace("fhir:", "")
+            .replace("[@", ".where(");
+        let part = filter.replace_all(&part, ".where($1=").replace(")]", ")");
+        let part = part.replace('/', ".").replace('_', "");
+        // In FHIRPath a choice of types has the plain name.
+        let part = choice.replace_all(&part, "value").into_owned();
+        if !is_xpath {
+            return part;
+        }
+        // XPath counts from one.
+        let from_zero = |found: &regex::Captures<'_>| {
+            let number: u32 = found[1].parse().unwrap();
+            format!("[{}]", number.saturating_sub(1))
+        };
+        index.replace_all(&part, from_zero).into_owned()
+    });
+    let joined = parts.collect::<Vec<_>>().join("'");
+    joined.trim_start_matches('.').replace("']", "')")
+}
+
+#[test]
+fn paths_become_expressions() {
+    for (path, expression) in [
+        ("Patient/id", "Patient.id"),
+        ("fhir:Bundle/fhir:type/@value", "Bundle.type"),
+        (".address[0].city", "address[0].city"),
+        ("/Bundle/entry[1]/resource", "Bundle.entry[0].resource"),
+        (
+            "Patient/extension[@url='http://x/y']/valueDate",
+            "Patient.extension.where(url='http://x/y').value",
+        ),
+        (
+            "_birthDate.extension[?(@.url == 'http://x')].value",
+            "birthDate.extension.where(url = 'http://x').value",
+        ),
+    ] {
+        assert_eq!(expression_of(path), expression);
+    }
 }
 
 /// The file a fixture names: folders became `__` in the names of the files.
@@ -299,4 +348,23 @@ pub(super) fn filled(run: &mut Run<'_>, document: &Value) -> Result<Value, Stop>
     }
     let text = run.fill(&text)?;
     json::parse(text.as_bytes()).map_err(|error| Stop::Failed(error.to_string()))
+}
+
+/// Touchstone, where these scripts come from, makes up text in fixtures: `${CD16}` are sixteen digits, `${C8}` eight
+/// letters, the same through a script.
+fn with_made_up(fixture: &[u8]) -> Vec<u8> {
+    let asked = regex::Regex::new(r"\$\{(CD|D|C)(\d+)\}").unwrap();
+    let made = |captures: &regex::Captures<'_>| {
+        let alphabet = if &captures[1] == "C" {
+            "Touchstone"
+        } else {
+            "4711"
+        };
+        let count = captures[2].parse().unwrap();
+        alphabet.chars().cycle().take(count).collect::<String>()
+    };
+    asked
+        .replace_all(&String::from_utf8_lossy(fixture), made)
+        .into_owned()
+        .into_bytes()
 }
