@@ -14,7 +14,7 @@ use fhir_spec::json::{Data, Value};
 use crate::Fallible;
 use crate::bench::Bench;
 use crate::patients;
-use crate::wire::{Connection, request};
+use crate::wire::{Answer, Connection, request};
 
 /// What the server holds, as far as the kit put it there.
 #[derive(Default)]
@@ -58,6 +58,25 @@ pub(super) fn path_of(location: &str) -> Fallible<String> {
     match (parts.next(), parts.next()) {
         (Some(id), Some(resource_type)) if !id.is_empty() => Ok(format!("{resource_type}/{id}")),
         _ => Err(format!("{location:?} is no location of a resource").into()),
+    }
+}
+
+/// Where a resource is, of an answer to a create or to a conditional one that found it.
+pub(super) fn place_of(answer: &Answer<'_>) -> Fallible<String> {
+    let location = answer
+        .header("location")
+        .or(answer.header("content-location"));
+    match location {
+        Some(location) => path_of(location),
+        None => {
+            let resource = fhir_spec::json::parse(answer.body)?;
+            let (kind, id) = (resource.str_of("resourceType"), resource.str_of("id"));
+            Ok(format!(
+                "{}/{}",
+                kind.ok_or("no location and no resource")?,
+                id.ok_or("no id")?
+            ))
+        }
     }
 }
 

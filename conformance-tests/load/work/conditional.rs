@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::{Known, gather, gathered, path_of, patient_json, post};
+use super::{Known, gather, gathered, patient_json, place_of, post};
 use crate::Fallible;
 use crate::bench::{Baseline, Bench, Workload};
 use crate::patients::{Dice, MRN, mrn};
@@ -50,7 +50,7 @@ fn existing(bench: &mut Bench, known: &Known) -> Fallible<()> {
         move |connection: &mut Connection| {
             let (number, path) = dice.pick(&known.patients).ok_or("no patients")?;
             let answer = connection.send(&request(seed, *number))?.expect(200)?;
-            let found = path_of(answer.header("location").unwrap_or_default())?;
+            let found = place_of(&answer)?;
             if found == *path {
                 Ok(Some(1))
             } else {
@@ -69,20 +69,14 @@ fn new(bench: &mut Bench) -> Fallible<()> {
         move |connection: &mut Connection| {
             number += 1;
             let answer = connection.send(&request(seed, number))?.expect(201)?;
-            gather(
-                made,
-                (
-                    number,
-                    path_of(answer.header("location").unwrap_or_default())?,
-                ),
-            );
+            gather(made, (number, place_of(&answer)?));
             Ok(Some(1))
         }
     })?;
     let (made, mut connection) = (gathered(&made), bench.connect()?);
     for (number, path) in &made {
         let answer = connection.send(&request(seed, *number))?.expect(200)?;
-        if path_of(answer.header("location").unwrap_or_default())? != *path {
+        if place_of(&answer)? != *path {
             return Err(format!("{} was made twice", mrn(*number)).into());
         }
         bench.report.stored(&patient_json(seed, *number));
@@ -104,7 +98,7 @@ fn race(bench: &mut Bench) -> Fallible<()> {
                 scope.spawn(move || -> Fallible<(u16, String)> {
                     let mut connection = Connection::open(address)?;
                     let answer = connection.send(&request(seed, FIRST - 1))?;
-                    let path = path_of(answer.header("location").unwrap_or_default())?;
+                    let path = place_of(&answer)?;
                     Ok((answer.status, path))
                 })
             })

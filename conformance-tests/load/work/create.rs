@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::{Known, check_equal, gather, gathered, path_of, patient_json, post};
+use super::{Known, check_equal, gather, gathered, patient_json, place_of, post};
 use crate::Fallible;
 use crate::bench::{Baseline, Bench, Workload};
 use crate::patients::{Dice, heart_rate};
@@ -49,7 +49,7 @@ fn make_patients(bench: &mut Bench, known: &mut Known) -> Fallible<()> {
         let answer = connection
             .send(&post("/fhir/Patient", "", &json))?
             .expect(201)?;
-        let path = path_of(answer.header("location").unwrap_or_default())?;
+        let path = place_of(&answer)?;
         check_equal(&mut connection, &path, &json)?;
         bench.report.stored(&json);
         bench.report.checked += 1;
@@ -77,7 +77,7 @@ fn create(bench: &mut Bench, known: &Known, workload: Workload) -> Fallible<Vec<
             let answer = connection
                 .send(&post("/fhir/Observation", "", &json))?
                 .expect(201)?;
-            let path = path_of(answer.header("location").unwrap_or_default())?;
+            let path = place_of(&answer)?;
             gather(made, (path, patient.clone(), seed));
             Ok(Some(1))
         }
