@@ -12,9 +12,23 @@ pub enum Condition {
     Not(Box<Condition>),
     /// It has one of these ids.
     Id(Vec<String>),
+    /// One of these paths refers to a resource of a type that meets the condition.
+    Refers(Box<Link>),
+    /// A resource of a type that meets the condition refers to it by one of these paths.
+    IsReferred(Box<Link>),
     /// Its last change was at a moment of which these hold; the column is `at`.
     Updated(Vec<Test>),
     Never,
+}
+
+/// A reference between the resource that is searched and another one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Paths of the type that refers.
+    pub paths: Vec<i32>,
+    pub other_type: Box<str>,
+    /// What must hold of the other one.
+    pub condition: Condition,
 }
 
 /// What to look for in a table.

@@ -3,25 +3,72 @@
 use std::cmp::Ordering;
 
 use crate::condition::{Bind, Condition, Op, Probe, Test};
-use crate::rows::Rows;
+use crate::hash;
+use crate::rows::{ReferenceRow, Rows};
 use crate::table::{self, Value};
 
 /// What is known of a resource.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
+    pub resource_type: &'a str,
     pub id: &'a str,
     /// Its last change, in microseconds since 1970 UTC.
     pub at: i64,
     pub rows: &'a Rows,
 }
 
+/// The resources around: what chains ask about.
+pub trait World {
+    /// A current resource by type and id.
+    fn find(&self, resource_type: &str, id: &str) -> Option<Subject<'_>>;
+
+    /// All current resources of a type.
+    fn all(&self, resource_type: &str) -> Vec<Subject<'_>>;
+}
+
+/// A world of which nothing is known: no chain leads anywhere.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+impl World for Alone {
+    fn find(&self, _resource_type: &str, _id: &str) -> Option<Subject<'_>> {
+        None
+    }
+
+    fn all(&self, _resource_type: &str) -> Vec<Subject<'_>> {
+        Vec::new()
+    }
+}
+
 impl Condition {
-    pub fn holds_for(&self, subject: &Subject<'_>) -> bool {
+    pub fn holds_for(&self, subject: &Subject<'_>, world: &dyn World) -> bool {
         match self {
             Self::Rows(probes) => probes.iter().any(|probe| probe.finds(subject.rows)),
-            Self::All(all) => all.iter().all(|condition| condition.holds_for(subject)),
-            Self::Any(any) => any.iter().any(|condition| condition.holds_for(subject)),
-            Self::Not(condition) => !condition.holds_for(subject),
+            Self::All(all) => all.iter().all(|inner| inner.holds_for(subject, world)),
+            Self::Any(any) => any.iter().any(|inner| inner.holds_for(subject, world)),
+            Self::Not(inner) => !inner.holds_for(subject, world),
+            Self::Refers(link) => {
+                let wanted = hash::short(&link.other_type);
+                subject.rows.reference.iter().any(|row| {
+                    link.paths.contains(&row.path)
+                        && row.target_type == wanted
+                        && world
+                            .find(&link.other_type, &row.target)
+                            .is_some_and(|other| link.condition.holds_for(&other, world))
+                })
+            }
+            Self::IsReferred(link) => {
+                let own = hash::short(subject.resource_type);
+                let refers = |row: &ReferenceRow| {
+                    link.paths.contains(&row.path)
+                        && row.target_type == own
+                        && row.target == subject.id
+                };
+                world.all(&link.other_type).iter().any(|other| {
+                    other.rows.reference.iter().any(refers)
+                        && link.condition.holds_for(other, world)
+                })
+            }
             Self::Id(ids) => ids.iter().any(|id| id == subject.id),
             Self::Updated(tests) => {
                 let at = |_: &str| Some(Value::Int(subject.at));

@@ -2,6 +2,7 @@
 //!
 //! Strict: whatever is not understood is an error that names what would be; nothing is ignored unless the client says so.
 
+mod chain;
 pub(crate) mod escape;
 pub(crate) mod spelling;
 
@@ -12,6 +13,8 @@ use crate::condition::{Condition, Probe, Reach, Test};
 use crate::registry::{Only, Parameter, Registry, ResourceType, Source, Tuple};
 use crate::table::TableKind;
 use crate::types::{Ask, SearchType, date};
+use chain::Step;
+pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX};
 use escape::{split, unescaped};
 
 /// Values of one parameter, joined by commas.
@@ -81,6 +84,7 @@ pub fn parse(
         registry,
         known,
         now: settings.now,
+        steps: 0,
     };
     let mut query = Query {
         resource_type: known.name.clone(),
@@ -121,13 +125,16 @@ impl Query {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Reader<'r> {
     registry: &'r Registry,
     known: &'r ResourceType,
     now: i64,
+    /// From the resource that is searched to the one that is asked about now.
+    steps: usize,
 }
 
-impl Reader<'_> {
+impl<'r> Reader<'r> {
     fn criterion(&self, name: &str, value: &str) -> Result<Condition, Issue> {
         let wrong = |code, text: String| Issue::error(code, format!("`{}`: {text}", shown(name)));
         if value.len() + name.len() > CRITERION_BYTES_MAX {
@@ -146,35 +153,42 @@ impl Reader<'_> {
         if values.iter().any(|value| value.is_empty()) {
             return Err(wrong(IssueCode::Value, "a value is missing".into()));
         }
+        self.condition(name, &values)
+    }
+
+    /// What a parameter of that name asks for.
+    fn condition(&self, name: &str, values: &[&str]) -> Result<Condition, Issue> {
+        let wrong = |code, text: String| Issue::error(code, format!("`{}`: {text}", shown(name)));
+        if let Some(step) = Step::cut(name) {
+            let step = step.map_err(|text| wrong(IssueCode::Value, text))?;
+            return self.chained(&step, name, values);
+        }
         let (code, modifier) = match name.split_once(':') {
             Some((code, modifier)) => (code, Some(modifier)),
             None => (name, None),
         };
         let unsupported = |text| wrong(IssueCode::NotSupported, text);
         let condition = match code {
-            "_id" => self.ids(modifier, &values),
-            "_lastUpdated" => self.updated(modifier, &values),
+            "_id" => self.ids(modifier, values),
+            "_lastUpdated" => self.updated(modifier, values),
             _ => {
                 let parameter = self.parameter(code).map_err(unsupported)?;
                 self.check_modifier(parameter, modifier)
                     .map_err(unsupported)?;
-                self.asked(parameter, modifier, &values)
+                self.asked(parameter, modifier, values)
             }
         };
         condition.map_err(|text| wrong(IssueCode::Value, text))
     }
 
     /// The parameter of that code; otherwise the name that was probably meant.
-    fn parameter(&self, code: &str) -> Result<&Parameter, String> {
+    fn parameter(&self, code: &str) -> Result<&'r Parameter, String> {
         let type_name = &self.known.name;
         if let Some(parameter) = self.known.parameter(code) {
             let has_rows = !parameter.sources.is_empty() || !parameter.tuples.is_empty();
             return has_rows
                 .then_some(parameter)
                 .ok_or_else(|| "this parameter is not supported yet".into());
-        }
-        if code == "_has" || code.contains('.') {
-            return Err("chains are not supported yet".into());
         }
         let codes = self.known.parameters().iter().map(|known| &*known.code);
         Err(match spelling::nearest(code, codes) {

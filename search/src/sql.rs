@@ -6,6 +6,7 @@
 
 mod drive;
 mod group;
+mod hold;
 
 use crate::condition::{Bind, Condition};
 use crate::query::Query;
@@ -33,8 +34,8 @@ pub struct Page {
 
 /// The `rid` of current resources that a query finds, in ascending order.
 pub fn select(query: &Query, dialect: Dialect, page: Page) -> Statement {
-    let mut writer = Writer::new(query, dialect);
-    writer.select(&conditions(query), page.after);
+    let mut writer = Writer::new(dialect);
+    writer.select(&query.resource_type, &conditions(query), page.after);
     writer.push(" ORDER BY d.rid LIMIT ?");
     writer.binds.push(Bind::Int(page.limit));
     writer.finish()
@@ -42,9 +43,9 @@ pub fn select(query: &Query, dialect: Dialect, page: Page) -> Statement {
 
 /// How many resources a query finds.
 pub fn count(query: &Query, dialect: Dialect) -> Statement {
-    let mut writer = Writer::new(query, dialect);
+    let mut writer = Writer::new(dialect);
     writer.push("SELECT COUNT(*) FROM (");
-    writer.select(&conditions(query), None);
+    writer.select(&query.resource_type, &conditions(query), None);
     writer.push(") counted");
     writer.finish()
 }
@@ -57,9 +58,34 @@ fn conditions(query: &Query) -> Vec<&Condition> {
         .collect()
 }
 
-struct Writer<'q> {
+struct Writer {
     dialect: Dialect,
-    resource_type: &'q str,
     text: String,
     binds: Vec<Bind>,
+}
+
+impl Writer {
+    fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            text: String::new(),
+            binds: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Statement {
+        Statement {
+            text: self.text,
+            binds: self.binds,
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn bind(&mut self, value: Bind) {
+        self.push("?");
+        self.binds.push(value);
+    }
 }

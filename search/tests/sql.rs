@@ -7,6 +7,7 @@
 )]
 
 mod sql {
+    mod chains;
     mod database;
     mod differential;
     mod documents;

@@ -1,6 +1,6 @@
 -- What can be searched for. `path` is the element of a resource type that a row is about; rows of current versions only.
 -- A row is its key: what is looked for comes first, `rid` as soon as it can tell resources apart.
--- Tables that are asked for ranges have a second way in by resource. It grows at its end, which is cheap.
+-- The second way in, by resource, grows at its end: it costs room, hardly time.
 CREATE TABLE search_token (
     path     INTEGER NOT NULL,
     code     TEXT    NOT NULL COLLATE "C",
@@ -8,6 +8,7 @@ CREATE TABLE search_token (
     rid      BIGINT  NOT NULL,
     PRIMARY KEY (path, code, rid, system)
 );
+CREATE INDEX search_token_of ON search_token (rid, path);
 
 CREATE TABLE search_string (
     path     INTEGER NOT NULL,
@@ -26,6 +27,7 @@ CREATE TABLE search_reference (
     rid      BIGINT  NOT NULL,
     PRIMARY KEY (path, target, rid, type, version)
 );
+CREATE INDEX search_reference_of ON search_reference (rid, path);
 
 CREATE TABLE search_date (
     path     INTEGER NOT NULL,
@@ -54,6 +56,7 @@ CREATE TABLE search_uri (
     rid      BIGINT  NOT NULL,
     PRIMARY KEY (path, value, rid)
 );
+CREATE INDEX search_uri_of ON search_uri (rid, path);
 
 -- One row for each tuple, for elements that repeat.
 CREATE TABLE search_composite (
@@ -78,6 +81,7 @@ CREATE TABLE search_position (
     rid       BIGINT  NOT NULL,
     PRIMARY KEY (path, latitude, longitude, rid)
 );
+CREATE INDEX search_position_of ON search_position (rid, path);
 
 -- The resources of a type in the order in which they came, for searches that ask for nothing else.
 CREATE INDEX resources_of_type ON resources (type, rid);

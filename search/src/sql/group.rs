@@ -24,14 +24,17 @@ pub(super) fn key_column(table: TableKind) -> Option<&'static str> {
     }
 }
 
-/// The index by resource, of tables that have one.
-pub(super) fn index_by_resource(table: TableKind) -> Option<&'static str> {
+/// The index that leads from a resource to its rows.
+pub(super) fn index_by_resource(table: TableKind) -> &'static str {
     match table {
-        TableKind::String => Some("search_string_of"),
-        TableKind::Date => Some("search_date_of"),
-        TableKind::Number => Some("search_number_of"),
-        TableKind::Composite => Some("search_composite_of"),
-        TableKind::Token | TableKind::Reference | TableKind::Uri | TableKind::Position => None,
+        TableKind::Token => "search_token_of",
+        TableKind::String => "search_string_of",
+        TableKind::Reference => "search_reference_of",
+        TableKind::Date => "search_date_of",
+        TableKind::Number => "search_number_of",
+        TableKind::Uri => "search_uri_of",
+        TableKind::Composite => "search_composite_of",
+        TableKind::Position => "search_position_of",
     }
 }
 

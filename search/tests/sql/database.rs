@@ -6,9 +6,10 @@ use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{self, Value};
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, params_from_iter};
+use search::matching::{Subject, World};
 use search::query::{Handling, Query, Settings, parse};
 use search::sql::{Dialect, Page, Statement, count, select};
-use search::{Registry, Rows, extract, matching, table};
+use search::{Registry, Rows, extract, table};
 
 pub(super) static R4: LazyLock<Registry> = LazyLock::new(|| {
     let definitions = Arc::new(Definitions::r4().with_packages(Vec::new()).0);
@@ -25,7 +26,7 @@ pub(super) const STRICT: Settings = Settings {
 pub(super) struct Database {
     connection: Connection,
     /// rid, type, id, time of the last change, rows
-    pub resources: Vec<(i64, String, String, i64, Rows)>,
+    pub resources: Vec<Resource>,
 }
 
 pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
@@ -175,15 +176,38 @@ impl Database {
 
     /// Without the database.
     fn meant(&self, query: &Query) -> Vec<i64> {
-        let found = self.resources.iter().filter(|(_, name, id, at, rows)| {
-            let subject = matching::Subject { id, at: *at, rows };
-            **name == *query.resource_type
-                && query
-                    .criteria
-                    .iter()
-                    .all(|criterion| criterion.condition.holds_for(&subject))
+        let found = self.resources.iter().filter(|resource| {
+            let subject = subject(resource);
+            let mut criteria = query.criteria.iter();
+            *resource.1 == *query.resource_type
+                && criteria.all(|criterion| criterion.condition.holds_for(&subject, self))
         });
         found.map(|(rid, ..)| *rid).collect()
+    }
+}
+
+type Resource = (i64, String, String, i64, Rows);
+
+fn subject((_, resource_type, id, at, rows): &Resource) -> Subject<'_> {
+    Subject {
+        resource_type,
+        id,
+        at: *at,
+        rows,
+    }
+}
+
+impl World for Database {
+    fn find(&self, resource_type: &str, id: &str) -> Option<Subject<'_>> {
+        let mut all = self.resources.iter();
+        let found = all.find(|resource| resource.1 == resource_type && resource.2 == id);
+        found.map(subject)
+    }
+
+    fn all(&self, resource_type: &str) -> Vec<Subject<'_>> {
+        let all = self.resources.iter();
+        let wanted = all.filter(|resource| resource.1 == resource_type);
+        wanted.map(subject).collect()
     }
 }
 

@@ -15,6 +15,12 @@ fn pick(values: &'static [&'static str]) -> impl Strategy<Value = &'static str> 
     proptest::sample::select(values)
 }
 
+pub(super) const OTHERS: &[&str] = &[
+    r#"{"resourceType": "Patient", "id": "1", "name": [{"family": "A"}], "gender": "male"}"#,
+    r#"{"resourceType": "Patient", "id": "2", "name": [{"family": "AB"}], "active": true}"#,
+    r#"{"resourceType": "Group", "id": "1", "type": "person", "actual": true}"#,
+];
+
 const CODES: &[&str] = &["a", "b", "c", "A"];
 const SYSTEMS: &[&str] = &["http://s", "http://t", ""];
 const DATES: &[&str] = &[
@@ -58,7 +64,7 @@ fn effective() -> impl Strategy<Value = String> {
     })
 }
 
-fn observation() -> impl Strategy<Value = String> {
+pub(super) fn observation() -> impl Strategy<Value = String> {
     let component = (coding(), quantity()).prop_map(|(code, value)| {
         format!(r#"{{"code": {{"coding": [{code}]}}, "valueQuantity": {value}}}"#)
     });
@@ -101,7 +107,7 @@ fn amount() -> impl Strategy<Value = String> {
     })
 }
 
-fn criterion() -> impl Strategy<Value = String> {
+pub(super) fn criterion() -> impl Strategy<Value = String> {
     let date = (pick(PREFIXES), pick(DATES)).prop_map(|(prefix, date)| format!("{prefix}{date}"));
     let date = proptest::collection::vec(date, 1..3);
     let tokens = proptest::collection::vec(token(), 1..4);
@@ -141,6 +147,12 @@ fn criterion() -> impl Strategy<Value = String> {
             "code:missing=true",
             "value-quantity:missing=false",
             "combo-code-value-quantity:missing=true",
+            "patient.name=a",
+            "subject:Patient.gender=male",
+            "subject:Group._has:Observation:subject:code=a",
+            "patient._has:Observation:patient:date=ge2020",
+            "subject.active=true",
+            "patient.gender:not=male",
             "_id=3,5,7",
             "_id:not=3",
             "_lastUpdated=ge2024-06-01T00:00:30Z",
@@ -153,6 +165,9 @@ fn criterion() -> impl Strategy<Value = String> {
 fn the_database_finds_what_is_meant() {
     let mut runner = TestRunner::deterministic();
     let mut database = Database::new();
+    for other in OTHERS {
+        database.add(&document(other.as_bytes()).unwrap());
+    }
     for id in 0..RESOURCES {
         let text = observation().new_tree(&mut runner).unwrap().current();
         let mut observation = document(text.as_bytes()).unwrap();
