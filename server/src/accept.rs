@@ -9,7 +9,7 @@ use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{Data, Object, Value};
 use fhir_spec::validate::{Request, Validator};
-use fhir_spec::{Issue, IssueCode};
+use fhir_spec::{Issue, IssueCode, Severity};
 use search::{Registry, Rows, extract};
 
 use crate::instant::Instant;
@@ -79,6 +79,7 @@ pub fn accept_text(
     let request = Request {
         source,
         best_practice: None,
+        unlisted_code: Severity::Warning,
         ..Request::default()
     };
     let notes = validator.validate(&document, &request);

@@ -16,6 +16,9 @@ use super::node::Node;
 use super::path::Path;
 use super::walk::Walk;
 
+/// Code systems that have a life of their own beside the editions of FHIR.
+const TERMINOLOGY: &str = "http://terminology.hl7.org/";
+
 /// A binding that can be broken, with its value sets at hand.
 #[derive(Debug)]
 pub(super) struct Bound {
@@ -256,6 +259,7 @@ impl Walk<'_> {
         if is_no_code {
             // Units that are none (`ea`, `mcg`) are everywhere, in the examples of the specification too.
             let severity = match &*self.types.get(node.type_id).name {
+                "Coding" if system.starts_with(TERMINOLOGY) => self.request.unlisted_code,
                 "Coding" => Severity::Error,
                 _ => Severity::Warning,
             };

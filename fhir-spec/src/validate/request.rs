@@ -20,6 +20,9 @@ pub struct Request<'r> {
     pub unknown_extension: Severity,
     /// How a display is told that is not the one of its code: it may be a translation that is not known here.
     pub wrong_display: Severity,
+    /// How a code is told that is not in its code system on terminology.hl7.org: these systems have got codes since R4
+    /// that the edition of R4 does not list. Where a binding requires another code, that is an error all the same.
+    pub unlisted_code: Severity,
     /// Whether elements that a profile supports and the document lacks are noted.
     pub notes_must_support: bool,
 }
@@ -33,6 +36,7 @@ impl Default for Request<'_> {
             best_practice: Some(Severity::Warning),
             unknown_extension: Severity::Information,
             wrong_display: Severity::Warning,
+            unlisted_code: Severity::Error,
             notes_must_support: false,
         }
     }
