@@ -3,6 +3,7 @@
 mod base;
 mod binary;
 mod body;
+mod bundle;
 mod coding;
 mod conditions;
 mod connection;

@@ -2,6 +2,7 @@
 //! <https://hl7.org/fhir/R4/http.html#history>
 
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 use fhir_spec::json::{Object, Value};
 
 use super::shape::Shape;
@@ -9,6 +10,7 @@ use super::{base, reply, request};
 use crate::cx::Cx;
 use crate::entries::{Entries, Envelope};
 use crate::fault::Fault;
+use crate::instant::Instant;
 use crate::interactions::history::{self, Asked, PLACE, Page};
 use crate::store::{Change, Past};
 
@@ -21,16 +23,19 @@ pub(super) async fn history(
     let shape = Shape::of(http, resource_type)?;
     let asked = Asked::of(resource_type, id, &request::query(http))?;
     let base = base::of(&cx.app.outside, http);
-    let address = [Some(base.as_str()), resource_type, id, Some("_history")];
-    let address: Vec<&str> = address.into_iter().flatten().collect();
-    let parameters = asked.parameters.clone();
-    let page = history::run(cx, asked).await?;
-    let mut links = vec![("self", link(&address, &parameters, None))];
-    if let Some(next) = page.next {
-        links.push(("next", link(&address, &parameters, Some(next.to_string()))));
-    }
-    let bundle = bundle(cx, &shape, &base, &page, &links)?;
+    let page = history::run(cx, asked.clone()).await?;
+    let bundle = bundle(cx.now, &shape, &base, &asked, &page)?;
     reply::bundle(cx, shape, bundle).await
+}
+
+/// The page that an entry of a bundle has asked for.
+pub(super) fn within_bundle(
+    at: Instant,
+    base: &str,
+    asked: &Asked,
+    page: &Page,
+) -> Result<Bytes, Fault> {
+    bundle(at, &Shape::as_stored(), base, asked, page)
 }
 
 fn link(address: &[&str], parameters: &[(String, String)], place: Option<String>) -> String {
@@ -48,17 +53,29 @@ fn link(address: &[&str], parameters: &[(String, String)], place: Option<String>
 }
 
 fn bundle(
-    cx: &Cx,
+    at: Instant,
     shape: &Shape,
     base: &str,
+    asked: &Asked,
     page: &Page,
-    links: &[(&str, String)],
-) -> Result<bytes::Bytes, Fault> {
+) -> Result<Bytes, Fault> {
+    let address = [
+        Some(base),
+        asked.resource_type,
+        asked.id.as_deref(),
+        Some("_history"),
+    ];
+    let address: Vec<&str> = address.into_iter().flatten().collect();
+    let link = |place| link(&address, &asked.parameters, place);
+    let mut links = vec![("self", link(None))];
+    if let Some(next) = page.next {
+        links.push(("next", link(Some(next.to_string()))));
+    }
     let mut entries = Entries::open(&Envelope {
         kind: "history",
-        at: cx.now,
+        at,
         total: page.total,
-        links,
+        links: &links,
     });
     for past in &page.versions {
         let full_url = format!("{base}/{}/{}", past.resource_type, past.id);

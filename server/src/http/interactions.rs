@@ -2,9 +2,7 @@
 
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
-use fhir_spec::format::Format;
 
-use super::body::Cap;
 use super::prefer::Prefer;
 use super::shape::Shape;
 use super::{base, binary, body, criteria, reply, request};
@@ -12,8 +10,8 @@ use crate::accept::Submitted;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
-use crate::interactions::{bundle, capabilities, conditional, create, read, vread};
-use crate::operations::{self, Call, Operation, declared};
+use crate::interactions::{capabilities, conditional, create, read, vread};
+use crate::operations::{Call, Operation, declared};
 use crate::store::Found;
 
 pub(super) async fn create(
@@ -93,30 +91,6 @@ pub(super) async fn operation(
         })
         .await?;
     reply::document(&shape, &answer)
-}
-
-/// A batch or a transaction.
-pub(super) async fn bundle(
-    cx: &Cx,
-    http: &HttpRequest,
-    payload: &mut Payload,
-) -> Result<HttpResponse, Fault> {
-    let shape = Shape::of(http, Some("Bundle"))?;
-    let format = request::sent(http)?;
-    let limits = &cx.app.limits;
-    let cap = match format {
-        Format::Json => Cap::of_bundle(limits),
-        Format::Xml => Cap::of_document(limits),
-    };
-    let bytes = body::read_within(cx, http, payload, cap).await?;
-    let prefer = Prefer::of(http);
-    let wishes = bundle::Wishes {
-        base: base::of(&cx.app.outside, http),
-        returned: prefer.returned,
-        operate: operations::within_bundle,
-    };
-    let answer = bundle::run(cx, bundle::Sent::new(format, bytes)?, wishes).await?;
-    reply::written_bundle(cx, shape, prefer, answer).await
 }
 
 pub(super) async fn read(

@@ -7,8 +7,8 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, criteria, health, history, interactions as handlers, metrics, page, reply, request,
-    writes,
+    Front, bundle, criteria, health, history, interactions as handlers, metrics, page, reply,
+    request, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -160,7 +160,7 @@ async fn perform(
             history::history(cx, request, resource_type, None).await
         }
         (Interaction::Transaction | Interaction::Batch, _) => {
-            handlers::bundle(cx, request, payload).await
+            bundle::bundle(cx, request, payload).await
         }
         (_, None) => Err(unknown_path()),
     }

@@ -43,15 +43,19 @@ impl Shape {
         })
     }
 
-    /// How to tell of a failure: as `of` says, and in plain JSON when that is what failed.
-    pub(super) fn of_trouble(request: &HttpRequest) -> Self {
-        let asked = Self::of(request, None).ok();
-        let plain = Self {
+    /// What is stored, as it is.
+    pub(super) fn as_stored() -> Self {
+        Self {
             format: Format::Json,
             is_pretty: false,
             view: None,
-        };
-        asked.map_or(plain, |asked| Self {
+        }
+    }
+
+    /// How to tell of a failure: as `of` says, and in plain JSON when that is what failed.
+    pub(super) fn of_trouble(request: &HttpRequest) -> Self {
+        let asked = Self::of(request, None).ok();
+        asked.map_or(Self::as_stored(), |asked| Self {
             view: None,
             ..asked
         })

@@ -28,7 +28,7 @@ use fhir_spec::format::Format;
 use fhir_spec::json::{Value, skim_bundle};
 use fhir_spec::{Issue, IssueCode};
 
-use super::Return;
+use super::{Return, history};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::cx::Cx;
@@ -51,6 +51,8 @@ pub struct Wishes {
     pub returned: Option<Return>,
     /// How operations are called: they stand above interactions.
     pub operate: fn(&App, Caller, Invocation) -> Result<Value, Fault>,
+    /// How a page of a history is written.
+    pub past: fn(Instant, &str, &history::Asked, &history::Page) -> Result<Bytes, Fault>,
 }
 
 /// An operation that an entry calls.

@@ -38,33 +38,41 @@ pub struct Page {
 pub const PLACE: &str = "_page";
 
 pub async fn run(cx: &Cx, asked: Asked) -> Result<Page, Fault> {
-    let action = Action::History(asked.resource_type);
-    let permit = may(cx.caller, action)?;
+    let permit = may(cx.caller, asked.action())?;
+    cx.app
+        .store
+        .read(permit, move |view| within(view, &asked))
+        .await
+}
+
+/// A page, within a state of the database that was opened for more.
+pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
+    let action = asked.action();
     let page_size = asked
         .count
         .unwrap_or(limits::PAGE_SIZE_DEFAULT)
         .min(limits::PAGE_SIZE_MAX);
-    cx.app
-        .store
-        .read(permit, move |view| {
-            let total = asked.total(view, action)?;
-            let mut range = asked.range();
-            // One more than is shown tells whether there is a next page.
-            range.versions_max = page_size.saturating_add(1);
-            let mut versions = view.history(action, range)?;
-            let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
-            let is_more = versions.len() > shown;
-            versions.truncate(shown);
-            Ok(Page {
-                next: versions.last().filter(|_| is_more).map(|last| last.mark),
-                total,
-                versions,
-            })
-        })
-        .await
+    let total = asked.total(view, action)?;
+    let mut range = asked.range();
+    // One more than is shown tells whether there is a next page.
+    range.versions_max = page_size.saturating_add(1);
+    let mut versions = view.history(action, range)?;
+    let shown = usize::try_from(page_size).unwrap_or(usize::MAX);
+    let is_more = versions.len() > shown;
+    versions.truncate(shown);
+    Ok(Page {
+        next: versions.last().filter(|_| is_more).map(|last| last.mark),
+        total,
+        versions,
+    })
 }
 
 impl Asked {
+    /// What the caller must be allowed to do.
+    pub fn action(&self) -> Action {
+        Action::History(self.resource_type)
+    }
+
     /// Reads the parameters; what is wrong with them is told for each.
     pub fn of(
         resource_type: Option<&'static str>,

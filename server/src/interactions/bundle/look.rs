@@ -5,6 +5,7 @@ use fhir_spec::bundle::{Asked, Method, Request};
 use fhir_spec::json::Text;
 use fhir_spec::time::DateTime;
 
+use super::Wishes;
 use super::draft::no_search;
 use super::step::Done;
 use crate::accept::resource_type;
@@ -12,11 +13,21 @@ use crate::auth::Action;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::precondition::Versions;
-use crate::interactions::{read, vread};
+use crate::interactions::{history, read, vread};
 use crate::store::{Found, View};
 
 #[derive(Debug, Clone)]
-pub(super) struct Look {
+pub(super) enum Look {
+    Read(Read),
+    History {
+        asked: history::Asked,
+        is_head: bool,
+    },
+}
+
+/// Of a resource, or of a version of it.
+#[derive(Debug, Clone)]
+pub(super) struct Read {
     resource_type: &'static str,
     id: String,
     version: Option<String>,
@@ -27,32 +38,66 @@ pub(super) struct Look {
 
 impl Look {
     pub(super) fn of(request: &Request) -> Result<Self, Fault> {
+        let is_head = request.method == Method::Head;
         let (named, id, version) = match &request.address.asked {
             Asked::Instance(name, id) => (name, id, None),
             Asked::Version(name, id, version) => (name, id, Some(version.to_string())),
-            Asked::History(..) => return Err(unsupported("histories")),
-            Asked::Metadata => return Err(unsupported("capabilities")),
+            Asked::History(name, id) => {
+                let name = name.as_deref().and_then(resource_type);
+                let query = request.address.parameters();
+                let asked = history::Asked::of(name, id.as_deref(), &query)?;
+                return Ok(Self::History { asked, is_head });
+            }
+            Asked::Metadata => return Err(unsupported()),
             _ => return Err(no_search()),
         };
         let Some(resource_type) = resource_type(named) else {
             return Err(Fault::internal("a type that was not checked"));
         };
-        Ok(Self {
+        Ok(Self::Read(Read {
             resource_type,
             id: id.to_string(),
             version,
-            is_head: request.method == Method::Head,
+            is_head,
             // What cannot be read is no condition, as in a header.
             if_none_match: request.if_none_match.as_deref().and_then(Versions::parse),
             if_modified_since: request.if_modified_since.as_ref().and_then(instant),
-        })
+        }))
     }
 
     pub(super) fn action(&self) -> Action {
-        Action::Read(self.resource_type)
+        match self {
+            Self::Read(read) => Action::Read(read.resource_type),
+            Self::History { asked, .. } => asked.action(),
+        }
     }
 
-    pub(super) fn apply(&self, view: &mut View<'_>) -> Result<Done, Fault> {
+    pub(super) fn apply(
+        &self,
+        view: &mut View<'_>,
+        wishes: &Wishes,
+        now: Instant,
+    ) -> Result<Done, Fault> {
+        let (asked, is_head) = match self {
+            Self::Read(read) => return read.apply(view),
+            Self::History { asked, is_head } => (asked, *is_head),
+        };
+        let page = history::within(view, asked)?;
+        let body = match is_head {
+            true => None,
+            false => Some((wishes.past)(now, &wishes.base, asked, &page)?),
+        };
+        Ok(Done {
+            status: "200 OK",
+            body,
+            is_shown: true,
+            ..Done::default()
+        })
+    }
+}
+
+impl Read {
+    fn apply(&self, view: &mut View<'_>) -> Result<Done, Fault> {
         let found = match &self.version {
             None => read::within(view, self.resource_type, &self.id)?,
             Some(version) => vread::within(view, self.resource_type, &self.id, version)?,
@@ -88,7 +133,7 @@ fn instant(text: &Text) -> Option<Instant> {
     Some(Instant::from_micros(from))
 }
 
-fn unsupported(what: &str) -> Fault {
-    let told = format!("{what} are not supported in a bundle yet");
+fn unsupported() -> Fault {
+    let told = "capabilities are asked for at /metadata, not in a bundle";
     Fault::new(Kind::NotImplemented, told)
 }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use fhir_spec::Issue;
 
+use super::Wishes;
 use super::condition::{Condition, Own};
 use super::look::Look;
 use super::trouble::Stop;
@@ -70,6 +71,7 @@ impl Step {
         tx: &mut Tx<'_>,
         app: &App,
         now: Instant,
+        wishes: &Wishes,
         own: &Own,
     ) -> Result<Done, Stop> {
         if let Some(condition) = &self.condition {
@@ -121,7 +123,7 @@ impl Step {
                     ..Done::default()
                 }
             }
-            Task::Look(look) => look.apply(tx)?,
+            Task::Look(look) => look.apply(tx, wishes, now)?,
             Task::Done(done) => done.clone(),
         };
         Ok(done)
