@@ -12,7 +12,7 @@ mod rules;
 
 pub use address::{Address, Asked};
 pub use entry::{Bundle, Entry, Kind, Method, Request, within};
-pub use links::{Found, Links, Target};
+pub use links::{Found, Links, Target, normalised};
 pub use order::{in_order, overlaps};
 pub use read::Reading;
 

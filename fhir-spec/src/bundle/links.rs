@@ -146,7 +146,7 @@ pub(super) fn is_urn(url: &str) -> bool {
 }
 
 /// Urns are the same in any letter case: <https://www.rfc-editor.org/rfc/rfc4122#section-3>
-pub(super) fn normalised(url: &str) -> Cow<'_, str> {
+pub fn normalised(url: &str) -> Cow<'_, str> {
     if is_urn(url) && url.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(url.to_ascii_lowercase())
     } else {

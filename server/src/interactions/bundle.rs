@@ -12,6 +12,7 @@ mod change;
 mod condition;
 mod draft;
 mod look;
+mod lookup;
 mod parallel;
 mod plan;
 mod planner;

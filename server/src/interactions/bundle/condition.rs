@@ -25,14 +25,23 @@ pub(super) struct Condition {
 /// The resources that a transaction itself changes, by type and id, with the places of their entries.
 pub(super) type Own = HashMap<(&'static str, String), usize>;
 
+/// What criteria say, decoded.
+pub(super) fn parameters(criteria: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(criteria.as_bytes())
+        .into_owned()
+        .collect()
+}
+
 impl Condition {
+    /// `parameters` are what the criteria say, decoded.
     pub(super) fn new(
         app: &App,
         resource_type: &'static str,
         criteria: &str,
+        parameters: &[(String, String)],
         now: Instant,
     ) -> Result<Self, Fault> {
-        let parsed = Criteria::of_query(app, resource_type, criteria, now)?;
+        let parsed = Criteria::new(app, resource_type, parameters, now)?;
         Ok(Self {
             resource_type,
             criteria: criteria.to_owned(),

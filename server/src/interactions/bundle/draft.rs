@@ -19,7 +19,9 @@ pub(super) struct Draft {
     pub(super) place: usize,
     pub(super) entry: Entry,
     pub(super) intent: Intent,
-    /// What is to be looked up before the id is known.
+    /// What decides about the id, or whether something is created.
+    pub(super) criteria: Option<String>,
+    /// The same, once it was looked up.
     pub(super) condition: Option<Condition>,
 }
 
@@ -79,9 +81,7 @@ impl Draft {
             How::Create => entry.request.if_none_exist.as_deref(),
             _ => entry.request.address.criteria(),
         };
-        let condition = criteria
-            .map(|criteria| Condition::new(app, resource_type, criteria, now))
-            .transpose()?;
+        let criteria = criteria.map(str::to_owned);
         let id = match how {
             How::Create => Some((app.ids)(now)),
             _ => id,
@@ -96,7 +96,8 @@ impl Draft {
             place,
             entry,
             intent: Intent::Write(write),
-            condition,
+            criteria,
+            condition: None,
         })
     }
 
@@ -105,6 +106,7 @@ impl Draft {
             place,
             entry,
             intent,
+            criteria: None,
             condition: None,
         }
     }
@@ -124,9 +126,9 @@ impl Draft {
                 How::Delete => vec![Action::Delete(write.resource_type)],
             },
         };
-        if let Some(condition) = &self.condition {
-            actions.push(Action::Search(condition.resource_type));
-            actions.push(Action::Read(condition.resource_type));
+        if let (Some(_), Some(write)) = (&self.criteria, self.write()) {
+            actions.push(Action::Search(write.resource_type));
+            actions.push(Action::Read(write.resource_type));
         }
         actions
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fhir_spec::bundle::{Links, Target};
 use fhir_spec::json::Text;
 
-use super::condition::{Condition, Own};
+use super::condition::{Condition, Own, parameters};
 use super::draft::Draft;
 use super::prepare::{Prepared, World};
 use super::step::{Done, Step, Task};
@@ -63,7 +63,7 @@ impl Reference {
         };
         Ok(Self {
             place,
-            condition: Condition::new(app, resource_type, criteria, now)?,
+            condition: Condition::new(app, resource_type, criteria, &parameters(criteria), now)?,
         })
     }
 

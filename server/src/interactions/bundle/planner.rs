@@ -8,7 +8,7 @@ use fhir_spec::bundle::{Entry, Kind as BundleKind, Links, Method, in_order, over
 use fhir_spec::json::Text;
 use fhir_spec::{Issue, IssueCode};
 
-use super::condition::{Condition, Own};
+use super::condition::Own;
 use super::draft::{Draft, How};
 use super::plan::{Plan, Reference, Waiting};
 use super::prepare::{Prepared, World};
@@ -33,7 +33,7 @@ pub(super) struct Planner {
     pub(super) bytes: usize,
 }
 
-type Outcome<T> = Result<T, Vec<Failure>>;
+pub(super) type Outcome<T> = Result<T, Vec<Failure>>;
 
 /// The current versions of what is to be changed, by place.
 type Current = HashMap<usize, Found>;
@@ -92,54 +92,6 @@ impl Planner {
             }
         }
         or_failures(drafts, failures)
-    }
-
-    /// Finds out what conditional entries are about. What is deleted comes first, and is found by nobody after.
-    async fn look_up(&self, drafts: &mut [Draft]) -> Outcome<()> {
-        let asked: Vec<(usize, bool, Condition)> = drafts
-            .iter()
-            .enumerate()
-            .filter_map(|(index, draft)| {
-                let deletes = draft.write().is_some_and(|write| write.how == How::Delete);
-                Some((index, deletes, draft.condition.clone()?))
-            })
-            .collect();
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let gone = gone(drafts);
-        let conditions = asked.iter().map(|(_, _, condition)| condition);
-        let actions = conditions.map(|condition| Action::Search(condition.resource_type));
-        let found = self
-            .look(actions.collect(), move |view| {
-                let mut gone = gone.clone();
-                let mut found = Vec::with_capacity(asked.len());
-                for deletes_first in [true, false] {
-                    for (index, deletes, condition) in &asked {
-                        if *deletes != deletes_first {
-                            continue;
-                        }
-                        let matched = condition.find(view, &gone);
-                        if let (true, Ok(Some(id))) = (deletes, &matched) {
-                            gone.insert((condition.resource_type, id.clone()), *index);
-                        }
-                        found.push((*index, matched));
-                    }
-                }
-                Ok(found)
-            })
-            .await?;
-        let mut failures = Vec::new();
-        for (index, matched) in found {
-            let Some(draft) = drafts.get_mut(index) else {
-                continue;
-            };
-            let settled = matched.and_then(|id| draft.settle(id, &self.cx.app, self.cx.now));
-            if let Err(fault) = settled {
-                failures.push(Failure::at(draft.place, fault));
-            }
-        }
-        or_failures((), failures)
     }
 
     /// The resources that are changed. Each has one entry.
@@ -330,7 +282,7 @@ impl Planner {
         or_failures((known, unknown), failures)
     }
 
-    async fn look<T: Send + 'static>(
+    pub(super) async fn look<T: Send + 'static>(
         &self,
         actions: Vec<Action>,
         work: impl Fn(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
@@ -345,7 +297,7 @@ fn whole(fault: Fault) -> Vec<Failure> {
     vec![Failure::whole(fault)]
 }
 
-fn or_failures<T>(value: T, failures: Vec<Failure>) -> Outcome<T> {
+pub(super) fn or_failures<T>(value: T, failures: Vec<Failure>) -> Outcome<T> {
     match failures.is_empty() {
         true => Ok(value),
         false => Err(failures),
@@ -353,7 +305,7 @@ fn or_failures<T>(value: T, failures: Vec<Failure>) -> Outcome<T> {
 }
 
 /// What is deleted by id.
-fn gone(drafts: &[Draft]) -> Own {
+pub(super) fn gone(drafts: &[Draft]) -> Own {
     let mut gone = Own::new();
     for draft in drafts {
         if let Some(write) = draft.write().filter(|write| write.how == How::Delete)
@@ -370,14 +322,14 @@ fn twins(drafts: &[Draft]) -> Vec<Issue> {
     let mut first = HashMap::new();
     let mut issues = Vec::new();
     for draft in drafts {
-        let Some(condition) = &draft.condition else {
+        let (Some(criteria), Some(write)) = (&draft.criteria, draft.write()) else {
             continue;
         };
         let creates = matches!(draft.entry.request.method, Method::Post | Method::Put);
         if !creates {
             continue;
         }
-        let key = (condition.resource_type, condition.criteria.as_str());
+        let key = (write.resource_type, criteria.as_str());
         let earlier = *first.entry(key).or_insert(draft.place);
         if earlier != draft.place {
             let place = draft.place;

@@ -111,6 +111,7 @@ impl World<'_> {
             entry,
             intent,
             condition,
+            ..
         } = draft;
         let mut notes = Vec::new();
         let task = match intent {
