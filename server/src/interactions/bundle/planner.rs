@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fhir_spec::bundle::{Entry, Kind as BundleKind, Links, Method, in_order, overlaps};
+use fhir_spec::bundle::{Entry, Kind as BundleKind, Links, Method, overlaps};
 use fhir_spec::json::Text;
 use fhir_spec::{Issue, IssueCode};
 
@@ -43,13 +43,8 @@ type Ready = (Vec<Step>, Vec<(Draft, Vec<Text>)>);
 
 impl Planner {
     pub(super) async fn plan(&self, entries: Vec<(usize, Entry)>) -> Outcome<Plan> {
-        let order = in_order(entries.iter().map(|(_, entry)| entry.request.method));
-        let mut turns: HashMap<usize, usize> = HashMap::with_capacity(order.len());
-        for (turn, index) in order.into_iter().enumerate() {
-            if let Some((place, _)) = entries.get(index) {
-                turns.insert(*place, turn);
-            }
-        }
+        let turn = |(place, entry): &(usize, Entry)| (*place, entry.request.method.turn());
+        let turns: HashMap<usize, u8> = entries.iter().map(turn).collect();
         let mut drafts = self.drafts(entries)?;
         self.look_up(&mut drafts).await?;
         let own = self.own(&drafts)?;
@@ -65,7 +60,13 @@ impl Planner {
             .iter()
             .chain(waiting.iter().flat_map(|waiting| &waiting.references));
         actions.extend(searched.map(|reference| Action::Search(reference.condition.resource_type)));
-        steps.sort_by_key(|step| turns.get(&step.place).copied());
+        // Within a turn no order is given. Two transactions that change the same resources take them in the same one, so
+        // that neither holds what the other waits for.
+        let turn = |step: &Step| turns.get(&step.place).copied();
+        steps.sort_by(|a, b| {
+            let by_turn = turn(a).cmp(&turn(b));
+            by_turn.then_with(|| (a.changed(), a.place).cmp(&(b.changed(), b.place)))
+        });
         Ok(Plan {
             cx: self.cx.clone(),
             wishes: self.wishes.clone(),

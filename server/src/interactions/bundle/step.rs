@@ -61,6 +61,18 @@ pub(super) struct Done {
 }
 
 impl Step {
+    /// Type and id of what was there before and is changed.
+    pub(super) fn changed(&self) -> Option<(&str, &str)> {
+        match &self.task {
+            Task::Update(sealed, _, _) => Some((sealed.resource_type(), sealed.id())),
+            Task::Patch(task) => Some((task.resource_type, &task.id)),
+            Task::Delete {
+                resource_type, id, ..
+            } => Some((resource_type, id.as_deref()?)),
+            Task::Create(_) | Task::Keep { .. } | Task::Look(_) | Task::Done(_) => None,
+        }
+    }
+
     pub(super) fn looks(&self) -> bool {
         matches!(self.task, Task::Look(_))
     }
