@@ -17,7 +17,7 @@ use fhir_spec::json::parse;
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, params_from_iter};
 use search::query::{Handling, Settings};
-use search::sql::{Dialect, Page, count, select};
+use search::sql::{Dialect, SortedPage, Statement, count, sorted};
 use search::{Registry, Rows, extract, query, table};
 
 const OBSERVATIONS: usize = 100_000;
@@ -37,6 +37,7 @@ fn main() {
     for migration in [
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 1000000000",
         include_str!("../../migrations/sqlite/0001_resources/up.sql"),
+        include_str!("../../migrations/sqlite/0002_history/up.sql"),
         include_str!("../../migrations/sqlite/0003_search/up.sql"),
     ] {
         connection.execute_batch(migration).unwrap();
@@ -131,7 +132,7 @@ fn fill(connection: &Connection, registry: &Registry, wanted: usize) {
             let text = |name: &str| document.str_of(name).unwrap().to_owned();
             let (name, id) = (text("resourceType"), text("id"));
             connection
-                .prepare_cached("INSERT INTO versions VALUES (?, ?, ?, ?, 1, 0, 1, 0, '')")
+                .prepare_cached("INSERT INTO versions VALUES (?1, ?2, ?3, ?4, 1, ?1 * 7, 1, 0, '')")
                 .unwrap()
                 .execute((rid, rid, &name, &id))
                 .unwrap();
@@ -191,75 +192,98 @@ fn column(value: table::Value<'_>) -> Column {
     }
 }
 
+const PATIENT: &str = "Patient/00000005-8ec3-4f50-ac3c-9109374a1609";
+
+/// A type and the parameters of a search.
+type Search = (&'static str, &'static [(&'static str, &'static str)]);
+
+const SEARCHES: &[Search] = &[
+    (
+        "Patient",
+        &[("identifier", "http://hospital.smarthealthit.org|7")],
+    ),
+    ("Patient", &[("family", "family77")]),
+    (
+        "Observation",
+        &[
+            ("patient", PATIENT),
+            ("code", "http://loinc.org|8302-2"),
+            ("date", "ge2015"),
+            ("date", "lt2018"),
+        ],
+    ),
+    ("Observation", &[("date", "2016-05-17")]),
+    (
+        "Observation",
+        &[("date", "ge2016-05-17"), ("date", "lt2016-05-18")],
+    ),
+    ("Observation", &[("code", "8302-2")]),
+    ("Observation", &[("code-value-quantity", "8302-2$gt198")]),
+    (
+        "Observation",
+        &[("value-quantity", "gt1.98|http://unitsofmeasure.org|m")],
+    ),
+    (
+        "Observation",
+        &[("status", "final"), ("category", "vital-signs")],
+    ),
+    ("Observation", &[("code:not", "8302-2")]),
+    ("Observation", &[("_sort", "-date")]),
+    ("Observation", &[("code", "8302-2"), ("_sort", "-date")]),
+    (
+        "Observation",
+        &[("patient", PATIENT), ("_sort", "-date,code")],
+    ),
+    ("Observation", &[("_sort", "-_lastUpdated")]),
+    ("Patient", &[("_sort", "family")]),
+    (
+        "Observation",
+        &[("patient.family", "family77"), ("_sort", "-date")],
+    ),
+    ("Observation", &[("patient.gender", "male")]),
+    ("Patient", &[("_has:Observation:patient:code", "8302-2")]),
+    (
+        "Patient",
+        &[("_has:Observation:patient:date", "2016-05-17")],
+    ),
+];
+
 fn searches(connection: &Connection, registry: &Registry) {
     let settings = Settings {
         handling: Handling::Strict,
         now: 0,
     };
-    let patient = "Patient/00000005-8ec3-4f50-ac3c-9109374a1609";
-    for (resource_type, parameters) in [
-        (
-            "Patient",
-            vec![("identifier", "http://hospital.smarthealthit.org|7")],
-        ),
-        ("Patient", vec![("family", "family77")]),
-        (
-            "Observation",
-            vec![
-                ("patient", patient),
-                ("code", "http://loinc.org|8302-2"),
-                ("date", "ge2015"),
-                ("date", "lt2018"),
-            ],
-        ),
-        ("Observation", vec![("date", "2016-05-17")]),
-        (
-            "Observation",
-            vec![("date", "ge2016-05-17"), ("date", "lt2016-05-18")],
-        ),
-        ("Observation", vec![("code", "8302-2")]),
-        ("Observation", vec![("code-value-quantity", "8302-2$gt198")]),
-        (
-            "Observation",
-            vec![("value-quantity", "gt1.98|http://unitsofmeasure.org|m")],
-        ),
-        (
-            "Observation",
-            vec![("status", "final"), ("category", "vital-signs")],
-        ),
-        ("Observation", vec![("code:not", "8302-2")]),
-    ] {
+    for (resource_type, parameters) in SEARCHES {
         let pairs: Vec<(String, String)> = parameters
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let query = query::parse(registry, resource_type, &pairs, settings).unwrap();
-        let page = Page {
+        let page = SortedPage {
             after: None,
             limit: 50,
         };
+        let run = |statement: &Statement| -> Vec<i64> {
+            let mut prepared = connection.prepare_cached(&statement.text).unwrap();
+            let values = statement.binds.iter().map(|bind| column(bind.value()));
+            let rows = prepared.query_map(params_from_iter(values), |row| row.get(0));
+            rows.unwrap().map(Result::unwrap).collect()
+        };
         let mut shown = format!("{resource_type}?{parameters:?}:");
         for (what, statement) in [
-            ("page", select(&query, Dialect::Sqlite, page)),
+            ("page", sorted(&query, Dialect::Sqlite, &page).first),
             ("count", count(&query, Dialect::Sqlite)),
         ] {
-            let run = || -> Vec<i64> {
-                let mut prepared = connection.prepare_cached(&statement.text).unwrap();
-                let values = statement.binds.iter().map(|bind| column(bind.value()));
-                let rows = prepared.query_map(params_from_iter(values), |row| row.get(0));
-                rows.unwrap().map(Result::unwrap).collect()
-            };
-            let found = run();
+            let found = run(&statement);
             let rounds = 20;
             let start = Instant::now();
             for _ in 0..rounds {
-                run();
+                run(&statement);
             }
             let spent = start.elapsed() / rounds;
-            let found = if what == "page" {
-                i64::try_from(found.len()).unwrap()
-            } else {
-                *found.first().unwrap()
+            let found = match what {
+                "page" => i64::try_from(found.len()).unwrap(),
+                _ => *found.first().unwrap(),
             };
             write!(shown, " {what} {found} in {spent:?},").unwrap();
         }

@@ -9,7 +9,8 @@
 //!
 //! **Asking.** [`query::parse`] reads the parameters of a request into conditions ([`condition`]), strictly, all that is
 //! wrong at once. [`sql::select`] and [`sql::count`] make one statement of them, for either database; [`matching`] holds
-//! them against the rows of one resource, without a database.
+//! them against the rows of one resource, without a database. [`sql::sorted`] gives pages in the order of `_sort`, from the
+//! place where the page before ended; [`query::Include`] tells what comes along with a hit.
 
 pub mod condition;
 pub mod extract;

@@ -4,6 +4,8 @@
 
 mod chain;
 pub(crate) mod escape;
+mod include;
+mod sort;
 pub(crate) mod spelling;
 
 use fhir_spec::outcome::{Issue, IssueCode, Severity};
@@ -16,6 +18,8 @@ use crate::types::{Ask, SearchType, date};
 use chain::Step;
 pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX};
 use escape::{split, unescaped};
+pub use include::{Direction, INCLUDES_MAX, Include, Target};
+pub use sort::{KeyKind, SORT_KEYS_MAX, SortBy, SortKey, SortRows};
 
 /// Values of one parameter, joined by commas.
 pub const VALUES_MAX: usize = 1_000;
@@ -47,9 +51,25 @@ pub struct Query {
     pub resource_type: Box<str>,
     /// All of them hold for what is found.
     pub criteria: Vec<Criterion>,
+    pub sort: Vec<SortKey>,
+    pub includes: Vec<Include>,
+    /// `_count`: how many hits a page has.
+    pub count: Option<u32>,
+    pub total: Option<Total>,
     /// What was passed over, for the client to be told.
     pub ignored: Vec<Issue>,
 }
+
+/// Whether the hits are counted. <https://hl7.org/fhir/R4/search.html#total>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    None,
+    Estimate,
+    Accurate,
+}
+
+/// Parameters about the answer and not about what is searched: others look after them.
+pub const ABOUT_THE_ANSWER: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Criterion {
@@ -59,6 +79,19 @@ pub struct Criterion {
 }
 
 impl Query {
+    /// All resources of a type.
+    pub fn of(resource_type: &str) -> Self {
+        Self {
+            resource_type: resource_type.into(),
+            criteria: Vec::new(),
+            sort: Vec::new(),
+            includes: Vec::new(),
+            count: None,
+            total: None,
+            ignored: Vec::new(),
+        }
+    }
+
     /// Whether anything was asked for: conditional interactions refuse to mean everything.
     pub fn is_empty(&self) -> bool {
         self.criteria.is_empty()
@@ -86,15 +119,11 @@ pub fn parse(
         now: settings.now,
         steps: 0,
     };
-    let mut query = Query {
-        resource_type: known.name.clone(),
-        criteria: Vec::new(),
-        ignored: Vec::new(),
-    };
+    let mut query = Query::of(&known.name);
     let mut wrong = Vec::new();
     for (name, value) in parameters {
-        match reader.criterion(name, value) {
-            Ok(condition) => query.push(name, condition),
+        match reader.parameter_of(name, value, &mut query) {
+            Ok(()) => {}
             Err(issue) if settings.handling == Handling::Lenient => query.ignored.push(Issue {
                 severity: Severity::Warning,
                 ..issue
@@ -135,6 +164,38 @@ struct Reader<'r> {
 }
 
 impl<'r> Reader<'r> {
+    /// Reads one parameter into the query.
+    fn parameter_of(&self, name: &str, value: &str, query: &mut Query) -> Result<(), Issue> {
+        let wrong = |text: String| Issue::error(IssueCode::Value, format!("`{name}`: {text}"));
+        match name.split(':').next().unwrap_or_default() {
+            "_sort" => query.sort = self.sort(value)?,
+            "_include" | "_revinclude" if query.includes.len() >= INCLUDES_MAX => {
+                let text = format!("a search has at most {INCLUDES_MAX} of them");
+                return Err(wrong(text));
+            }
+            "_include" | "_revinclude" => query.includes.push(self.include(name, value)?),
+            "_count" => {
+                let count = value.parse();
+                let text = || wrong(format!("`{}` is no whole number from 0 on", shown(value)));
+                query.count = Some(count.map_err(|_| text())?);
+            }
+            "_total" => {
+                query.total = Some(match value {
+                    "none" => Total::None,
+                    "estimate" => Total::Estimate,
+                    "accurate" => Total::Accurate,
+                    _ => return Err(wrong("is `none`, `estimate` or `accurate`".into())),
+                });
+            }
+            _ if ABOUT_THE_ANSWER.contains(&name) => {}
+            _ => {
+                let condition = self.criterion(name, value)?;
+                query.push(name, condition);
+            }
+        }
+        Ok(())
+    }
+
     fn criterion(&self, name: &str, value: &str) -> Result<Condition, Issue> {
         let wrong = |code, text: String| Issue::error(code, format!("`{}`: {text}", shown(name)));
         if value.len() + name.len() > CRITERION_BYTES_MAX {

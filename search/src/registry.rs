@@ -30,6 +30,7 @@ pub struct Registry {
     /// The url of this server: references that begin with it are local ones.
     base: Option<Box<str>>,
     types: OnceLock<HashMap<Box<str>, OnceLock<ResourceType>>>,
+    by_hash: OnceLock<HashMap<i32, Box<str>>>,
 }
 
 /// What can be asked of resources of one type, and how their rows are made.
@@ -112,6 +113,7 @@ impl Registry {
             definitions,
             base: None,
             types: OnceLock::new(),
+            by_hash: OnceLock::new(),
         }
     }
 
@@ -140,6 +142,17 @@ impl Registry {
         });
         let (name, compiled) = types.get_key_value(resource_type)?;
         Some(compiled.get_or_init(|| compile::resource_type(&self.definitions, name)))
+    }
+
+    /// The resource type of which this is the hash.
+    pub(crate) fn type_of(&self, hash: i32) -> Option<&str> {
+        let types = self.by_hash.get_or_init(|| {
+            let names = self.definitions.resource_types();
+            names
+                .map(|name| (crate::hash::short(name), name.into()))
+                .collect()
+        });
+        types.get(&hash).map(|name| &**name)
     }
 
     /// A SearchParameter resource by its canonical url.

@@ -7,6 +7,9 @@
 mod drive;
 mod group;
 mod hold;
+mod sort;
+
+pub use sort::{Position, Sorted, SortedPage, sorted};
 
 use crate::condition::{Bind, Condition};
 use crate::query::Query;

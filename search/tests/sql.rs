@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test stops when what it needs is not there"
 )]
 
@@ -11,6 +12,7 @@ mod sql {
     mod database;
     mod differential;
     mod documents;
+    mod includes;
     mod meaning;
     mod snapshots;
 }

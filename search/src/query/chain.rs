@@ -118,7 +118,7 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn reference(&self, code: &str) -> Result<&'r Parameter, String> {
+    pub(super) fn reference(&self, code: &str) -> Result<&'r Parameter, String> {
         let parameter = self.parameter(code)?;
         if parameter.kind == SearchType::Reference {
             return Ok(parameter);

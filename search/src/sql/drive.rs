@@ -1,7 +1,7 @@
 //! Which condition drives, and the statement around it.
 
 use super::group::{Group, groups};
-use super::hold::Scope;
+pub(super) use super::hold::Scope;
 use super::{Dialect, Writer};
 use crate::condition::{Bind, Bounds, Condition, Link, Reach, Test, Window};
 use crate::hash;
@@ -31,11 +31,7 @@ impl Writer {
         for condition in conditions {
             flatten(condition, &mut all);
         }
-        let best = (0..)
-            .zip(&all)
-            .filter_map(|(index, condition)| Some((rank(condition)?, index)));
-        let best: Option<(Reach, usize)> = best.min();
-        let driver = best.map(|(_, index)| all.remove(index));
+        let driver = best(&all).map(|(_, index)| all.remove(index));
         let scope = self.from(resource_type, driver);
         if let Some(after) = after {
             self.push(" AND d.rid > ");
@@ -49,12 +45,7 @@ impl Writer {
 
     /// Up to and with the conditions of the driver.
     fn from<'s>(&mut self, resource_type: &'s str, driver: Option<&Condition>) -> Scope<'s> {
-        let found = Scope {
-            rid: "d.rid".into(),
-            head: None,
-            resource_type,
-            depth: 1,
-        };
+        let found = Scope::of(resource_type);
         match driver {
             Some(Condition::Rows(probes)) => {
                 let parts: Vec<Group> = groups(probes).iter().flat_map(spans).collect();
@@ -188,6 +179,14 @@ impl Writer {
             }
         }
     }
+}
+
+/// The condition that would find least, and where it stands; none when no condition can drive.
+pub(super) fn best(conditions: &[&Condition]) -> Option<(Reach, usize)> {
+    let ranked = conditions.iter().enumerate();
+    ranked
+        .filter_map(|(index, condition)| Some((rank(condition)?, index)))
+        .min()
 }
 
 fn flatten<'c>(condition: &'c Condition, all: &mut Vec<&'c Condition>) {

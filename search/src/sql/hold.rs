@@ -20,6 +20,18 @@ pub(super) struct Scope<'s> {
     pub depth: u32,
 }
 
+impl<'s> Scope<'s> {
+    /// `d`, which drives.
+    pub(super) fn of(resource_type: &'s str) -> Self {
+        Self {
+            rid: "d.rid".into(),
+            head: None,
+            resource_type,
+            depth: 1,
+        }
+    }
+}
+
 impl Writer {
     /// A condition on a resource that comes along.
     pub(super) fn hold(&mut self, condition: &Condition, scope: &Scope<'_>) {
@@ -232,7 +244,7 @@ impl Writer {
         self.push(")");
     }
 
-    fn tests(&mut self, tests: &[Test], alias: &str) {
+    pub(super) fn tests(&mut self, tests: &[Test], alias: &str) {
         for test in tests {
             self.push(" AND ");
             self.test(test, alias);

@@ -1,14 +1,16 @@
 //! A SQLite database in memory with the tables of the store, and what a search finds in it.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, LazyLock};
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{self, Value};
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, params_from_iter};
+use search::condition::{Bind, Test};
 use search::matching::{Subject, World};
-use search::query::{Handling, Query, Settings, parse};
-use search::sql::{Dialect, Page, Statement, count, select};
+use search::query::{Handling, Query, Settings, SortBy, SortKey, parse};
+use search::sql::{Dialect, Page, Position, Sorted, SortedPage, Statement, count, select, sorted};
 use search::{Registry, Rows, extract, table};
 
 pub(super) static R4: LazyLock<Registry> = LazyLock::new(|| {
@@ -44,6 +46,7 @@ impl Database {
         let connection = Connection::open_in_memory().unwrap();
         for migration in [
             include_str!("../../../migrations/sqlite/0001_resources/up.sql"),
+            include_str!("../../../migrations/sqlite/0002_history/up.sql"),
             include_str!("../../../migrations/sqlite/0003_search/up.sql"),
         ] {
             connection.execute_batch(migration).unwrap();
@@ -174,6 +177,65 @@ impl Database {
         rids.iter().map(|rid| id(rid).unwrap().2.clone()).collect()
     }
 
+    /// The numbers of what is found, in the order that is asked for, page by page.
+    pub(super) fn sorted(&self, query: &Query, limit: usize) -> Vec<i64> {
+        let mut found: Vec<Position> = Vec::new();
+        loop {
+            let page = SortedPage {
+                after: found.last().cloned(),
+                limit: i64::try_from(limit).unwrap(),
+            };
+            let Sorted { first, rest } = sorted(query, Dialect::Sqlite, &page);
+            let mut hits = self.positions(&first);
+            if let Some(rest) = rest.filter(|_| hits.len() < limit) {
+                hits.extend(self.positions(&rest));
+                hits.truncate(limit);
+            }
+            let is_last = hits.len() < limit;
+            found.extend(hits);
+            if is_last {
+                return found.into_iter().map(|position| position.rid).collect();
+            }
+        }
+    }
+
+    pub(super) fn positions(&self, statement: &Statement) -> Vec<Position> {
+        let mut prepared = self
+            .connection
+            .prepare(&statement.text)
+            .unwrap_or_else(|error| panic!("{error}: {}", statement.text));
+        let width = prepared.column_count();
+        let values = statement.binds.iter().map(|bind| column(bind.value()));
+        let rows = prepared.query_map(params_from_iter(values), |row| {
+            let keys = (1..width).map(|index| {
+                Ok(match row.get(index)? {
+                    Column::Integer(number) => Some(Bind::Int(number)),
+                    Column::Real(number) => Some(Bind::Real(number)),
+                    Column::Text(text) => Some(Bind::Text(text)),
+                    _ => None,
+                })
+            });
+            Ok(Position {
+                keys: keys.collect::<rusqlite::Result<_>>()?,
+                rid: row.get(0)?,
+            })
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    /// The same without the database.
+    pub(super) fn meant_in_order(&self, query: &Query) -> Vec<i64> {
+        let mut found = self.meant(query);
+        found.sort_by(|one, other| {
+            let resource = |rid: &i64| self.resources.iter().find(|r| r.0 == *rid).unwrap();
+            let (one, other) = (resource(one), resource(other));
+            let keys = query.sort.iter().map(|key| compare(key, one, other));
+            keys.fold(Ordering::Equal, Ordering::then)
+                .then(one.0.cmp(&other.0))
+        });
+        found
+    }
+
     /// Without the database.
     fn meant(&self, query: &Query) -> Vec<i64> {
         let found = self.resources.iter().filter(|resource| {
@@ -194,6 +256,61 @@ fn subject((_, resource_type, id, at, rows): &Resource) -> Subject<'_> {
         id,
         at: *at,
         rows,
+    }
+}
+
+/// What has no value is behind what has one.
+fn compare(key: &SortKey, one: &Resource, other: &Resource) -> Ordering {
+    match (key_of(key, one), key_of(key, other)) {
+        (Some(one), Some(other)) if key.is_descending => order(&other, &one),
+        (Some(one), Some(other)) => order(&one, &other),
+        (one, other) => other.is_some().cmp(&one.is_some()),
+    }
+}
+
+fn order(one: &Bind, other: &Bind) -> Ordering {
+    match (one, other) {
+        (Bind::Int(one), Bind::Int(other)) => one.cmp(other),
+        (Bind::Real(one), Bind::Real(other)) => one.total_cmp(other),
+        (Bind::Text(one), Bind::Text(other)) => one.cmp(other),
+        _ => panic!("{one:?} and {other:?}"),
+    }
+}
+
+fn key_of(key: &SortKey, resource: &Resource) -> Option<Bind> {
+    let rows = match &key.by {
+        SortBy::Id => return Some(Bind::Text(resource.2.clone())),
+        SortBy::Updated => return Some(Bind::Int(resource.3)),
+        SortBy::Rows(rows) => rows,
+    };
+    let table = table::ALL.iter().find(|table| table.kind == rows.table)?;
+    let place = |name: &str| {
+        table
+            .columns
+            .iter()
+            .position(|column| *column == name)
+            .unwrap()
+    };
+    let mut found: Vec<Bind> = Vec::new();
+    resource.4.each(table.kind, |values| {
+        let counts = |test: &Test| match test {
+            Test::Is(name, _, bind) => values[place(name)] == bind.value(),
+            Test::Either(_) => panic!("no key has such a test"),
+        };
+        let is_path = |path: &i32| values[0] == table::Value::Int((*path).into());
+        if rows.paths.iter().any(is_path) && rows.tests.iter().all(counts) {
+            found.push(match values[place(rows.column)] {
+                table::Value::Int(number) => Bind::Int(number),
+                table::Value::Real(number) => Bind::Real(number),
+                table::Value::Text(text) => Bind::Text(text.into()),
+            });
+        }
+    });
+    found.sort_by(order);
+    if key.is_descending {
+        found.pop()
+    } else {
+        found.into_iter().next()
     }
 }
 

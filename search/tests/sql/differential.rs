@@ -9,7 +9,7 @@ use super::database::{Database, R4, STRICT, pairs};
 use fhir_spec::json::parse as document;
 
 const RESOURCES: usize = 60;
-const QUESTIONS: u32 = 2_000;
+const QUESTIONS: u32 = 400;
 
 fn pick(values: &'static [&'static str]) -> impl Strategy<Value = &'static str> {
     proptest::sample::select(values)
@@ -36,6 +36,18 @@ const DATES: &[&str] = &[
 const NUMBERS: &[&str] = &["1", "1.5", "2", "2.0", "-1", "1000", "0.5"];
 const UNITS: &[&str] = &["g", "mg", "kg", "m"];
 const PREFIXES: &[&str] = &["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
+
+pub(super) const KEYS: &[&str] = &[
+    "date",
+    "_id",
+    "_lastUpdated",
+    "status",
+    "code",
+    "subject",
+    "value-quantity",
+    "combo-value-quantity",
+    "value-string",
+];
 
 fn coding() -> impl Strategy<Value = String> {
     (pick(CODES), pick(SYSTEMS)).prop_map(|(code, system)| match system {
@@ -177,14 +189,29 @@ fn the_database_finds_what_is_meant() {
             .set("id", id.to_string());
         database.add(&observation);
     }
-    let questions = proptest::collection::vec(criterion(), 1..4);
+    let questions = proptest::collection::vec(criterion(), 0..4);
+    let sorts = proptest::collection::vec((pick(&["", "-"]), pick(KEYS)), 1..4);
     let mut found = 0;
     for _ in 0..QUESTIONS {
         let question = questions.new_tree(&mut runner).unwrap().current().join("&");
+        let keys = sorts.new_tree(&mut runner).unwrap().current();
+        let keys: Vec<String> = keys
+            .iter()
+            .map(|(sign, key)| format!("{sign}{key}"))
+            .collect();
+        let question = format!("{question}&_sort={}", keys.join(","));
         if let Ok(query) = parse(&R4, "Observation", &pairs(&question), STRICT) {
             found += usize::from(!database.found(&query).is_empty());
+            for limit in [2, 7, 1_000] {
+                let sorted = database.sorted(&query, limit);
+                assert_eq!(
+                    sorted,
+                    database.meant_in_order(&query),
+                    "{question} by {limit}"
+                );
+            }
         }
     }
     // Questions that find nothing prove little.
-    assert!(found > 500, "{found}");
+    assert!(found > 100, "{found}");
 }

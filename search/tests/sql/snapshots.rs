@@ -4,8 +4,8 @@
 
 use std::fmt::Write;
 
-use search::query::parse;
-use search::sql::{Dialect, Page, count, select};
+use search::query::{KeyKind, parse};
+use search::sql::{Dialect, Page, Position, SortedPage, Statement, count, select, sorted};
 
 use super::database::{Database, R4, STRICT, pairs};
 
@@ -84,22 +84,56 @@ fn named(text: &str) -> String {
     words.collect()
 }
 
+/// Few hits are sorted, many are come by in the order that is wanted.
+const SORTED: &[(&str, &str)] = &[
+    ("Patient", "identifier=1&_sort=family,-birthdate"),
+    ("Observation", "_sort=-date"),
+    ("Observation", "code=a&_sort=date,_id"),
+    ("Patient", "_sort=-_lastUpdated&gender=male"),
+];
+
+/// A statement with its values and the plan of SQLite.
+fn show(all: &mut String, database: &Database, sqlite: &Statement, postgres: &Statement) {
+    assert_eq!(sqlite.binds, postgres.binds);
+    writeln!(all, "{}\n{:?}", named(&sqlite.text), sqlite.binds).unwrap();
+    if postgres.text != sqlite.text {
+        writeln!(all, "--- postgres\n{}", named(&postgres.text)).unwrap();
+    }
+    writeln!(all, "--- plan\n{}\n", database.plan(sqlite)).unwrap();
+}
+
 fn all() -> String {
     let database = Database::new();
     let mut all = String::new();
     for (resource_type, search) in SEARCHES {
         let query = parse(&R4, resource_type, &pairs(search), STRICT).unwrap();
+        writeln!(all, "=== {resource_type}?{search}").unwrap();
         let sqlite = select(&query, Dialect::Sqlite, PAGE);
         let postgres = select(&query, Dialect::Postgres, PAGE);
-        assert_eq!(sqlite.binds, postgres.binds);
+        show(&mut all, &database, &sqlite, &postgres);
+    }
+    for (resource_type, search) in SORTED {
+        let query = parse(&R4, resource_type, &pairs(search), STRICT).unwrap();
         writeln!(all, "=== {resource_type}?{search}").unwrap();
-        writeln!(all, "{}", named(&sqlite.text)).unwrap();
-        writeln!(all, "{:?}", sqlite.binds).unwrap();
-        if postgres.text != sqlite.text {
-            writeln!(all, "--- postgres").unwrap();
-            writeln!(all, "{}", named(&postgres.text)).unwrap();
+        let keys = query.sort.iter().map(|key| match key.by.kind() {
+            KeyKind::Int => Some(5_i64.into()),
+            KeyKind::Real => Some(5.0.into()),
+            KeyKind::Text => Some("x".into()),
+        });
+        let page = SortedPage {
+            after: Some(Position {
+                keys: keys.collect(),
+                rid: 7,
+            }),
+            limit: 10,
+        };
+        let sqlite = sorted(&query, Dialect::Sqlite, &page);
+        let postgres = sorted(&query, Dialect::Postgres, &page);
+        show(&mut all, &database, &sqlite.first, &postgres.first);
+        if let (Some(sqlite), Some(postgres)) = (sqlite.rest, postgres.rest) {
+            writeln!(all, "--- rest").unwrap();
+            show(&mut all, &database, &sqlite, &postgres);
         }
-        writeln!(all, "--- plan\n{}\n", database.plan(&sqlite)).unwrap();
     }
     all
 }
