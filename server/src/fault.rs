@@ -66,6 +66,7 @@ table! {
     HeadersTooLarge  431 TooLong      DEBUG "send fewer or shorter headers";
     Internal         500 Exception    ERROR "tell the operator the request id";
     NotImplemented   501 NotSupported DEBUG "leave out what is not supported";
+    TooCostly        503 TooCostly    WARN  "ask for less at a time";
     Unavailable      503 Transient    WARN  "try again in a moment";
     Unsure           503 Incomplete   ERROR "read back what you wrote before trying again";
     Full             507 NoStore      ERROR "make room: until then everything can be read and nothing written";
@@ -141,9 +142,19 @@ impl From<Forbidden> for Fault {
 impl From<store::Error> for Fault {
     fn from(error: store::Error) -> Self {
         use store::Error as E;
-        let told = |kind, diagnostics| Self::new(kind, diagnostics);
+        let told = |kind, diagnostics: &str| Self::new(kind, diagnostics);
         let fault = match &error {
-            E::QueueFull | E::NoConnection | E::Contended(_) => told(
+            E::NoConnection { wait_ms } => told(
+                Kind::Unavailable,
+                &format!(
+                    "no connection to the database came free within {wait_ms} ms (connection_wait_ms)"
+                ),
+            ),
+            E::TooSlow(_) => told(
+                Kind::TooCostly,
+                "the database would work on this for longer than it may (postgres_statement_ms)",
+            ),
+            E::QueueFull | E::Contended(_) => told(
                 Kind::Unavailable,
                 "the server has more to do than it can: nothing was written",
             ),
@@ -198,6 +209,10 @@ mod tests {
         );
         assert_eq!(kind(store::Error::Full("full".into())), Kind::Full);
         assert_eq!(kind(store::Error::NotPermitted), Kind::Internal);
+        assert_eq!(
+            kind(store::Error::NoConnection { wait_ms: 1 }),
+            Kind::Unavailable
+        );
         let cause = || diesel::result::Error::NotFound;
         assert_eq!(kind(store::Error::Taken(cause())), Kind::Conflict);
         assert_eq!(kind(store::Error::Unsure(cause())), Kind::Unsure);

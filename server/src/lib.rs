@@ -56,7 +56,7 @@ pub async fn run(
     for issue in missing {
         tracing::warn!("{}", issue.diagnostics);
     }
-    let store = Store::open(&config.database)?;
+    let store = Store::open(&config.database, &config.limits)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
     let served = http::serve(app, config.listen, ready, stop).await;
     store.close();

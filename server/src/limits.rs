@@ -89,6 +89,16 @@ limits! {
     connections_max: usize = 4_096, from 8, to 1_000_000;
     /// Connections open at a time from one address that is not a trusted proxy.
     connections_per_address_max: usize = 512, from 1, to 1_000_000;
+    /// Entries of a page when the client does not say how many.
+    page_size_default: u32 = 50, from 1, to 1_000_000;
+    /// Entries of a page at most, whatever the client says.
+    page_size_max: u32 = 1_000, from 1, to 1_000_000;
+    /// Connections of this node to PostgreSQL, whose own default is 100 for all nodes together.
+    postgres_connections_max: usize = 20, from 2, to 10_000;
+    /// How long a request waits for a connection to the database when all are taken.
+    connection_wait_ms: u64 = 5_000, from 1, to 600_000;
+    /// How long PostgreSQL may work on one statement.
+    postgres_statement_ms: u64 = 30_000, from 10, to 3_600_000;
 }
 
 /// A file that a command reads: what fits into a package, and into memory ten times.
@@ -120,17 +130,8 @@ pub const WRITE_PAUSE_US: u64 = 1_000;
 pub const WRITE_PAUSE_US_MAX: u64 = 64_000;
 /// Connections that read the SQLite file at a time: more than worker threads, so that those never wait.
 pub const SQLITE_READERS_MAX: usize = 64;
-/// Connections of this node to PostgreSQL, whose own default is 100 for all nodes together.
-pub const POSTGRES_CONNECTIONS_MAX: usize = 20;
-/// How long a request waits for a connection when all are taken.
-pub const CONNECTION_WAIT_MS: u64 = 5_000;
 
 /// How often a transaction is planned when others keep changing what it depends on.
 pub const PLANS_MAX: usize = 20;
 /// Entries of a batch that are under way at a time.
 pub const BATCH_ENTRIES_AT_ONCE_MAX: usize = 64;
-
-/// Entries of a page when the client does not say how many.
-pub const PAGE_SIZE_DEFAULT: u32 = 50;
-/// Entries of a page at most, whatever the client says.
-pub const PAGE_SIZE_MAX: u32 = 1_000;

@@ -34,7 +34,7 @@ pub use view::View;
 
 use crate::auth::{Action, Permit};
 use crate::config::Database;
-use crate::limits;
+use crate::limits::{self, Limits};
 use connection::Connection;
 use job::Write;
 use pool::Pool;
@@ -61,7 +61,7 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens the database, making it when it is a SQLite file that does not exist, and brings it up to date.
-    pub fn open(database: &Database) -> Result<Self, Error> {
+    pub fn open(database: &Database, limits: &Limits) -> Result<Self, Error> {
         let engine = match database {
             Database::Sqlite(path) => {
                 make_directory(path)?;
@@ -71,18 +71,23 @@ impl Store {
                 let path = path.clone();
                 Engine::Sqlite {
                     writer: Writer::start(connection, move || Connection::sqlite_writer(&again))?,
-                    readers: Pool::new(limits::SQLITE_READERS_MAX, move || {
-                        Connection::sqlite_reader(&path)
-                    }),
+                    readers: Pool::new(
+                        limits::SQLITE_READERS_MAX,
+                        limits.connection_wait_ms,
+                        move || Connection::sqlite_reader(&path),
+                    ),
                 }
             }
             Database::Postgres(url) => {
-                let mut connection = Connection::postgres(url.as_str())?;
+                // A migration may take as long as it takes.
+                let mut connection = Connection::postgres(url.as_str(), None)?;
                 migrate::up(&mut connection)?;
                 let url = url.clone();
+                let statement_ms = limits.postgres_statement_ms;
                 Engine::Postgres(Arc::new(Pool::new(
-                    limits::POSTGRES_CONNECTIONS_MAX,
-                    move || Connection::postgres(url.as_str()),
+                    limits.postgres_connections_max,
+                    limits.connection_wait_ms,
+                    move || Connection::postgres(url.as_str(), Some(statement_ms)),
                 )))
             }
         };

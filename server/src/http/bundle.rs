@@ -32,6 +32,7 @@ pub(super) async fn bundle(
         base: base::of(&cx.app.outside, http),
         returned: prefer.returned,
         operate: operations::within_bundle,
+        limits: cx.app.limits,
         past: history::within_bundle,
     };
     let answer = bundle::run(cx, bundle::Sent::new(format, bytes)?, wishes).await?;

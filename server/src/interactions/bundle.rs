@@ -35,6 +35,7 @@ use crate::auth::Caller;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+use crate::limits::Limits;
 
 /// A bundle as it came. One in JSON is never one tree: its resources are read one by one.
 #[derive(Debug, Clone)]
@@ -52,7 +53,9 @@ pub struct Wishes {
     pub returned: Option<Return>,
     /// How operations are called: they stand above interactions.
     pub operate: fn(&App, Caller, Invocation) -> Result<Value, Fault>,
-    /// How a page of a history is written.
+    /// How large a page of a history may be,
+    pub limits: Limits,
+    /// and how it is written.
     pub past: fn(Instant, &str, &history::Asked, &history::Page) -> Result<Bytes, Fault>,
 }
 

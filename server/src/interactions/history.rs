@@ -8,7 +8,7 @@ use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::limits;
+use crate::limits::Limits;
 use crate::store::{Mark, Past, Range, View};
 
 /// Which versions are asked for.
@@ -39,19 +39,20 @@ pub const PLACE: &str = "_page";
 
 pub async fn run(cx: &Cx, asked: Asked) -> Result<Page, Fault> {
     let permit = may(cx.caller, asked.action())?;
+    let limits = cx.app.limits;
     cx.app
         .store
-        .read(permit, move |view| within(view, &asked))
+        .read(permit, move |view| within(view, &asked, &limits))
         .await
 }
 
 /// A page, within a state of the database that was opened for more.
-pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
+pub fn within(view: &mut View<'_>, asked: &Asked, limits: &Limits) -> Result<Page, Fault> {
     let action = asked.action();
     let page_size = asked
         .count
-        .unwrap_or(limits::PAGE_SIZE_DEFAULT)
-        .min(limits::PAGE_SIZE_MAX);
+        .unwrap_or(limits.page_size_default)
+        .min(limits.page_size_max);
     let total = asked.total(view, action)?;
     let mut range = asked.range();
     // One more than is shown tells whether there is a next page.

@@ -150,7 +150,7 @@ fn uncommitted<E: From<Error>>(error: DieselError) -> (Stop<E>, bool) {
             false,
         ),
         // The answer to COMMIT was lost, not necessarily the commit: doing it again could do it twice.
-        Trouble::Lost => (Stop::Final(E::from(Error::Unsure(error))), true),
+        Trouble::Lost | Trouble::TooSlow => (Stop::Final(E::from(Error::Unsure(error))), true),
         Trouble::Taken => (Stop::Final(E::from(Error::Taken(error))), false),
         Trouble::Full => (Stop::Final(E::from(Error::Full(Box::new(error)))), true),
         Trouble::Other => (Stop::Final(E::from(Error::Database(error))), true),

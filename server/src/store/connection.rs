@@ -25,7 +25,7 @@ const SQLITE_WRITER: &str =
 /// Readers map the file: what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 const POSTGRES: &str =
-    "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s'; SET statement_timeout = '60s';
+    "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s';
     SET idle_in_transaction_session_timeout = '60s';";
 
 enum Handle {
@@ -69,9 +69,12 @@ impl Connection {
         Ok(Self::new(Handle::Sqlite(Box::new(connection))))
     }
 
-    pub(super) fn postgres(url: &str) -> Result<Self, Error> {
+    /// `statement_ms`: how long a statement may take; None: as long as it takes.
+    pub(super) fn postgres(url: &str, statement_ms: Option<u64>) -> Result<Self, Error> {
         let mut connection = PgConnection::establish(&patient(url))?;
         connection.batch_execute(POSTGRES)?;
+        let statement_ms = statement_ms.unwrap_or_default();
+        connection.batch_execute(&format!("SET statement_timeout = {statement_ms}"))?;
         Ok(Self::new(Handle::Postgres(Box::new(connection))))
     }
 
@@ -239,6 +242,8 @@ pub(super) enum Trouble {
     Lost,
     /// A unique key was taken.
     Taken,
+    /// A statement took longer than it may.
+    TooSlow,
     /// There is no room left, or the disk does not take what is written.
     Full,
     Other,
@@ -277,6 +282,8 @@ impl Trouble {
         let is_one_of = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
         match message {
             "database is locked" | "deadlock detected" => Self::Contended,
+            _ if message.ends_with("due to lock timeout") => Self::Contended,
+            _ if message.ends_with("due to statement timeout") => Self::TooSlow,
             _ if is_one_of(FULL) => Self::Full,
             _ if is_one_of(LOST) => Self::Lost,
             _ => Self::Other,

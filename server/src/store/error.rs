@@ -7,11 +7,10 @@ use crate::limits;
 pub enum Error {
     #[error("{} writes are waiting already", limits::WRITE_QUEUE_MAX)]
     QueueFull,
-    #[error(
-        "no database connection came free within {} ms",
-        limits::CONNECTION_WAIT_MS
-    )]
-    NoConnection,
+    #[error("no database connection came free within {wait_ms} ms")]
+    NoConnection { wait_ms: u64 },
+    #[error("the database took too long over a statement")]
+    TooSlow(#[source] diesel::result::Error),
     #[error("other writes were in the way")]
     Contended(#[source] diesel::result::Error),
     #[error("the database cannot be reached")]
@@ -82,6 +81,7 @@ impl From<diesel::result::Error> for Error {
             Trouble::Contended => Self::Contended(error),
             Trouble::Lost => Self::Unreachable(Box::new(error)),
             Trouble::Taken => Self::Taken(error),
+            Trouble::TooSlow => Self::TooSlow(error),
             Trouble::Full => Self::Full(Box::new(error)),
             Trouble::Other => Self::Database(error),
         }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::error::Error;
 use super::meters::Meters;
-use crate::limits;
 
 pub(super) struct Pool {
     make: Box<dyn Fn() -> Result<Connection, Error> + Send + Sync>,
     connections_max: usize,
+    wait_ms: u64,
     state: Mutex<State>,
     freed: Condvar,
     pub(super) meters: Box<Meters>,
@@ -27,11 +27,13 @@ struct State {
 impl Pool {
     pub(super) fn new(
         connections_max: usize,
+        wait_ms: u64,
         make: impl Fn() -> Result<Connection, Error> + Send + Sync + 'static,
     ) -> Self {
         Self {
             make: Box::new(make),
             connections_max,
+            wait_ms,
             state: Mutex::default(),
             freed: Condvar::new(),
             meters: Box::default(),
@@ -40,7 +42,7 @@ impl Pool {
 
     /// Waits for a connection when all are taken. The one used last is given first: its caches are warm.
     pub(super) fn take(&self) -> Result<Taken<'_>, Error> {
-        let wait = Duration::from_millis(limits::CONNECTION_WAIT_MS);
+        let wait = Duration::from_millis(self.wait_ms);
         let (mut state, _) = self
             .freed
             .wait_timeout_while(self.lock(), wait, |state| {
@@ -54,7 +56,9 @@ impl Pool {
             return Ok(Taken::new(self, Some(connection)));
         }
         if state.alive >= self.connections_max {
-            return Err(Error::NoConnection);
+            return Err(Error::NoConnection {
+                wait_ms: self.wait_ms,
+            });
         }
         state.alive += 1;
         drop(state);
@@ -104,7 +108,7 @@ impl<'a> Taken<'a> {
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut Connection, Error> {
-        self.connection.as_mut().ok_or(Error::NoConnection)
+        self.connection.as_mut().ok_or(Error::Closed)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::client::{Answer, get, post};
@@ -71,9 +71,6 @@ fn a_full_disk_stops_writes_and_nothing_else() {
         }
         assert_eq!(get(kiln.address, "/health/live").status, 200);
     }
-    fill(&disk.0.join("rest"));
-    assert_eq!(get(kiln.address, "/health/ready").status, 503);
-    fs::remove_file(disk.0.join("rest")).unwrap();
     fs::remove_file(&ballast).unwrap();
     assert_eq!(get(kiln.address, "/health/ready").status, 200);
     let again = create(&kiln, 0);
@@ -84,12 +81,6 @@ fn a_full_disk_stops_writes_and_nothing_else() {
     for id in &acknowledged {
         assert_eq!(get(kiln.address, &format!("/fhir/Basic/{id}")).status, 200);
     }
-}
-
-/// Takes up what room there is left, to the last byte.
-fn fill(path: &Path) {
-    let mut file = fs::File::create(path).unwrap();
-    while file.write_all(&[7; 512]).is_ok() {}
 }
 
 fn create(kiln: &Kiln, number: usize) -> Answer {

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 
 use server::fault::Kind;
 
-use crate::client::{Answer, FHIR_JSON, send};
-use crate::databases::sqlite;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+
+use crate::client::{Answer, FHIR_JSON, get, send};
+use crate::databases::{postgres, sqlite};
 use crate::kiln::Kiln;
 use crate::packed::gzip;
 
@@ -156,4 +159,54 @@ fn limits_that_are_set_hold_and_are_named() {
     refused(answer, Kind::BodyTooLarge, "unpacked_ratio_max");
     let late = sent(&[("Content-Length", "7")], "/fhir/Patient", "");
     refused(late, Kind::BodyTimeout, "body_wait_ms");
+}
+
+#[test]
+fn a_page_has_no_more_entries_than_it_may() {
+    let database = sqlite();
+    let settings = "[limits]\npage_size_default = 1\npage_size_max = 2\n";
+    let kiln = Kiln::configured(&database, settings);
+    for _ in 0..4 {
+        with(kiln.address, "POST", "/fhir/Patient", &[]);
+    }
+    for (query, entries) in [("", 1), ("?_count=2", 2), ("?_count=4", 2)] {
+        let path = format!("/fhir/Patient/_history{query}");
+        let page = get(kiln.address, &path).json();
+        assert_eq!(page.items_of("entry").len(), entries, "{query}");
+    }
+}
+
+/// Another transaction holds what everyone reads.
+#[test]
+fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
+    let Some(database) = postgres() else { return };
+    let settings = "[limits]\npostgres_connections_max = 2\npostgres_statement_ms = 3000\nconnection_wait_ms = 50\n";
+    let kiln = Kiln::configured(&database, settings);
+    let created = with(kiln.address, "POST", "/fhir/Patient", &[]).json();
+    let path = format!("/fhir/Patient/{}", created.str_of("id").unwrap());
+    let mut other = PgConnection::establish(&database.url).unwrap();
+    let hold = "BEGIN; LOCK TABLE versions IN ACCESS EXCLUSIVE MODE";
+    other.batch_execute(hold).unwrap();
+    let mut answers: Vec<Answer> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| get(kiln.address, &path)))
+            .collect();
+        clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect()
+    });
+    answers.sort_by_key(|answer| answer.issue_code());
+    let codes: Vec<String> = answers.iter().map(Answer::issue_code).collect();
+    assert_eq!(codes, ["too-costly", "too-costly", "transient"]);
+    for (answer, limit) in answers.iter().zip([
+        "postgres_statement_ms",
+        "postgres_statement_ms",
+        "connection_wait_ms",
+    ]) {
+        assert_eq!(answer.status, Kind::TooCostly.row().status);
+        assert!(answer.text().contains(limit), "{}", answer.text());
+    }
+    other.batch_execute("ROLLBACK").unwrap();
+    assert_eq!(get(kiln.address, &path).status, 200);
 }

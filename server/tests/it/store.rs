@@ -47,7 +47,8 @@ fn open(database: &Database) -> (Runtime, Store) {
         database: Some(database.url.parse().unwrap()),
         ..Settings::default()
     };
-    let store = Store::open(&settings.resolve().unwrap().database).unwrap();
+    let config = settings.resolve().unwrap();
+    let store = Store::open(&config.database, &config.limits).unwrap();
     (runtime(), store)
 }
 

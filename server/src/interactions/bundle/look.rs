@@ -82,7 +82,7 @@ impl Look {
             Self::Read(read) => return read.apply(view),
             Self::History { asked, is_head } => (asked, *is_head),
         };
-        let page = history::within(view, asked)?;
+        let page = history::within(view, asked, &wishes.limits)?;
         let body = match is_head {
             true => None,
             false => Some((wishes.past)(now, &wishes.base, asked, &page)?),
