@@ -39,6 +39,8 @@ pub enum Error {
     Codec(i16),
     #[error("a stored body cannot be read: {0}")]
     Body(String),
+    #[error("nothing is known of the table {0}")]
+    NoTable(&'static str),
     #[error("another node has moved the follower `{0}` on meanwhile")]
     Overtaken(String),
     #[error("what the index holds of another version was handed in")]

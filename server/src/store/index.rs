@@ -7,7 +7,7 @@ use fhir_spec::json::parse;
 use search::table::{self, Table, TableKind, Value};
 use search::{Registry, Rows, extract};
 
-use super::connection::Connection;
+use super::connection::{Connection, Dialect};
 use super::error::Error;
 use super::resources::{Found, Rid};
 use super::statement::{Bind, Statement};
@@ -84,6 +84,7 @@ fn insert(
     if rest == 0 {
         return Ok(());
     }
+    let texts = texts(connection.dialect(), table.kind).ok_or(Error::NoTable(table.name))?;
     let width = table.columns.len() + 1;
     let mut binds = Vec::with_capacity(rest.min(largest()) * width);
     let mut chunk = chunk(rest);
@@ -96,7 +97,7 @@ fn insert(
             binds.extend(values.iter().map(bind));
             binds.push(Bind::Int(rid.0));
             if binds.len() == chunk * width {
-                let sql = insert_text(table.kind, chunk);
+                let sql = texts.insert(chunk);
                 outcome = connection.execute(Statement::new(sql, &binds)).map(drop);
                 binds.clear();
                 rest -= chunk;
@@ -111,6 +112,10 @@ fn insert(
 /// Takes the rows of a version out of the index, each by its key.
 pub(super) fn remove(connection: &mut Connection, rid: Rid, rows: &Rows) -> Result<(), Error> {
     for table in table::ALL {
+        if rows.len_of(table.kind) == 0 {
+            continue;
+        }
+        let texts = texts(connection.dialect(), table.kind).ok_or(Error::NoTable(table.name))?;
         let mut outcome = Ok(());
         rows.each(table.kind, |values| {
             if outcome.is_err() {
@@ -118,7 +123,7 @@ pub(super) fn remove(connection: &mut Connection, rid: Rid, rows: &Rows) -> Resu
             }
             let mut binds: Vec<Bind<'_>> = values.iter().map(bind).collect();
             binds.push(Bind::Int(rid.0));
-            let sql = delete_text(table.kind);
+            let sql = &texts.delete;
             outcome = connection.execute(Statement::new(sql, &binds)).map(drop);
         });
         outcome?;
@@ -148,35 +153,43 @@ fn chunk(rest: usize) -> usize {
 
 /// The statements of a table, written once.
 struct Texts {
+    dialect: Dialect,
     kind: TableKind,
     inserts: Vec<(usize, String)>,
     delete: String,
 }
 
-fn texts(kind: TableKind) -> Option<&'static Texts> {
+fn texts(dialect: Dialect, kind: TableKind) -> Option<&'static Texts> {
     static ALL: OnceLock<Vec<Texts>> = OnceLock::new();
-    ALL.get_or_init(|| table::ALL.iter().map(Texts::of).collect())
-        .iter()
-        .find(|texts| texts.kind == kind)
-}
-
-fn insert_text(kind: TableKind, rows: usize) -> &'static str {
-    texts(kind)
-        .and_then(|texts| texts.inserts.iter().find(|(size, _)| *size == rows))
-        .map_or("", |(_, sql)| sql)
-}
-
-fn delete_text(kind: TableKind) -> &'static str {
-    texts(kind).map_or("", |texts| &texts.delete)
+    ALL.get_or_init(|| {
+        let both = [Dialect::Sqlite, Dialect::Postgres].into_iter();
+        both.flat_map(|dialect| {
+            table::ALL
+                .iter()
+                .map(move |table| Texts::of(dialect, table))
+        })
+        .collect()
+    })
+    .iter()
+    .find(|texts| texts.dialect == dialect && texts.kind == kind)
 }
 
 impl Texts {
-    fn of(table: &Table) -> Self {
+    fn of(dialect: Dialect, table: &Table) -> Self {
         let columns = table.columns.join(", ");
         let row = format!("({}?)", "?, ".repeat(table.columns.len()));
+        // A row that is there already is fine. For SQLite this also means that the statement cannot fail half-way: it
+        // need not copy every page it touches to be able to undo it.
+        let (verb, end) = match dialect {
+            Dialect::Sqlite => ("INSERT OR IGNORE", ""),
+            Dialect::Postgres => ("INSERT", " ON CONFLICT DO NOTHING"),
+        };
         let insert = |rows: usize| {
             let rows = vec![row.as_str(); rows].join(", ");
-            format!("INSERT INTO {} ({columns}, rid) VALUES {rows}", table.name)
+            format!(
+                "{verb} INTO {} ({columns}, rid) VALUES {rows}{end}",
+                table.name
+            )
         };
         let key: String = table
             .columns
@@ -184,10 +197,16 @@ impl Texts {
             .map(|column| format!("{column} = ? AND "))
             .collect();
         Self {
+            dialect,
             kind: table.kind,
             inserts: CHUNKS.iter().map(|size| (*size, insert(*size))).collect(),
             delete: format!("DELETE FROM {} WHERE {key}rid = ?", table.name),
         }
+    }
+
+    fn insert(&self, rows: usize) -> &str {
+        let known = self.inserts.iter().find(|(size, _)| *size == rows);
+        known.map_or("", |(_, sql)| sql)
     }
 }
 
@@ -197,20 +216,18 @@ mod tests {
 
     #[test]
     fn statements_name_every_column_once() {
+        let uri = texts(Dialect::Sqlite, TableKind::Uri).unwrap();
         assert_eq!(
-            insert_text(TableKind::Uri, 4),
-            "INSERT INTO search_uri (path, value, rid) VALUES (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)"
+            uri.insert(4),
+            "INSERT OR IGNORE INTO search_uri (path, value, rid) VALUES (?, ?, ?), (?, ?, ?), (?, ?, ?), (?, ?, ?)"
         );
         assert_eq!(
-            delete_text(TableKind::Uri),
+            uri.delete,
             "DELETE FROM search_uri WHERE path = ? AND value = ? AND rid = ?"
         );
         for table in table::ALL {
-            assert!(
-                CHUNKS
-                    .iter()
-                    .all(|size| !insert_text(table.kind, *size).is_empty())
-            );
+            let texts = texts(Dialect::Postgres, table.kind).unwrap();
+            assert!(CHUNKS.iter().all(|size| !texts.insert(*size).is_empty()));
         }
     }
 

@@ -11,11 +11,22 @@ use crate::auth::Permit;
 
 /// What the writer knows of a write.
 pub(super) trait Job: Send {
-    /// Does the work; true when it wants to be committed.
-    fn run(&mut self, connection: &mut Connection) -> bool;
+    /// Does the work, once more when it is asked to.
+    fn run(&mut self, connection: &mut Connection) -> Ran;
 
     /// Tells the caller. `Err` when the database did not commit what the work had done.
     fn settle(self: Box<Self>, committed: Result<(), Error>);
+}
+
+/// How a piece of work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ran {
+    /// It wants to be committed.
+    Done,
+    /// It failed and has written nothing.
+    Nothing,
+    /// It failed, and what it has written must go.
+    Torn,
 }
 
 pub(super) struct Write<W, T, E> {
@@ -44,11 +55,16 @@ where
     T: Send,
     E: From<Error> + Send,
 {
-    fn run(&mut self, connection: &mut Connection) -> bool {
-        let outcome = attempt(&self.work, &mut Tx::new(connection, &self.permit));
-        let wanted = outcome.is_ok();
+    fn run(&mut self, connection: &mut Connection) -> Ran {
+        let mut tx = Tx::new(connection, &self.permit);
+        let outcome = attempt(&self.work, &mut tx);
+        let ran = match (&outcome, tx.has_written()) {
+            (Ok(_), _) => Ran::Done,
+            (Err(_), false) => Ran::Nothing,
+            (Err(_), true) => Ran::Torn,
+        };
         self.outcome = Some(outcome);
-        wanted
+        ran
     }
 
     fn settle(self: Box<Self>, committed: Result<(), Error>) {

@@ -22,6 +22,7 @@ pub struct Tx<'a> {
     view: View<'a>,
     /// Index rows not yet written. Whoever searches in here has them written first.
     pending: Pending,
+    has_written: bool,
 }
 
 /// A deletion, as it was written.
@@ -52,6 +53,7 @@ impl<'a> Tx<'a> {
         Self {
             view: View::new(connection, permit),
             pending: Pending::default(),
+            has_written: false,
         }
     }
 
@@ -69,6 +71,7 @@ impl<'a> Tx<'a> {
 
     fn first(&mut self, sealed: &Sealed, now: Instant, change: Change) -> Result<Stamped, Error> {
         let stamped = sealed.stamp(FIRST_VERSION, now);
+        self.has_written = true;
         let done = resources::insert(self.connection, Version::of(&stamped, change));
         let rid = self.noted(done)?;
         self.pending.insert(rid, sealed.rows());
@@ -89,6 +92,7 @@ impl<'a> Tx<'a> {
             _ => Change::Updated,
         };
         let stamped = sealed.stamp(next(current)?, later(current, now));
+        self.has_written = true;
         let done = resources::advance(self.connection, current.rid, Version::of(&stamped, change));
         self.noted(done)?;
         self.reindex(current, before, Rows::clone(sealed.rows()))?;
@@ -109,6 +113,7 @@ impl<'a> Tx<'a> {
             version: next(current)?,
             at: later(current, now),
         };
+        self.has_written = true;
         let version = Version {
             resource_type,
             id,
@@ -132,8 +137,14 @@ impl<'a> Tx<'a> {
         to: Position,
     ) -> Result<(), Error> {
         self.demand(&[Action::Follow])?;
+        self.has_written = true;
         let done = followers::advance(self.view.connection, name, from, to);
         self.noted(done)
+    }
+
+    /// Whether anything was written, or tried.
+    pub(super) fn has_written(&self) -> bool {
+        self.has_written
     }
 
     /// Only what differs is written.

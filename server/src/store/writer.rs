@@ -1,7 +1,6 @@
 //! SQLite's one writer: a thread that owns the only connection that writes.
 //!
-//! Group commit: writes that wait are taken together, each in its own savepoint, and committed once. The flush to disk,
-//! which costs far more than the writing, is paid once per group; while it lasts the next group gathers. Nobody is told
+//! Group commit: writes that wait are taken together and committed once. The flush to disk, which costs far more than the writing, is paid once per group; while it lasts the next group gathers. Nobody is told
 //! of success before the flush is done.
 //!
 //! After a commit that failed nobody knows what the connection's caches hold and what the system has flushed: the group
@@ -15,7 +14,7 @@ use diesel::result::Error as DieselError;
 
 use super::connection::Connection;
 use super::error::Error;
-use super::job::Job;
+use super::job::{Job, Ran};
 use super::meters::Meters;
 use super::statement::Statement;
 use crate::limits;
@@ -112,11 +111,12 @@ fn write_all(
 #[derive(Default)]
 struct Group {
     done: Vec<Box<dyn Job>>,
-    /// Rolled back on their own; they know why.
+    /// They know why, and have left nothing behind.
     failed: Vec<Box<dyn Job>>,
 }
 
 impl Group {
+    /// `Err` when the group as a whole is lost.
     fn write(
         &mut self,
         connection: &mut Connection,
@@ -124,22 +124,7 @@ impl Group {
         jobs: &Receiver<Box<dyn Job>>,
         meters: &Meters,
     ) -> Result<(), DieselError> {
-        if let Err(error) = connection.begin() {
-            self.done.push(first);
-            return Err(error);
-        }
-        let mut next = Some(first);
-        let mut result = Ok(());
-        while let Some(job) = next {
-            result = self.one(connection, job);
-            if result.is_err() || self.done.len() + self.failed.len() >= limits::WRITE_GROUP_MAX {
-                break;
-            }
-            next = jobs.try_recv().ok();
-            if next.is_some() {
-                meters.waiting.down();
-            }
-        }
+        let result = self.work(connection, first, jobs, meters);
         let writes = self.done.len();
         let result = result.and_then(|()| meters.commit(writes, || connection.commit()));
         if result.is_err()
@@ -151,23 +136,57 @@ impl Group {
         result
     }
 
-    /// One write in its savepoint. `Err` when the group as a whole is lost.
-    fn one(
+    /// Most writes succeed, and most that fail do so before they have written anything. So they run without savepoints,
+    /// which would have SQLite copy every page it touches. When one has left something behind, all are done again, each
+    /// in a savepoint of its own.
+    fn work(
         &mut self,
         connection: &mut Connection,
-        mut job: Box<dyn Job>,
+        first: Box<dyn Job>,
+        jobs: &Receiver<Box<dyn Job>>,
+        meters: &Meters,
     ) -> Result<(), DieselError> {
-        if let Err(error) = connection.execute(Statement::new("SAVEPOINT one", &[])) {
-            self.done.push(job);
+        if let Err(error) = connection.begin() {
+            self.done.push(first);
             return Err(error);
         }
-        if job.run(connection) {
-            self.done.push(job);
-        } else {
-            self.failed.push(job);
-            connection.execute(Statement::new("ROLLBACK TO one", &[]))?;
+        let mut next = Some(first);
+        while let Some(mut job) = next {
+            match job.run(connection) {
+                Ran::Done => self.done.push(job),
+                Ran::Nothing => self.failed.push(job),
+                Ran::Torn => {
+                    self.done.push(job);
+                    connection.rollback()?;
+                    connection.begin()?;
+                    return self.again_with_savepoints(connection);
+                }
+            }
+            if self.done.len() + self.failed.len() >= limits::WRITE_GROUP_MAX {
+                break;
+            }
+            next = jobs.try_recv().ok();
+            if next.is_some() {
+                meters.waiting.down();
+            }
         }
-        connection.execute(Statement::new("RELEASE one", &[]))?;
+        Ok(())
+    }
+
+    fn again_with_savepoints(&mut self, connection: &mut Connection) -> Result<(), DieselError> {
+        let mut jobs = std::mem::take(&mut self.done).into_iter();
+        while let Some(mut job) = jobs.next() {
+            let done = in_savepoint(connection, &mut *job);
+            match done {
+                Ok(true) => self.done.push(job),
+                Ok(false) => self.failed.push(job),
+                Err(error) => {
+                    self.done.push(job);
+                    self.done.extend(jobs);
+                    return Err(error);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -185,4 +204,15 @@ impl Group {
             });
         }
     }
+}
+
+/// Whether the write wants to be committed; when it does not, nothing of it is left.
+fn in_savepoint(connection: &mut Connection, job: &mut dyn Job) -> Result<bool, DieselError> {
+    connection.execute(Statement::new("SAVEPOINT one", &[]))?;
+    let done = job.run(connection) == Ran::Done;
+    if !done {
+        connection.execute(Statement::new("ROLLBACK TO one", &[]))?;
+    }
+    connection.execute(Statement::new("RELEASE one", &[]))?;
+    Ok(done)
 }
