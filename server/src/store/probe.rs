@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::connection::Connection;
 use super::error::Error;
-use super::job::Job;
+use super::job::{Job, Ran};
 
 /// Goes to the disk like other writes.
 const PROBE: &str = "PRAGMA user_version = 0";
@@ -26,9 +26,12 @@ impl Probe {
 }
 
 impl Job for Probe {
-    fn run(&mut self, connection: &mut Connection) -> bool {
+    fn run(&mut self, connection: &mut Connection) -> Ran {
         self.outcome = connection.batch(PROBE).map_err(Error::from);
-        self.outcome.is_ok()
+        match self.outcome {
+            Ok(()) => Ran::Done,
+            Err(_) => Ran::Torn,
+        }
     }
 
     fn settle(self: Box<Self>, committed: Result<(), Error>) {
