@@ -127,7 +127,7 @@ pub const LOST_ATTEMPTS_MAX: u32 = 3;
 /// The pause after the first attempt at most; it doubles with each,
 pub const WRITE_PAUSE_US: u64 = 1_000;
 /// up to this.
-pub const WRITE_PAUSE_US_MAX: u64 = 64_000;
+pub const WRITE_PAUSE_US_MAX: u64 = 16_000;
 /// Connections that read the SQLite file at a time: more than worker threads, so that those never wait.
 pub const SQLITE_READERS_MAX: usize = 64;
 

@@ -1,4 +1,8 @@
 //! Work that is done again: PostgreSQL's transactions when another one was in the way, and reads whose connection had died.
+//!
+//! A first attempt hardly waits for others: where it meets one, it gives up. Writes that are done again go one at a time,
+//! over all nodes, each holding a lock from before its transaction begins. So they do not meet each other again, and
+//! hundreds that want the same thing take turns instead of waiting in each other's way.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -75,7 +79,7 @@ pub(super) fn write<T, E: From<Error>>(
 ) -> Result<T, E> {
     let mut attempts = 1;
     loop {
-        match once(pool, permit, work) {
+        match once(pool, permit, work, attempts > 1) {
             Ok(value) => return Ok(value),
             Err(Stop::Again(_, again)) if attempts < attempts_max(again) => {
                 pool.meters.again.add(1);
@@ -108,19 +112,29 @@ fn once<T, E: From<Error>>(
     pool: &Pool,
     permit: &Permit,
     work: &impl Fn(&mut Tx<'_>) -> Result<T, E>,
+    takes_turns: bool,
 ) -> Result<T, Stop<E>> {
     let unreached = |error| Stop::Again(E::from(error), Again::Lost);
     let mut taken = pool.take().map_err(unreached)?;
     let connection = taken.connection().map_err(unreached)?;
-    if let Err(error) = connection.begin() {
+    let begun = match takes_turns {
+        true => connection.begin_in_turn(),
+        false => connection.begin_at_once(),
+    };
+    if let Err(error) = begun {
+        // The turn that may have been taken ends with the connection.
         taken.broken = true;
+        let error = Error::from(error);
+        if matches!(error, Error::Contended(_)) {
+            return Err(Stop::Again(E::from(error), Again::Contended));
+        }
         pool.forget_idle();
         return Err(unreached(Error::Unreachable(Box::new(error))));
     }
     let mut tx = Tx::new(connection, permit);
     let outcome = attempt(work, &mut tx);
     let again = tx.again;
-    match outcome {
+    let ended = match outcome {
         Ok(value) => match pool.meters.commit(1, || connection.commit()) {
             Ok(()) => Ok(value),
             Err(error) => {
@@ -139,7 +153,13 @@ fn once<T, E: From<Error>>(
                 None => Stop::Final(error),
             })
         }
+    };
+    if takes_turns && !taken.broken {
+        taken.broken = taken
+            .connection()
+            .is_ok_and(|connection| connection.end_turn().is_err());
     }
+    ended
 }
 
 /// A commit that failed, and whether its connection is broken.

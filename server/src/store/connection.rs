@@ -129,6 +129,21 @@ impl Connection {
         Ok(())
     }
 
+    /// The same on PostgreSQL, for a first attempt: it waits for no other transaction to speak of.
+    pub(super) fn begin_at_once(&mut self) -> Result<(), DieselError> {
+        self.batch("BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL lock_timeout = '100ms'")
+    }
+
+    /// The same on PostgreSQL, when no other that begins so is under way. `end_turn` lets the next one begin.
+    pub(super) fn begin_in_turn(&mut self) -> Result<(), DieselError> {
+        self.batch("SELECT pg_advisory_lock(7545638)")?;
+        self.begin()
+    }
+
+    pub(super) fn end_turn(&mut self) -> Result<(), DieselError> {
+        self.batch("SELECT pg_advisory_unlock(7545638)")
+    }
+
     /// Opens a transaction that sees one state of the database and changes nothing.
     pub(super) fn begin_read(&mut self) -> Result<(), DieselError> {
         let sql = match self.handle {

@@ -111,7 +111,8 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        if let Err(error) = &result {
+        // What fails after the first failure fails because of it.
+        if let (Err(error), false) = (&result, self.failed) {
             self.failed = true;
             self.again = match error {
                 Error::Contended(_) => Some(Again::Contended),
