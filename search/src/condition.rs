@@ -65,6 +65,11 @@ pub enum Reach {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
     Is(&'static str, Op, Bind),
+    /// The row is a point at most so far away, in a straight line.
+    Near {
+        point: [f64; 3],
+        chord: f64,
+    },
     Either(Vec<Test>),
 }
 

@@ -22,6 +22,7 @@ pub mod registry;
 pub mod rows;
 pub mod sql;
 pub mod table;
+pub mod terminology;
 mod text;
 pub mod types;
 

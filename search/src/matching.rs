@@ -101,6 +101,16 @@ impl Test {
     fn holds<'v>(&self, column: &impl Fn(&str) -> Option<Value<'v>>) -> bool {
         match self {
             Self::Either(tests) => tests.iter().any(|test| test.holds(column)),
+            Self::Near { point, chord } => {
+                let squares = ["x", "y", "z"]
+                    .into_iter()
+                    .zip(point)
+                    .map(|(name, wanted)| match column(name) {
+                        Some(Value::Real(value)) => (value - wanted) * (value - wanted),
+                        _ => f64::INFINITY,
+                    });
+                squares.sum::<f64>() <= chord * chord
+            }
             Self::Is(name, op, bind) => {
                 column(name).is_some_and(|value| compares(value, *op, bind))
             }

@@ -3,6 +3,7 @@
 //! Strict: whatever is not understood is an error that names what would be; nothing is ignored unless the client says so.
 
 mod chain;
+mod compartment;
 pub(crate) mod escape;
 mod include;
 mod sort;
@@ -11,12 +12,14 @@ pub(crate) mod spelling;
 use fhir_spec::outcome::{Issue, IssueCode, Severity};
 use fhir_spec::reference::is_id;
 
-use crate::condition::{Condition, Probe, Reach, Test};
+use crate::condition::{Condition, Link, Probe, Reach, Test};
 use crate::registry::{Only, Parameter, Registry, ResourceType, Source, Tuple};
 use crate::table::TableKind;
+use crate::terminology::Terminology;
 use crate::types::{Ask, SearchType, date};
 use chain::Step;
 pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX};
+pub use compartment::compartment;
 use escape::{split, unescaped};
 pub use include::{Direction, INCLUDES_MAX, Include, Target};
 pub use sort::{KeyKind, SORT_KEYS_MAX, SortBy, SortKey, SortRows};
@@ -98,12 +101,30 @@ impl Query {
     }
 }
 
-/// Reads the parameters of a search for resources of a type. All that is wrong is told at once.
+/// Reads the parameters of a search for resources of a type. All that is wrong is told at once. Terminology is what the
+/// definitions know.
 pub fn parse(
     registry: &Registry,
     resource_type: &str,
     parameters: &[(String, String)],
     settings: Settings,
+) -> Result<Query, Vec<Issue>> {
+    parse_with(
+        registry,
+        resource_type,
+        parameters,
+        settings,
+        registry.definitions(),
+    )
+}
+
+/// The same, with somebody else to ask for terminology.
+pub fn parse_with(
+    registry: &Registry,
+    resource_type: &str,
+    parameters: &[(String, String)],
+    settings: Settings,
+    terminology: &dyn Terminology,
 ) -> Result<Query, Vec<Issue>> {
     let known = registry.of(resource_type).ok_or_else(|| {
         let text = format!("`{resource_type}` is no resource type");
@@ -117,6 +138,7 @@ pub fn parse(
         registry,
         known,
         now: settings.now,
+        terminology,
         steps: 0,
     };
     let mut query = Query::of(&known.name);
@@ -159,6 +181,7 @@ struct Reader<'r> {
     registry: &'r Registry,
     known: &'r ResourceType,
     now: i64,
+    terminology: &'r dyn Terminology,
     /// From the resource that is searched to the one that is asked about now.
     steps: usize,
 }
@@ -232,6 +255,7 @@ impl<'r> Reader<'r> {
         let condition = match code {
             "_id" => self.ids(modifier, values),
             "_lastUpdated" => self.updated(modifier, values),
+            "_list" => self.listed(modifier, values),
             _ => {
                 let parameter = self.parameter(code).map_err(unsupported)?;
                 self.check_modifier(parameter, modifier)
@@ -307,6 +331,7 @@ impl<'r> Reader<'r> {
             known: self.known,
             parameter,
             modifier,
+            terminology: self.terminology,
             now: self.now,
         };
         ask.condition(values)
@@ -325,6 +350,21 @@ impl<'r> Reader<'r> {
                 shown(other)
             )),
         }
+    }
+
+    /// What a List has as its items. <https://hl7.org/fhir/R4/search.html#list>
+    fn listed(&self, modifier: Option<&str>, values: &[&str]) -> Result<Condition, String> {
+        if let Some(modifier) = modifier {
+            return Err(format!("there is no modifier `:{}` here", shown(modifier)));
+        }
+        let lists = self.registry.of("List");
+        let item = lists.and_then(|lists| lists.parameter("item"));
+        let sources = item.map(|item| item.sources.as_slice()).unwrap_or_default();
+        Ok(Condition::IsReferred(Box::new(Link {
+            paths: sources.iter().map(|source| source.path).collect(),
+            other_type: "List".into(),
+            condition: self.ids(None, values)?,
+        })))
     }
 
     fn updated(&self, modifier: Option<&str>, values: &[&str]) -> Result<Condition, String> {

@@ -68,8 +68,9 @@ pub struct CompositeRow {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PositionRow {
     pub path: i32,
-    pub latitude: f64,
-    pub longitude: f64,
+    pub z: f64,
+    pub x: f64,
+    pub y: f64,
 }
 
 /// The rows of one resource, without its `rid`.
@@ -173,7 +174,7 @@ impl Rows {
             }
             TableKind::Position => {
                 for r in &self.position {
-                    row(&[int(r.path), Real(r.latitude), Real(r.longitude)]);
+                    row(&[int(r.path), Real(r.z), Real(r.x), Real(r.y)]);
                 }
             }
         }
@@ -254,12 +255,9 @@ impl CompositeRow {
 
 impl PositionRow {
     fn order(&self, other: &Self) -> Ordering {
-        self.path.cmp(&other.path).then_with(|| {
-            reals(
-                &[self.latitude, self.longitude],
-                &[other.latitude, other.longitude],
-            )
-        })
+        self.path
+            .cmp(&other.path)
+            .then_with(|| reals(&[self.z, self.x, self.y], &[other.z, other.x, other.y]))
     }
 }
 

@@ -69,7 +69,7 @@ pub const ALL: &[Table] = &[
     table(
         TableKind::Position,
         "search_position",
-        &["path", "latitude", "longitude"],
+        &["path", "z", "x", "y"],
     ),
 ];
 

@@ -12,6 +12,7 @@ pub(crate) mod uri;
 
 use crate::condition::{Condition, Probe};
 use crate::registry::{Parameter, Registry, ResourceType, Source};
+use crate::terminology::Terminology;
 
 /// <https://hl7.org/fhir/R4/valueset-search-param-type.html>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,7 @@ pub(crate) struct Ask<'a> {
     pub known: &'a ResourceType,
     pub parameter: &'a Parameter,
     pub modifier: Option<&'a str>,
+    pub terminology: &'a dyn Terminology,
     /// For `ap`, in microseconds since 1970 UTC.
     pub now: i64,
 }
@@ -112,7 +114,7 @@ impl Ask<'_> {
             Condition::rows(self.any_of(self.parameter.kind, &self.parameter.sources, values)?)
         };
         Ok(match self.modifier {
-            Some("not") => found.negated(),
+            Some("not" | "not-in") => found.negated(),
             _ => found,
         })
     }

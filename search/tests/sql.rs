@@ -15,4 +15,5 @@ mod sql {
     mod includes;
     mod meaning;
     mod snapshots;
+    mod special;
 }

@@ -74,12 +74,14 @@ CREATE TABLE search_composite (
 );
 CREATE INDEX search_composite_of ON search_composite (rid, path);
 
+-- Places, as points on a sphere of radius 1; z points north.
 CREATE TABLE search_position (
-    path      INTEGER NOT NULL,
-    latitude  DOUBLE PRECISION NOT NULL,
-    longitude DOUBLE PRECISION NOT NULL,
-    rid       BIGINT  NOT NULL,
-    PRIMARY KEY (path, latitude, longitude, rid)
+    path     INTEGER NOT NULL,
+    z        DOUBLE PRECISION NOT NULL,
+    x        DOUBLE PRECISION NOT NULL,
+    y        DOUBLE PRECISION NOT NULL,
+    rid      BIGINT  NOT NULL,
+    PRIMARY KEY (path, z, x, y, rid)
 );
 CREATE INDEX search_position_of ON search_position (rid, path);
 

@@ -74,12 +74,14 @@ CREATE TABLE search_composite (
 ) WITHOUT ROWID;
 CREATE INDEX search_composite_of ON search_composite (rid, path);
 
+-- Places, as points on a sphere of radius 1; z points north.
 CREATE TABLE search_position (
-    path      INTEGER NOT NULL,
-    latitude  REAL    NOT NULL,
-    longitude REAL    NOT NULL,
-    rid       INTEGER NOT NULL,
-    PRIMARY KEY (path, latitude, longitude, rid)
+    path     INTEGER NOT NULL,
+    z        REAL    NOT NULL,
+    x        REAL    NOT NULL,
+    y        REAL    NOT NULL,
+    rid      INTEGER NOT NULL,
+    PRIMARY KEY (path, z, x, y, rid)
 ) WITHOUT ROWID;
 CREATE INDEX search_position_of ON search_position (rid, path);
 

@@ -256,6 +256,7 @@ impl Writer {
             Test::Either(tests) => {
                 return self.any(tests, |writer, test| writer.test(test, alias));
             }
+            Test::Near { point, chord } => return self.near(*point, *chord, alias),
             Test::Is(name, op, value) => (name, op, value),
         };
         let column = match alias {
@@ -279,6 +280,23 @@ impl Writer {
             }
             value => self.bind(value.clone()),
         }
+    }
+
+    fn near(&mut self, point: [f64; 3], chord: f64, alias: &str) {
+        for (index, (name, wanted)) in ["x", "y", "z"].into_iter().zip(point).enumerate() {
+            let column = match alias {
+                "" => name.to_owned(),
+                alias => format!("{alias}.{name}"),
+            };
+            self.push(if index > 0 { " + " } else { "" });
+            self.push(&format!("({column} - "));
+            self.bind(Bind::Real(wanted));
+            self.push(&format!(") * ({column} - "));
+            self.bind(Bind::Real(wanted));
+            self.push(")");
+        }
+        self.push(" <= ");
+        self.bind(Bind::Real(chord * chord));
     }
 
     fn contains(&mut self, column: &str, value: &Bind) {

@@ -226,6 +226,7 @@ impl Columns {
                 let renamed = tests.filter_map(|test| self.renamed(kind, test));
                 return Some(Test::Either(renamed.collect()));
             }
+            Test::Near { .. } => return None,
             Test::Is(column, op, bind) => (column, op, bind),
         };
         let column = match (column, self.texts, self.numbers) {

@@ -11,9 +11,10 @@ use crate::query::escape::{split, unescaped};
 use crate::registry::{Only, Source};
 use crate::rows::{Rows, TokenRow};
 use crate::table::TableKind;
+use crate::terminology::CODES_MAX;
 use crate::text;
 
-pub(crate) const MODIFIERS: &[&str] = &["not", "of-type"];
+pub(crate) const MODIFIERS: &[&str] = &["not", "of-type", "in", "not-in", "above", "below"];
 
 /// What booleans are codes of.
 pub(crate) const BOOLEANS: &str = "http://terminology.hl7.org/CodeSystem/special-values";
@@ -118,8 +119,10 @@ fn push(path: i32, code: &str, system: i64, rows: &mut Rows) {
 
 /// `code`, `system|code`, `|code`, `system|`; with `:of-type` `system|code|value`.
 pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
-    if ask.modifier == Some("of-type") {
-        return of_type(ask, source, value);
+    match ask.modifier {
+        Some("of-type") => return of_type(ask, source, value),
+        Some("in" | "not-in" | "above" | "below") => return related(ask, source, value),
+        _ => {}
     }
     let Some(mut tests) = tests(source, value)? else {
         return Ok(Vec::new());
@@ -170,6 +173,39 @@ fn tests(source: &Source, value: &str) -> Result<Option<Vec<Test>>, String> {
         }
         _ => return Err("a token is `code`, `system|code`, `|code` or `system|`".into()),
     }))
+}
+
+/// The codes of a value set, or those above or below a code.
+fn related(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
+    let is_above = ask.modifier == Some("above");
+    let codes = if is_above || ask.modifier == Some("below") {
+        let parts: Vec<String> = split(value, '|').into_iter().map(unescaped).collect();
+        let [system, code] = parts.as_slice() else {
+            return Err("a place in a hierarchy is `system|code`".into());
+        };
+        if is_above {
+            ask.terminology.codes_above(system, code)?
+        } else {
+            ask.terminology.codes_below(system, code)?
+        }
+    } else {
+        ask.terminology.codes_in(&unescaped(value))?
+    };
+    if codes.len() > CODES_MAX {
+        let count = codes.len();
+        return Err(format!(
+            "{count} codes are meant, {CODES_MAX} can be searched for at once"
+        ));
+    }
+    let probes = codes.iter().map(|(system, code)| {
+        let mut tests = vec![Test::equal("code", text::key(code))];
+        // A primitive has no system to be of another.
+        if !source.element.is_primitive {
+            tests.push(Test::equal("system", hash::long(system)));
+        }
+        Probe::new(TableKind::Token, source.path, Reach::Most, tests)
+    });
+    Ok(probes.collect())
 }
 
 fn of_type(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {

@@ -295,7 +295,7 @@ fn key_of(key: &SortKey, resource: &Resource) -> Option<Bind> {
     resource.4.each(table.kind, |values| {
         let counts = |test: &Test| match test {
             Test::Is(name, _, bind) => values[place(name)] == bind.value(),
-            Test::Either(_) => panic!("no key has such a test"),
+            Test::Either(_) | Test::Near { .. } => panic!("no key has such a test"),
         };
         let is_path = |path: &i32| values[0] == table::Value::Int((*path).into());
         if rows.paths.iter().any(is_path) && rows.tests.iter().all(counts) {

@@ -55,6 +55,11 @@ const SEARCHES: &[(&str, &str)] = &[
     ("Patient", "_has:Observation:patient:code=a"),
     ("Patient", "identifier=1&_has:Observation:patient:code=a"),
     ("RiskAssessment", "probability=ne0.5"),
+    ("Location", "near=50|7|10|km"),
+    (
+        "Encounter",
+        "_list=l1&class:below=http://terminology.hl7.org/CodeSystem/v3-ActCode|AMB",
+    ),
     ("ValueSet", "url=http://a"),
     ("ValueSet", "url:below=http://a"),
     ("ValueSet", "url:above=http://a/b"),
