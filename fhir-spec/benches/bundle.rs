@@ -14,11 +14,16 @@ use std::time::{Duration, Instant};
 
 use fhir_spec::bundle::{Bundle, Kind, Links, Reading, Target};
 use fhir_spec::definitions::Definitions;
-use fhir_spec::json::{Value, parse, skim_bundle};
+use fhir_spec::json::{Bounds, Value, parse, skim_bundle};
 use fhir_spec::validate::Validator;
 
 const ROUNDS: u32 = 50_000;
 const ENTRIES: usize = 25_000;
+const BOUNDS: Bounds = Bounds {
+    entries_max: ENTRIES,
+    resource_bytes_max: 1_000_000,
+    rest_bytes_max: 10_000_000,
+};
 
 fn main() {
     let types = Definitions::r4().types();
@@ -79,7 +84,7 @@ fn take(observation: &str) {
     black_box(parse(text.as_bytes()).unwrap());
     let parsed = start.elapsed();
     let start = Instant::now();
-    let document = skim_bundle(&text).unwrap();
+    let document = skim_bundle(&text, BOUNDS).unwrap();
     let skimmed = start.elapsed();
     let reading = Reading {
         validator: Validator::r4(),

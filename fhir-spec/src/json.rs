@@ -16,7 +16,7 @@ use compact_str::CompactString;
 pub use find::find;
 pub use places::Places;
 pub use read::{DEPTH_MAX, Malformed, parse};
-pub use skim::{parse_first, skim_bundle};
+pub use skim::{Bounds, parse_first, skim_bundle};
 pub use write::{write_pretty, write_string};
 
 /// A string of a document. Short ones (codes, dates, ids) live inside the value, without an allocation.

@@ -56,9 +56,9 @@ limits! {
     body_bytes_max: usize = 16 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// The content of a Binary that is sent as it is; four times this in memory while it is stored.
     binary_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 512 * 1024 * 1024;
-    /// A batch or transaction in JSON, as sent. It is read piece by piece and takes about four times this in memory; one
-    /// in XML is a document like any other.
-    bundle_bytes_max: usize = 128 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// A batch or transaction in JSON, as sent. It is read piece by piece and takes about four times this in memory; each
+    /// of its resources, all that is beside them, and a bundle in XML may have `body_bytes_max`.
+    bundle_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// Entries of a batch or transaction.
     bundle_entries_max: usize = 25_000, from 1, to 1_000_000;
     /// A packed body (Content-Encoding) when it is unpacked, in bytes, and as a multiple of what was sent.

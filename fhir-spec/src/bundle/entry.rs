@@ -3,6 +3,7 @@
 use super::address::Address;
 use crate::json::{Text, Value};
 use crate::outcome::Issue;
+use crate::validate::ISSUES_MAX;
 
 /// What holds the entries together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +81,8 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The entries of a transaction: all of them are understood, or everything that is wrong comes back at once.
+    /// The entries of a transaction: all of them are understood, or everything that is wrong comes back at once
+    /// (as much of it as is worth telling).
     pub fn all(self) -> Result<Vec<Entry>, Vec<Issue>> {
         let mut entries = Vec::with_capacity(self.entries.len());
         let mut issues = Vec::new();
@@ -91,6 +93,7 @@ impl Bundle {
             }
         }
         if issues.iter().any(Issue::is_error) {
+            issues.truncate(ISSUES_MAX);
             Err(issues)
         } else {
             Ok(entries)

@@ -73,9 +73,9 @@ struct LinkTypes {
 /// What a walk through a resource found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Links that lead nowhere.
+    /// Links that lead nowhere, as many as are worth telling.
     pub issues: Vec<Issue>,
-    /// References such as `Patient?identifier=1` that [`Links::add_criteria`] has no target for, each once.
+    /// References such as `Patient?identifier=1` that [`Links::add_criteria`] has no target for.
     pub criteria: Vec<Text>,
     /// Whether something was changed.
     pub changed: bool,

@@ -24,6 +24,8 @@ pub enum Problem {
     NotUtf8,
     TooDeep(usize),
     TooLong,
+    /// More of something than a caller takes: what, and how many.
+    TooMuch(&'static str, usize),
     DuplicateKey(String),
     Expected(&'static str),
     Escape,
@@ -37,6 +39,7 @@ impl fmt::Display for Problem {
             Self::NotUtf8 => f.write_str("the text is not UTF-8"),
             Self::TooDeep(depth) => write!(f, "nested deeper than {depth} levels"),
             Self::TooLong => f.write_str("the text is longer than 4 GiB"),
+            Self::TooMuch(what, max) => write!(f, "more than {max} {what}"),
             Self::DuplicateKey(key) => {
                 write!(f, "the property `{key}` stands twice in the same object")
             }
@@ -72,6 +75,13 @@ impl fmt::Display for Malformed {
 }
 
 impl std::error::Error for Malformed {}
+
+impl Malformed {
+    /// Whether it may be sound, but is more than a caller takes.
+    pub fn is_too_much(&self) -> bool {
+        matches!(self.problem, Problem::TooLong | Problem::TooMuch(..))
+    }
+}
 
 /// Reads one JSON document.
 pub fn parse(source: &[u8]) -> Result<Value, Malformed> {
@@ -155,7 +165,7 @@ impl<'a> Reader<'a> {
             levels_left: DEPTH_MAX,
         }
     }
-    fn stop(&self, problem: Problem) -> Box<Stop> {
+    pub(super) fn stop(&self, problem: Problem) -> Box<Stop> {
         Box::new(Stop {
             at: u32::try_from(self.at).unwrap_or(u32::MAX),
             problem,

@@ -3,7 +3,7 @@
 //! A tree takes about ten times the memory of its text. So a large bundle is never one tree: it is skimmed, and each of
 //! its resources is read when it is looked at, wherever there is a processor for it.
 
-use super::read::{Malformed, Read, Reader, read};
+use super::read::{Malformed, Problem, Read, Reader, read};
 use super::{DEPTH_MAX, Data, Value};
 
 /// What is read of a resource right away.
@@ -12,10 +12,27 @@ const HEAD: &[&str] = &["resourceType", "id", "meta", "url"];
 /// The levels around a resource: the bundle, its entries, the entry.
 const LEVELS_AROUND: usize = 3;
 
+/// How much of a bundle is taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub entries_max: usize,
+    /// Of each resource.
+    pub resource_bytes_max: usize,
+    /// Of all that is no resource: this becomes a tree at once.
+    pub rest_bytes_max: usize,
+}
+
 /// Reads a bundle; of its resources only type, id, meta and url. Each has its place in the text, where [`parse_first`]
 /// reads the whole of it, and finds what is malformed there.
-pub fn skim_bundle(text: &str) -> Result<Value, Malformed> {
-    read(text, |reader| reader.document_of(bundle))
+pub fn skim_bundle(text: &str, bounds: Bounds) -> Result<Value, Malformed> {
+    let mut skim = Skim {
+        bounds,
+        entries: 0,
+        rest_bytes: 0,
+    };
+    read(text, |reader| {
+        reader.document_of(|reader| skim.bundle(reader))
+    })
 }
 
 /// Reads the value that a text begins with, whatever comes behind: a resource of a skimmed bundle. Places are counted from
@@ -27,22 +44,59 @@ pub fn parse_first(text: &str) -> Result<Value, Malformed> {
     })
 }
 
-fn bundle(reader: &mut Reader<'_>) -> Read<Value> {
-    object(reader, |reader, key| match (key, reader.peek()) {
-        ("entry", Some(b'[')) => {
-            let at = place(reader);
-            let data = reader.nested(|reader| reader.array_of(entry))?;
-            Ok(Some(Value { at, data }))
-        }
-        _ => reader.value().map(Some),
-    })
+struct Skim {
+    bounds: Bounds,
+    entries: usize,
+    rest_bytes: usize,
 }
 
-fn entry(reader: &mut Reader<'_>) -> Read<Value> {
-    object(reader, |reader, key| match key {
-        "resource" => object(reader, head).map(Some),
-        _ => reader.value().map(Some),
-    })
+impl Skim {
+    fn bundle(&mut self, reader: &mut Reader<'_>) -> Read<Value> {
+        object(reader, |reader, key| match (key, reader.peek()) {
+            ("entry", Some(b'[')) => {
+                let at = place(reader);
+                let data = reader.nested(|reader| reader.array_of(|reader| self.entry(reader)))?;
+                Ok(Some(Value { at, data }))
+            }
+            _ => self.rest(reader),
+        })
+    }
+
+    fn entry(&mut self, reader: &mut Reader<'_>) -> Read<Value> {
+        self.entries += 1;
+        if self.entries > self.bounds.entries_max {
+            return Err(reader.stop(Problem::TooMuch("entries", self.bounds.entries_max)));
+        }
+        object(reader, |reader, key| match key {
+            "resource" => self.resource(reader),
+            _ => self.rest(reader),
+        })
+    }
+
+    fn resource(&mut self, reader: &mut Reader<'_>) -> Read<Option<Value>> {
+        let begin = reader.at;
+        pass(reader)?;
+        if reader.at - begin > self.bounds.resource_bytes_max {
+            reader.at = begin;
+            let max = self.bounds.resource_bytes_max;
+            return Err(reader.stop(Problem::TooMuch("bytes in one resource", max)));
+        }
+        reader.at = begin;
+        object(reader, head).map(Some)
+    }
+
+    /// What is no resource: measured before it is read.
+    fn rest(&mut self, reader: &mut Reader<'_>) -> Read<Option<Value>> {
+        let begin = reader.at;
+        pass(reader)?;
+        self.rest_bytes += reader.at - begin;
+        reader.at = begin;
+        if self.rest_bytes > self.bounds.rest_bytes_max {
+            let max = self.bounds.rest_bytes_max;
+            return Err(reader.stop(Problem::TooMuch("bytes beside the resources", max)));
+        }
+        reader.value().map(Some)
+    }
 }
 
 fn head(reader: &mut Reader<'_>, key: &str) -> Read<Option<Value>> {
@@ -132,13 +186,52 @@ mod tests {
         {"resource": {"n": -1.5e3, "meta": {"tag": []}, "deep": [[1], {"a": {}}], "t": null }}
     ], "id": "b"} "#;
 
+    const WIDE: Bounds = Bounds {
+        entries_max: 1_000,
+        resource_bytes_max: 1_000,
+        rest_bytes_max: 1_000,
+    };
+
+    const BOUNDS: Bounds = Bounds {
+        entries_max: 5,
+        resource_bytes_max: 200,
+        rest_bytes_max: 200,
+    };
+
+    #[test]
+    fn more_than_is_taken_is_refused_before_it_is_read() {
+        let entry = |resource: usize, rest: usize| {
+            let (resource, rest) = ("r".repeat(resource), "r".repeat(rest));
+            format!(r#"{{"resource":{{"text":"{resource}"}},"fullUrl":"{rest}"}}"#)
+        };
+        let told = |entries: &[String]| {
+            let text = format!(r#"{{"entry":[{}],"id":"x"}}"#, entries.join(","));
+            let told = skim_bundle(&text, BOUNDS).map_err(|error| {
+                assert!(error.is_too_much());
+                error.problem.to_string()
+            });
+            told.err()
+        };
+        assert_eq!(told(&vec![entry(1, 1); 5]), None);
+        assert_eq!(
+            told(&vec![entry(1, 1); 6]).as_deref(),
+            Some("more than 5 entries")
+        );
+        let long = Some("more than 200 bytes in one resource");
+        assert_eq!(told(&[entry(189, 0)]), None);
+        assert_eq!(told(&[entry(190, 0)]).as_deref(), long);
+        let long = Some("more than 200 bytes beside the resources");
+        assert_eq!(told(&[entry(1, 0), entry(1, 192)]), None);
+        assert_eq!(told(&[entry(1, 1), entry(1, 194)]).as_deref(), long);
+    }
+
     fn from<'t>(text: &'t str, resource: &Value) -> &'t str {
         text.get(usize::try_from(resource.at).unwrap()..).unwrap()
     }
 
     #[test]
     fn what_is_skimmed_is_read_later() {
-        let mut skimmed = skim_bundle(BUNDLE).unwrap();
+        let mut skimmed = skim_bundle(BUNDLE, WIDE).unwrap();
         assert_eq!(
             skimmed.items_of("entry")[0].to_string(),
             r#"{"resource":{"resourceType":"Patient","id":"1"},"request":{"url":"x"}}"#
@@ -157,7 +250,7 @@ mod tests {
     #[test]
     fn nothing_malformed_gets_through() {
         let is_sound = |text: &str| {
-            let Ok(skimmed) = skim_bundle(text) else {
+            let Ok(skimmed) = skim_bundle(text, WIDE) else {
                 return false;
             };
             let entries = skimmed.items_of("entry").iter();

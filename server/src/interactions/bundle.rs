@@ -17,6 +17,7 @@ mod parallel;
 mod plan;
 mod planner;
 mod prepare;
+mod references;
 mod step;
 mod transaction;
 mod trouble;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fhir_spec::bundle::{Bundle, Kind as BundleKind, Reading};
 use fhir_spec::format::Format;
-use fhir_spec::json::{Value, skim_bundle};
+use fhir_spec::json::{Bounds, Value, parse, skim_bundle};
 use fhir_spec::{Issue, IssueCode};
 
 use super::{Return, history};
@@ -87,7 +88,7 @@ fn read(app: &App, sent: &Sent, base: &str) -> Result<Bundle, Fault> {
     let malformed = |issues| Fault::of_issues(Kind::Malformed, issues);
     let text = sent.as_str();
     let document = match sent.format {
-        Format::Json => skim_bundle(text).map_err(|error| malformed(vec![(&error).into()]))?,
+        Format::Json => skim(text, &app.limits)?,
         Format::Xml => sent
             .format
             .read(text.as_bytes(), app.definitions())
@@ -108,9 +109,33 @@ fn read(app: &App, sent: &Sent, base: &str) -> Result<Bundle, Fault> {
     })
 }
 
+fn skim(text: &str, limits: &Limits) -> Result<Value, Fault> {
+    let bounds = Bounds {
+        entries_max: limits.bundle_entries_max,
+        resource_bytes_max: limits.body_bytes_max,
+        rest_bytes_max: limits.body_bytes_max,
+    };
+    skim_bundle(text, bounds).map_err(|error| {
+        if error.is_too_much() {
+            let issues = naming_limit(vec![Issue::from(&error)]);
+            return Fault::of_issues(Kind::BodyTooLarge, issues);
+        }
+        // Who skims may stumble later than who reads.
+        let is_small = text.len() <= limits.body_bytes_max;
+        let read = is_small.then(|| parse(text.as_bytes()).err()).flatten();
+        let issue = Issue::from(&read.unwrap_or(error));
+        Fault::of_issues(Kind::Malformed, vec![issue])
+    })
+}
+
 fn naming_limit(issues: Vec<Issue>) -> Vec<Issue> {
     let named = issues.into_iter().map(|mut issue| {
-        issue.diagnostics.push_str(" (bundle_entries_max)");
+        let is_of_entries = issue.diagnostics.contains("entries");
+        issue.code = IssueCode::TooLong;
+        issue.diagnostics.push_str(match is_of_entries {
+            true => " (bundle_entries_max)",
+            false => " (body_bytes_max)",
+        });
         issue
     });
     named.collect()

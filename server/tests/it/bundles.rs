@@ -16,6 +16,7 @@ on_both_databases!(
     of_many_transactions_with_the_same_condition_one_makes_the_resource,
     transactions_that_cross_each_other_all_happen_one_after_the_other,
     a_batch_of_many_entries_answers_each,
+    hostile_bundles_are_refused_in_bounded_memory,
 );
 
 const TRANSACTIONS: usize = 40;
@@ -238,4 +239,50 @@ fn a_batch_of_many_entries_answers_each(database: &Database) {
             }
         }
     }
+}
+
+fn hostile_bundles_are_refused_in_bounded_memory(database: &Database) {
+    let kiln = Kiln::start(database);
+    let refused = |kind: &str, entries: &[String], status, named: &str| {
+        let answer = post(kiln.address, "/fhir", &bundle(kind, entries));
+        let told: String = answer.text().chars().take(500).collect();
+        assert_eq!(answer.status, status, "{told}");
+        assert!(told.contains(named), "{told}");
+        answer
+    };
+    let megabyte = 1024 * 1024;
+    // Millions of entries that are nothing.
+    refused(
+        "transaction",
+        &vec!["{}".to_owned(); 10 * megabyte],
+        413,
+        "bundle_entries_max",
+    );
+    // One resource that is too large, and too much that is no resource.
+    let empty_lists = vec!["[]"; 8 * megabyte].join(",");
+    let large = created(0, r#"{"resourceType":"Patient"}"#).replace(
+        "\"Patient\"}",
+        &format!(r#""Patient","x":[{empty_lists}]}}"#),
+    );
+    refused("transaction", &[large], 413, "body_bytes_max");
+    let beside = format!(r#"{{"link":[{empty_lists}]}}"#);
+    refused("batch", &[beside], 413, "body_bytes_max");
+    // Many resources that are full of errors.
+    let wrong = vec![r#"{"given":7}"#; 400].join(",");
+    let wrong = format!(r#"{{"resourceType":"Patient","name":[{wrong}]}}"#);
+    let entries: Vec<String> = (0..2_000).map(|number| created(number, &wrong)).collect();
+    let answer = refused("transaction", &entries, 422, "Bundle.entry[0]");
+    assert!(answer.json().items_of("issue").len() <= 500);
+    let answer = post(kiln.address, "/fhir", &bundle("batch", &entries));
+    let statuses = responses(&answer);
+    assert_eq!(statuses.len(), entries.len());
+    let is_told = |response: &Value| {
+        let outcome = response.get("outcome").unwrap();
+        response.str_of("status") == Some("422") && !outcome.items_of("issue").is_empty()
+    };
+    assert!(statuses.iter().all(is_told));
+    let memory_kib = kiln.memory_peak_kib();
+    println!("{memory_kib} KiB at most, for hostile bundles");
+    assert!(memory_kib < MEMORY_KIB_MAX, "{memory_kib} KiB");
+    assert_eq!(get(kiln.address, "/health/ready").status, 200);
 }

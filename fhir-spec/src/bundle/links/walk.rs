@@ -8,6 +8,7 @@ use crate::bundle::entry::Kind;
 use crate::definitions::{TypeId, Types};
 use crate::json::{Data, Object, Text, Value};
 use crate::outcome::{Issue, IssueCode};
+use crate::validate::ISSUES_MAX;
 
 struct Walk<'w> {
     links: &'w Links,
@@ -149,7 +150,7 @@ impl Walk<'_> {
             (Kind::Transaction, Some(_)) => return new,
             (Kind::Batch, None) => return None,
         };
-        if is_urn && self.nested.is_empty() {
+        if is_urn && self.nested.is_empty() && self.found.issues.len() < ISSUES_MAX {
             let path = place.path(&(self.place)(), self.types);
             let issue = Issue::error(IssueCode::NotFound, told);
             self.found
@@ -168,9 +169,7 @@ impl Walk<'_> {
         match self.links.criteria.get(text) {
             Some(target) => Some(Text::from(&*target.text)),
             None => {
-                if !self.found.criteria.iter().any(|known| known == text) {
-                    self.found.criteria.push(Text::from(text));
-                }
+                self.found.criteria.push(Text::from(text));
                 None
             }
         }

@@ -253,7 +253,11 @@ fn references_by_criteria_are_collected_and_then_written() {
         let (_, found) = run(&links, None, text);
         assert_eq!(
             found.criteria,
-            ["Patient?identifier=s|1", "Practitioner?identifier=2"]
+            [
+                "Patient?identifier=s|1",
+                "Practitioner?identifier=2",
+                "Practitioner?identifier=2"
+            ]
         );
         links.add_criteria(
             "Practitioner?identifier=2",

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::answer::answer;
 use super::planner::Planner;
 use super::step::Done;
-use super::trouble::{Failure, Stop, told};
+use super::trouble::{Failure, Stop, Told, told};
 use super::{Sent, Wishes};
 use crate::auth::may_all;
 use crate::cx::Cx;
@@ -48,6 +48,7 @@ pub(super) async fn run(
         },
         sent: sent.clone(),
         wishes: wishes.clone(),
+        told: Told::default(),
         kind: BundleKind::Batch,
     };
     for turn in turns(entries) {

@@ -22,8 +22,24 @@ pub(super) struct Condition {
     pub(super) expected: Option<String>,
 }
 
-/// The resources that a transaction itself changes, by type and id, with the places of their entries.
-pub(super) type Own = HashMap<(&'static str, String), usize>;
+/// Resources that a transaction itself changes, by type and id, with the places of their entries.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Own(HashMap<&'static str, HashMap<String, usize>>);
+
+impl Own {
+    pub(super) fn insert(&mut self, resource_type: &'static str, id: String, place: usize) {
+        self.0.entry(resource_type).or_default().insert(id, place);
+    }
+
+    fn place(&self, resource_type: &str, id: &str) -> Option<usize> {
+        self.0.get(resource_type)?.get(id).copied()
+    }
+
+    /// How many of that type.
+    pub(super) fn count(&self, resource_type: &str) -> usize {
+        self.0.get(resource_type).map_or(0, HashMap::len)
+    }
+}
 
 /// What criteria say, decoded.
 pub(super) fn parameters(criteria: &str) -> Vec<(String, String)> {
@@ -53,12 +69,11 @@ impl Condition {
     /// What they match, apart from what the same transaction deletes before.
     pub(super) fn find(&self, view: &mut View<'_>, gone: &Own) -> Result<Option<String>, Fault> {
         // Two are enough to know that there are several, beside those that will be gone.
-        let gone_here = gone.keys().filter(|(name, _)| *name == self.resource_type);
-        let ids_max = u32::try_from(gone_here.count()).unwrap_or(u32::MAX);
+        let ids_max = u32::try_from(gone.count(self.resource_type)).unwrap_or(u32::MAX);
         let found = self.parsed.ids(view, ids_max.saturating_add(2))?;
         let mut left = found
             .into_iter()
-            .filter(|id| !gone.contains_key(&(self.resource_type, id.clone())));
+            .filter(|id| gone.place(self.resource_type, id).is_none());
         let first = left.next();
         match left.next() {
             Some(_) => Err(self.several()),
@@ -77,9 +92,9 @@ impl Condition {
             return Ok(());
         }
         for id in found {
-            let owner = own.get(&(self.resource_type, id));
-            if let Some(other) = owner.filter(|other| **other != place) {
-                return Err(self.met(*other).into());
+            let owner = own.place(self.resource_type, &id);
+            if let Some(other) = owner.filter(|other| *other != place) {
+                return Err(self.met(other).into());
             }
         }
         Err(Stop::Changed)

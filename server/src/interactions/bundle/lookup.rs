@@ -93,7 +93,7 @@ impl Planner {
                         }
                         let matched = condition.find(view, &gone);
                         if let (true, Ok(Some(id))) = (deletes, &matched) {
-                            gone.insert((condition.resource_type, id.clone()), *index);
+                            gone.insert(condition.resource_type, id.clone(), *index);
                         }
                         found.push((*index, matched));
                     }

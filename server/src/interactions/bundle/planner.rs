@@ -13,7 +13,7 @@ use super::draft::{Draft, How};
 use super::plan::{Plan, Reference, Waiting};
 use super::prepare::{Prepared, World};
 use super::step::Step;
-use super::trouble::Failure;
+use super::trouble::{Failure, Told};
 use super::{Sent, Wishes, parallel};
 use crate::auth::{Action, may_all};
 use crate::cx::Cx;
@@ -31,6 +31,7 @@ pub(super) struct Planner {
     pub(super) links: Links,
     /// About how much there is to prepare.
     pub(super) bytes: usize,
+    pub(super) told: Told,
 }
 
 pub(super) type Outcome<T> = Result<T, Vec<Failure>>;
@@ -106,11 +107,13 @@ impl Planner {
             let fault = Fault::of_issues(Kind::Malformed, issues);
             return Err(vec![Failure::whole(fault)]);
         }
-        let own = drafts.iter().filter_map(|draft| {
-            let (resource_type, id) = draft.changed()?;
-            Some(((resource_type, id.to_owned()), draft.place))
-        });
-        Ok(own.collect())
+        let mut own = Own::default();
+        for draft in drafts {
+            if let Some((resource_type, id)) = draft.changed() {
+                own.insert(resource_type, id.to_owned(), draft.place);
+            }
+        }
+        Ok(own)
     }
 
     async fn current(&self, drafts: &[Draft]) -> Outcome<Current> {
@@ -214,7 +217,9 @@ impl Planner {
                 };
                 Ok(parallel::map(drafts, |draft| {
                     let found = current.get(&draft.place);
-                    world.prepare(draft, found)
+                    planner
+                        .told
+                        .within(planner.kind, draft.place, || world.prepare(draft, found))
                 }))
             })
             .await
@@ -228,59 +233,6 @@ impl Planner {
             }
         }
         or_failures(ready, failures)
-    }
-
-    /// References by criteria: those that lead to what is stored, and those that may lead to what will be created.
-    async fn references(
-        &self,
-        needy: &[(Draft, Vec<Text>)],
-        gone: Own,
-        own: &Own,
-    ) -> Outcome<(Vec<(Reference, String)>, Vec<Reference>)> {
-        let mut distinct: HashMap<&Text, Reference> = HashMap::new();
-        let mut failures = Vec::new();
-        for (draft, criteria) in needy {
-            for text in criteria {
-                if distinct.contains_key(text) {
-                    continue;
-                }
-                match Reference::of(draft.place, text, &self.cx.app, self.cx.now) {
-                    Ok(reference) => {
-                        distinct.insert(text, reference);
-                    }
-                    Err(fault) => failures.push(Failure::at(draft.place, fault)),
-                }
-            }
-        }
-        or_failures((), failures)?;
-        let references: Vec<Reference> = distinct.into_values().collect();
-        let types = references
-            .iter()
-            .map(|reference| reference.condition.resource_type);
-        let found = self
-            .look(types.map(Action::Search).collect(), move |view| {
-                let find = |reference: &Reference| {
-                    let found = reference.condition.find(view, &gone);
-                    (reference.clone(), found)
-                };
-                Ok(references.iter().map(find).collect::<Vec<_>>())
-            })
-            .await?;
-        let (mut known, mut unknown, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        for (reference, found) in found {
-            let of_type =
-                |key: &&(&'static str, String)| key.0 == reference.condition.resource_type;
-            match found {
-                Ok(Some(id)) => known.push((reference, id)),
-                Ok(None) if own.keys().any(|key| of_type(&key)) => unknown.push(reference),
-                Ok(None) => {
-                    let fault = reference.condition.none();
-                    failures.push(Failure::at(reference.place, fault));
-                }
-                Err(fault) => failures.push(Failure::at(reference.place, fault)),
-            }
-        }
-        or_failures((known, unknown), failures)
     }
 
     pub(super) async fn look<T: Send + 'static>(
@@ -307,12 +259,12 @@ pub(super) fn or_failures<T>(value: T, failures: Vec<Failure>) -> Outcome<T> {
 
 /// What is deleted by id.
 pub(super) fn gone(drafts: &[Draft]) -> Own {
-    let mut gone = Own::new();
+    let mut gone = Own::default();
     for draft in drafts {
         if let Some(write) = draft.write().filter(|write| write.how == How::Delete)
             && let Some(id) = &write.id
         {
-            gone.insert((write.resource_type, id.clone()), draft.place);
+            gone.insert(write.resource_type, id.clone(), draft.place);
         }
     }
     gone

@@ -7,7 +7,7 @@ use fhir_spec::bundle::{Bundle, Kind as BundleKind, Links};
 use super::answer::answer;
 use super::plan::Plan;
 use super::planner::Planner;
-use super::trouble::{Stop, as_one, told};
+use super::trouble::{Stop, Told, as_one, told};
 use super::{Sent, Wishes, read};
 use crate::auth::may_all;
 use crate::cx::Cx;
@@ -58,6 +58,7 @@ async fn plan(cx: &Cx, sent: &Sent, bundle: Bundle, wishes: &Wishes) -> Result<P
         kind: BundleKind::Transaction,
         links: Links::new(BundleKind::Transaction, cx.app.definitions().types()),
         bytes: sent.text.len(),
+        told: Told::default(),
     };
     let plan = planner
         .plan(entries.into_iter().enumerate().collect())

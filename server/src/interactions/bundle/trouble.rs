@@ -1,13 +1,17 @@
 //! What may keep an entry from being done, and how it is told of the bundle.
 //! <https://hl7.org/fhir/R4/operationoutcome.html>
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use fhir_spec::Issue;
+use fhir_spec::bundle::Kind as BundleKind;
 use fhir_spec::json::Places;
 use fhir_spec::validate::ISSUES_MAX;
 
 use super::Sent;
 use crate::auth::Forbidden;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::store;
 
 /// Why a plan was not carried out.
@@ -70,6 +74,37 @@ impl Failure {
             fault,
             origin: None,
         }
+    }
+}
+
+/// How many issues of entries there are so far: a bundle could bring more than there is memory for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told(Arc<AtomicUsize>);
+
+impl Told {
+    /// A batch answers every entry, with one issue at least.
+    const OF_BATCH_MAX: usize = 10 * ISSUES_MAX;
+
+    /// Does work that may fail, unless so much is wrong already that this would not be told.
+    pub(super) fn within<T>(
+        &self,
+        kind: BundleKind,
+        place: usize,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let is_over = self.0.load(Ordering::Relaxed) >= ISSUES_MAX;
+        if kind == BundleKind::Transaction && is_over {
+            let untold = Fault::of_issues(Kind::Unprocessable, Vec::new());
+            return Err(Failure::at(place, untold));
+        }
+        work().map_err(|mut failure| {
+            let issues = &mut failure.fault.issues;
+            if self.0.fetch_add(issues.len(), Ordering::Relaxed) >= Self::OF_BATCH_MAX {
+                issues.truncate(1);
+                issues.shrink_to_fit();
+            }
+            failure
+        })
     }
 }
 
