@@ -25,6 +25,7 @@ mod writes;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +42,7 @@ use tracing::Instrument;
 use crate::Error;
 use crate::app::App;
 use crate::fault::Fault;
+use crate::instant::Instant;
 use crate::limits;
 use crate::metrics::Traffic;
 use connection::{Admission, Connection, Watch};
@@ -152,24 +154,39 @@ async fn answer(front: Data<Front>, request: HttpRequest, mut payload: Payload) 
     let started = (app.clock)();
     let id = request::id(&request).unwrap_or_else(|| app.request_id());
     let span = tracing::debug_span!("request", request.id = %id);
-    let mut response = async {
-        let (interaction, answered) = followed(&front, &request, &mut payload).await;
-        let response = answered.unwrap_or_else(|fault| reply::fault(&request, &id, &fault));
-        let mut response = coding::packed(&request, response).await;
-        reply::name_request(&mut response, &id);
-        cors::allow(&app.outside, &request, &mut response);
-        let status = response.status().as_u16();
-        let time_us = (app.clock)().micros() - started.micros();
-        let time_us = u64::try_from(time_us).unwrap_or_default();
-        front.traffic.requests.observe(interaction, status, time_us);
-        tracing::debug!(interaction, status, time_us, "answered");
+    let response = {
+        // Pinned where it is: it is large, and would be copied from hand to hand otherwise.
+        let work = pin!(answered(&front, &request, &mut payload, &id, started));
+        work.instrument(span).await
+    };
+    if response.status().is_success() {
         response
+    } else {
+        unread::held_by(response, payload)
     }
-    .instrument(span)
-    .await;
-    if !response.status().is_success() {
-        response = unread::held_by(response, payload);
+}
+
+/// The answer, whatever comes of the request, with all that every answer bears; counted and told.
+async fn answered(
+    front: &Data<Front>,
+    request: &HttpRequest,
+    payload: &mut Payload,
+    id: &str,
+    started: Instant,
+) -> HttpResponse {
+    let app = &front.app;
+    let (interaction, answered) = followed(front, request, payload).await;
+    let mut response = answered.unwrap_or_else(|fault| reply::fault(request, id, &fault));
+    if let Some(coding) = coding::wanted(request, &mut response) {
+        response = Box::pin(coding::packed(coding, response)).await;
     }
+    reply::name_request(&mut response, id);
+    cors::allow(&app.outside, request, &mut response);
+    let status = response.status().as_u16();
+    let time_us = (app.clock)().micros() - started.micros();
+    let time_us = u64::try_from(time_us).unwrap_or_default();
+    front.traffic.requests.observe(interaction, status, time_us);
+    tracing::debug!(interaction, status, time_us, "answered");
     response
 }
 
@@ -182,7 +199,8 @@ async fn followed(
     if let Err(fault) = cors::refuse_foreign_pages(&front.app.outside, request) {
         return ("refused", Err(fault));
     }
-    let (interaction, answer) = guard::guarded(routes::follow(front, request, payload))
+    let work = pin!(routes::follow(front, request, payload));
+    let (interaction, answer) = guard::guarded(work)
         .await
         .unwrap_or_else(|panicked| ("other", Err(panicked.into())));
     if answer.as_ref().is_err_and(Fault::is_panic) {

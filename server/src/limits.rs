@@ -61,7 +61,8 @@ limits! {
     bundle_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// Entries of a batch or transaction.
     bundle_entries_max: usize = 25_000, from 1, to 1_000_000;
-    /// A packed body (Content-Encoding) when it is unpacked, in bytes, and as a multiple of what was sent.
+    /// A packed body (Content-Encoding) when it is unpacked, in bytes, and as a multiple of what was sent. It may hold no
+    /// more than may be sent plain.
     unpacked_bytes_max: usize = 100 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// See `unpacked_bytes_max`.
     unpacked_ratio_max: usize = 100, from 1, to 2000;

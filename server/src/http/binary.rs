@@ -132,17 +132,17 @@ fn resource(
 
 /// 200 with a version of a Binary: its content in its own type, unless FHIR is asked for.
 pub(super) async fn found(cx: &Cx, http: &HttpRequest, found: Found) -> Answer {
-    let text = Bytes::from(found.body);
+    let (version, at, text) = (found.version, found.at, Bytes::from(found.body));
     let stored = std::str::from_utf8(&text).map_err(Fault::internal)?;
     let content_type = text_of(stored, "contentType").unwrap_or_default();
     if is_fhir_asked(http, &content_type) {
         let shape = Shape::of(http, Some(TYPE))?;
-        return reply::found(cx, http, shape, found.version, found.at, text).await;
+        return reply::found(cx, http, shape, version, at, text).await;
     }
-    if conditions::is_held(http, found.version, found.at) {
-        return Ok(reply::not_modified(found.version, found.at));
+    if conditions::is_held(http, version, at) {
+        return Ok(reply::not_modified(version, at));
     }
-    let mut response = reply::versioned(StatusCode::OK, found.version, found.at);
+    let mut response = reply::versioned(StatusCode::OK, version, at);
     describe(&mut response, &content_type, stored);
     let characters = match json::find(stored, "data") {
         Some(data) => characters(&text.slice_ref(data.as_bytes()))?,
@@ -156,9 +156,9 @@ fn describe(response: &mut HttpResponseBuilder, content_type: &str, stored: &str
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
     response
         .insert_header((header::CONTENT_TYPE, value))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, reply::NO_SNIFF))
         .insert_header((header::CACHE_CONTROL, reply::KEPT_BY_THE_CLIENT))
-        .insert_header((header::VARY, "Accept"));
+        .insert_header((header::VARY, reply::BY_FORMAT));
     if may_be_active(content_type) {
         response.insert_header((header::CONTENT_SECURITY_POLICY, IN_A_SANDBOX));
     }

@@ -23,8 +23,8 @@ const UNPACKED_TIMES: usize = 8;
 /// How much a body may hold, and the name of that limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cap {
-    bytes_max: usize,
-    name: &'static str,
+    pub(super) bytes_max: usize,
+    pub(super) name: &'static str,
 }
 
 impl Cap {
@@ -52,7 +52,23 @@ impl Cap {
         }
     }
 
-    fn exceeded(self) -> Fault {
+    /// Of what a packed body holds, whatever it is.
+    pub(super) fn of_unpacked(limits: &Limits) -> Self {
+        Self {
+            bytes_max: limits.unpacked_bytes_max,
+            name: "unpacked_bytes_max",
+        }
+    }
+
+    /// The one that allows less.
+    pub(super) fn or_less(self, other: Self) -> Self {
+        match other.bytes_max < self.bytes_max {
+            true => other,
+            false => self,
+        }
+    }
+
+    pub(super) fn exceeded(self) -> Fault {
         let Self { bytes_max, name } = self;
         let diagnostics =
             format!("the body is larger than the limit of {bytes_max} bytes ({name})");
@@ -81,7 +97,7 @@ pub(super) async fn read_within(
         return Ok(bytes);
     };
     let work = bytes.len().saturating_mul(UNPACKED_TIMES);
-    cx.compute(work, move || coding::unpack(coding, &bytes, &limits))
+    cx.compute(work, move || coding::unpack(coding, &bytes, &limits, cap))
         .await
 }
 

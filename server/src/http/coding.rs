@@ -10,6 +10,7 @@ use bytes::Bytes;
 use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
 
+use super::body::Cap;
 use super::request::{values, weighted};
 use crate::fault::{Fault, Kind};
 use crate::limits::{self, Limits};
@@ -65,6 +66,9 @@ impl Coding {
 
     /// How the client likes the answer best; None: not packed.
     fn accepted(request: &HttpRequest) -> Option<Self> {
+        if !request.headers().contains_key(header::ACCEPT_ENCODING) {
+            return None;
+        }
         let mut best: Option<(u16, Self)> = None;
         let ranges: Vec<(&str, u16)> = weighted(request.headers(), &header::ACCEPT_ENCODING)
             .map(|(range, quality)| (range.split(';').next().unwrap_or_default().trim(), quality))
@@ -85,23 +89,27 @@ impl Coding {
     }
 }
 
-/// The bytes that were packed. It stops at the limit, however much a small body says it holds.
-pub(super) fn unpack(coding: Coding, packed: &[u8], limits: &Limits) -> Result<Bytes, Fault> {
-    let by_ratio = packed.len().saturating_mul(limits.unpacked_ratio_max);
-    let (max, name) = match by_ratio < limits.unpacked_bytes_max {
-        true => (by_ratio, "unpacked_ratio_max"),
-        false => (limits.unpacked_bytes_max, "unpacked_bytes_max"),
+/// The bytes that were packed: as many as may be sent plain, and no more than packed bodies may hold. It stops there,
+/// however much a small body says it holds.
+pub(super) fn unpack(
+    coding: Coding,
+    packed: &[u8],
+    limits: &Limits,
+    cap: Cap,
+) -> Result<Bytes, Fault> {
+    let by_ratio = Cap {
+        bytes_max: packed.len().saturating_mul(limits.unpacked_ratio_max),
+        name: "unpacked_ratio_max",
     };
-    let unpacked = read_at_most(coding, packed, max).map_err(|error| {
+    let cap = cap.or_less(Cap::of_unpacked(limits)).or_less(by_ratio);
+    let unpacked = read_at_most(coding, packed, cap.bytes_max).map_err(|error| {
         let diagnostics = format!("the body is not what {} makes", coding.name());
         Fault::new(Kind::Malformed, diagnostics).because(error)
     })?;
-    if unpacked.len() > max {
-        let diagnostics =
-            format!("the body, unpacked, is larger than the limit of {max} bytes ({name})");
-        return Err(Fault::new(Kind::BodyTooLarge, diagnostics));
+    match unpacked.len() > cap.bytes_max {
+        true => Err(cap.exceeded()),
+        false => Ok(unpacked.into()),
     }
-    Ok(unpacked.into())
 }
 
 /// One byte more than `max` when there is more.
@@ -124,16 +132,18 @@ fn read_at_most(coding: Coding, packed: &[u8], max: usize) -> io::Result<Vec<u8>
     Ok(unpacked)
 }
 
-/// The answer packed as the client likes it, when it is worth it.
-pub(super) async fn packed(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
-    if !is_packable(&response) {
-        return response;
+/// How the client wants this answer packed; None: not at all, or it is not worth it.
+pub(super) fn wanted(request: &HttpRequest, response: &mut HttpResponse) -> Option<Coding> {
+    if !is_packable(response) {
+        return None;
     }
     let vary = HeaderValue::from_static("Accept, Accept-Encoding");
     response.headers_mut().insert(header::VARY, vary);
-    let Some(coding) = Coding::accepted(request) else {
-        return response;
-    };
+    Coding::accepted(request)
+}
+
+/// The answer packed, when that makes it smaller.
+pub(super) async fn packed(coding: Coding, response: HttpResponse) -> HttpResponse {
     let (response, body) = response.into_parts();
     let bytes = match body.try_into_bytes() {
         Ok(bytes) => bytes,
@@ -180,22 +190,23 @@ fn pack(coding: Coding, bytes: &[u8]) -> io::Result<Vec<u8>> {
 
 /// Text that is long enough. What else there is, such as an image, is packed by its own format.
 fn is_packable(response: &HttpResponse) -> bool {
-    let BodySize::Sized(length) = response.body().size() else {
-        return false;
+    let is_long = match response.body().size() {
+        BodySize::Sized(length) => length >= limits::PACKED_BYTES_MIN,
+        _ => false,
     };
+    if !is_long || response.headers().contains_key(header::CONTENT_ENCODING) {
+        return false;
+    }
     let media = response
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
-    let is_text = media.starts_with("text/")
+    media.starts_with("text/")
         || media.ends_with("json")
         || media.ends_with("xml")
-        || media.ends_with("javascript");
-    is_text
-        && length >= limits::PACKED_BYTES_MIN
-        && !response.headers().contains_key(header::CONTENT_ENCODING)
+        || media.ends_with("javascript")
 }
 
 #[cfg(test)]
@@ -204,6 +215,10 @@ mod tests {
 
     use super::*;
 
+    const CAP: Cap = Cap {
+        bytes_max: 8192,
+        name: "x",
+    };
     const LIMITS: Limits = Limits {
         unpacked_bytes_max: 4096,
         unpacked_ratio_max: 50,
@@ -226,17 +241,25 @@ mod tests {
                 let bytes = of_any_kind(length);
                 let packed = pack(coding, &bytes).unwrap();
                 assert_eq!(
-                    unpack(coding, &packed, &LIMITS).unwrap(),
+                    unpack(coding, &packed, &LIMITS, CAP).unwrap(),
                     bytes,
                     "{coding:?}"
                 );
             }
-            let refused = |bytes: &[u8]| unpack(coding, &pack(coding, bytes).unwrap(), &LIMITS);
+            let refused =
+                |bytes: &[u8]| unpack(coding, &pack(coding, bytes).unwrap(), &LIMITS, CAP);
             let fault = refused(&of_any_kind(4097)).unwrap_err();
             assert_eq!(fault.kind, Kind::BodyTooLarge);
             assert!(fault.issues[0].diagnostics.contains("unpacked_bytes_max"));
             let fault = refused(&[b' '; 4096]).unwrap_err();
             assert!(fault.issues[0].diagnostics.contains("unpacked_ratio_max"));
+            let packed = pack(coding, &of_any_kind(101)).unwrap();
+            let small = Cap {
+                bytes_max: 100,
+                name: "plain_max",
+            };
+            let fault = unpack(coding, &packed, &LIMITS, small).unwrap_err();
+            assert!(fault.issues[0].diagnostics.contains("plain_max"));
         }
     }
 
@@ -245,7 +268,7 @@ mod tests {
         for coding in Coding::ALL.iter().copied() {
             let packed = pack(coding, &of_any_kind(1000)).unwrap();
             for broken in [&packed[..packed.len() - 5], &packed[..20], b"", b"{}"] {
-                let fault = unpack(coding, broken, &LIMITS).unwrap_err();
+                let fault = unpack(coding, broken, &LIMITS, CAP).unwrap_err();
                 assert_eq!(fault.kind, Kind::Malformed, "{coding:?} {}", broken.len());
             }
         }

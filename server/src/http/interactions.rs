@@ -99,7 +99,9 @@ pub(super) async fn read(
     resource_type: &'static str,
     id: &str,
 ) -> Result<HttpResponse, Fault> {
-    answer(cx, http, resource_type, read::run(cx, resource_type, id)).await
+    let shape = shape(http, resource_type)?;
+    let found = read::run(cx, resource_type, id).await?;
+    answer(cx, http, shape, found).await
 }
 
 pub(super) async fn vread(
@@ -109,30 +111,37 @@ pub(super) async fn vread(
     id: &str,
     version: &str,
 ) -> Result<HttpResponse, Fault> {
-    answer(
-        cx,
-        http,
-        resource_type,
-        vread::run(cx, resource_type, id, version),
-    )
-    .await
+    let shape = shape(http, resource_type)?;
+    let found = vread::run(cx, resource_type, id, version).await?;
+    answer(cx, http, shape, found).await
 }
 
-/// What a read found, in the shape that was asked for; a wish that cannot be met is told before anything is read.
+/// How a resource of that type is to be shown: told before anything is read when it cannot be. None: a Binary, of which it
+/// depends on its content.
+fn shape(http: &HttpRequest, resource_type: &str) -> Result<Option<Shape>, Fault> {
+    match resource_type {
+        binary::TYPE => Ok(None),
+        _ => Shape::of(http, Some(resource_type)).map(Some),
+    }
+}
+
+/// What a read found. What is rare has a place of its own, so that the others do not carry the room for it.
 async fn answer(
     cx: &Cx,
     http: &HttpRequest,
-    resource_type: &str,
-    found: impl Future<Output = Result<Found, Fault>>,
+    shape: Option<Shape>,
+    found: Found,
 ) -> Result<HttpResponse, Fault> {
-    if resource_type == binary::TYPE {
-        return binary::found(cx, http, found.await?).await;
+    match shape {
+        Some(shape) if shape.is_as_stored() => Ok(reply::as_stored(http, found)),
+        Some(shape) => {
+            let Found {
+                version, at, body, ..
+            } = found;
+            Box::pin(reply::found(cx, http, shape, version, at, body.into())).await
+        }
+        None => Box::pin(binary::found(cx, http, found)).await,
     }
-    let shape = Shape::of(http, Some(resource_type))?;
-    let Found {
-        version, at, body, ..
-    } = found.await?;
-    reply::found(cx, http, shape, version, at, body.into()).await
 }
 
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {

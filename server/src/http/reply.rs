@@ -23,13 +23,16 @@ use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::interactions::{Effect, Return, Written};
-use crate::store::Deletion;
+use crate::store::{Deletion, Found};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Without this a browser may show an old version for a while without asking, and a proxy to others.
-pub(super) const KEPT_BY_THE_CLIENT: &str = "private, no-cache";
+pub(super) const KEPT_BY_THE_CLIENT: HeaderValue = HeaderValue::from_static("private, no-cache");
+/// Of an answer that is another in another format.
+pub(super) const BY_FORMAT: HeaderValue = HeaderValue::from_static("Accept");
+pub(super) const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// 201 with the address of the first version, or 200 for what was there before.
 pub(super) async fn written(
@@ -120,7 +123,7 @@ pub(super) async fn written_bundle(cx: &Cx, shape: Shape, prefer: Prefer, bytes:
     resource(cx, response, whole, bytes).await
 }
 
-/// 200 with a version of a resource, or 304 when the client holds it.
+/// 200 with a version of a resource as the client wants to see it, or 304 when the client holds it.
 pub(super) async fn found(
     cx: &Cx,
     request: &HttpRequest,
@@ -134,6 +137,15 @@ pub(super) async fn found(
     }
     let response = versioned(StatusCode::OK, version, at);
     resource(cx, response, shape, stored).await
+}
+
+/// 200 with the stored bytes as they are, or 304 when the client holds them: the shortest road there is.
+pub(super) fn as_stored(request: &HttpRequest, found: Found) -> HttpResponse {
+    if conditions::is_held(request, found.version, found.at) {
+        return not_modified(found.version, found.at);
+    }
+    let response = versioned(StatusCode::OK, found.version, found.at);
+    body(response, Format::Json, Bytes::from(found.body))
 }
 
 pub(super) fn not_modified(version: u64, at: Instant) -> HttpResponse {
@@ -182,9 +194,9 @@ fn body(
             header::CONTENT_TYPE,
             HeaderValue::from_static(format.media_type()),
         ))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
         .insert_header((header::CACHE_CONTROL, KEPT_BY_THE_CLIENT))
-        .insert_header((header::VARY, "Accept"))
+        .insert_header((header::VARY, BY_FORMAT))
         .body(bytes)
 }
 
@@ -279,7 +291,7 @@ pub(super) fn page(content_type: ContentType, text: &'static str) -> HttpRespons
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         ))
-        .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
         .insert_header((header::REFERRER_POLICY, "no-referrer"))
         .body(text)
 }

@@ -76,7 +76,7 @@ async fn lead(
         "/health/live" => ("health", only_get(request, || Ok(health::live()))),
         "/metrics" => ("metrics", only_get(request, || Ok(metrics::page(front)))),
         "/health/ready" => match only_get(request, || Ok(())) {
-            Ok(()) => ("health", health::ready(front).await),
+            Ok(()) => ("health", Box::pin(health::ready(front)).await),
             Err(fault) => ("health", Err(fault)),
         },
         _ => match within_fhir(path) {
@@ -110,7 +110,7 @@ async fn fhir(
         );
     }
     if let Some((target, code)) = operation_address(path) {
-        return operation(&cx, request, target, code, payload).await;
+        return Box::pin(operation(&cx, request, target, code, payload)).await;
     }
     let Some(address) = Address::of(path) else {
         return ("unknown", Err(unknown_path()));
@@ -126,7 +126,21 @@ async fn fhir(
     let Some(interaction) = interaction(level, request.method()) else {
         return ("unknown", Err(method_not_allowed(&allowed(level))));
     };
-    let answer = perform(&cx, request, interaction, resource_type, &address, payload).await;
+    let answer = match (interaction, resource_type) {
+        (Interaction::Read, Some(type_)) => handlers::read(&cx, request, type_, address.id).await,
+        // In a place of its own: a read would carry the room for all that these remember, from hand to hand.
+        _ => {
+            Box::pin(perform(
+                &cx,
+                request,
+                interaction,
+                resource_type,
+                &address,
+                payload,
+            ))
+            .await
+        }
+    };
     (interaction.code(), answer)
 }
 

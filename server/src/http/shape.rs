@@ -30,6 +30,9 @@ pub(super) struct Shape {
 impl Shape {
     /// What the request asks for; `resource_type` says which elements there are to choose from, where one is known.
     pub(super) fn of(request: &HttpRequest, resource_type: Option<&str>) -> Result<Self, Fault> {
+        if request.query_string().is_empty() && is_json_all_that_is_accepted(request) {
+            return Ok(Self::as_stored());
+        }
         let query = query(request);
         let format = match value_of(&query, "_format") {
             // `+` in a media type arrives as it is or decoded to a space.
@@ -108,6 +111,14 @@ impl Shape {
 
 fn unwritable(issue: fhir_spec::Issue) -> Fault {
     Fault::of_issues(Kind::NotAcceptable, vec![issue])
+}
+
+/// What most clients send, known at a glance.
+fn is_json_all_that_is_accepted(request: &HttpRequest) -> bool {
+    const AT_A_GLANCE: &[&[u8]] = &[b"*/*", b"application/fhir+json", b"application/json"];
+    let mut accepted = request.headers().get_all(header::ACCEPT);
+    let first = accepted.next();
+    first.is_none_or(|first| AT_A_GLANCE.contains(&first.as_bytes())) && accepted.next().is_none()
 }
 
 /// The format that `Accept` likes best: <https://www.rfc-editor.org/rfc/rfc9110#name-accept>
@@ -214,14 +225,13 @@ fn view(query: &[(String, String)], resource_type: Option<&str>) -> Result<Optio
 
 fn elements(query: &[(String, String)], resource_type: Option<&str>) -> Result<Vec<String>, Fault> {
     let types = Definitions::r4().types();
-    let definition = resource_type.and_then(|name| types.named(name));
     let mut elements = Vec::new();
     let asked = query.iter().filter(|(name, _)| name == "_elements");
     for name in asked.flat_map(|(_, names)| names.split(',')).map(str::trim) {
         if name.is_empty() {
             continue;
         }
-        if let Some(definition) = definition
+        if let Some(definition) = resource_type.and_then(|name| types.named(name))
             && definition.element(name).is_none()
             && definition.property(name).is_none()
         {

@@ -114,25 +114,26 @@ fn answers_are_packed_when_asked_and_worth_it(database: &Database) {
 
 fn a_small_body_that_would_be_huge_is_refused(database: &Database) {
     let kiln = Kiln::start(database);
-    let refused = |coding: &str, body: &[u8]| {
+    let refused_by = |limit: &str, coding: &str, body: &[u8]| {
         let answer = post_packed(kiln.address, coding, body);
         assert_eq!(answer.status, Kind::BodyTooLarge.row().status);
-        assert!(answer.text().contains("unpacked_"), "{}", answer.text());
+        assert!(answer.text().contains(limit), "{}", answer.text());
     };
+    let refused = |coding: &str, body: &[u8]| refused_by("unpacked_ratio_max", coding, body);
     let blanks = vec![b' '; 64 << 20];
     refused("gzip", &gzip(&blanks));
     refused("deflate", &deflate(&blanks));
     refused("zstd", &zstd::encode_all(blanks.as_slice(), 3).unwrap());
-    // Not so blank that the ratio would tell, and larger than what is allowed.
+    // Not so blank that the ratio would tell, and larger than what may be sent plain.
     let line: String = (0..300).map(|n| format!("{:x}", n * n)).collect();
-    let long = line.repeat(Limits::DEFAULT.unpacked_bytes_max / line.len() + 1);
+    let long = line.repeat(Limits::DEFAULT.body_bytes_max / line.len() + 1);
     let mut packed = gzip(long.as_bytes());
     // A member of its own that says nothing keeps the ratio low.
     let noise: Vec<u8> = (0..500_000u32)
         .flat_map(|n| n.wrapping_mul(n ^ 0x9e37_79b9).to_be_bytes())
         .collect();
     packed.extend(gzip(&noise));
-    refused("gzip", &packed);
+    refused_by("body_bytes_max", "gzip", &packed);
     assert_eq!(
         post(
             kiln.address,
