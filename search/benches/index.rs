@@ -17,7 +17,7 @@ use fhir_spec::json::parse;
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, params_from_iter};
 use search::query::{Handling, Settings};
-use search::sql::{Dialect, SortedPage, Statement, count, sorted};
+use search::sql::{Dialect, SortedPage, Statement, count, measures, sorted};
 use search::{Registry, Rows, extract, query, table};
 
 const OBSERVATIONS: usize = 100_000;
@@ -258,27 +258,27 @@ fn searches(connection: &Connection, registry: &Registry) {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let query = query::parse(registry, resource_type, &pairs, settings).unwrap();
+        let mut query = query::parse(registry, resource_type, &pairs, settings).unwrap();
+        let start = Instant::now();
+        for measure in measures(&query, Dialect::Sqlite) {
+            let counted = run(connection, &measure.statement);
+            query.measured(measure.criterion, *counted.first().unwrap());
+        }
+        let measured = start.elapsed();
         let page = SortedPage {
             after: None,
             limit: 50,
         };
-        let run = |statement: &Statement| -> Vec<i64> {
-            let mut prepared = connection.prepare_cached(&statement.text).unwrap();
-            let values = statement.binds.iter().map(|bind| column(bind.value()));
-            let rows = prepared.query_map(params_from_iter(values), |row| row.get(0));
-            rows.unwrap().map(Result::unwrap).collect()
-        };
-        let mut shown = format!("{resource_type}?{parameters:?}:");
+        let mut shown = format!("{resource_type}?{parameters:?}: measured in {measured:?},");
         for (what, statement) in [
             ("page", sorted(&query, Dialect::Sqlite, &page).first),
             ("count", count(&query, Dialect::Sqlite)),
         ] {
-            let found = run(&statement);
+            let found = run(connection, &statement);
             let rounds = 20;
             let start = Instant::now();
             for _ in 0..rounds {
-                run(&statement);
+                run(connection, &statement);
             }
             let spent = start.elapsed() / rounds;
             let found = match what {
@@ -289,4 +289,11 @@ fn searches(connection: &Connection, registry: &Registry) {
         }
         println!("{shown}");
     }
+}
+
+fn run(connection: &Connection, statement: &Statement) -> Vec<i64> {
+    let mut prepared = connection.prepare_cached(&statement.text).unwrap();
+    let values = statement.binds.iter().map(|bind| column(bind.value()));
+    let rows = prepared.query_map(params_from_iter(values), |row| row.get(0));
+    rows.unwrap().map(Result::unwrap).collect()
 }

@@ -7,8 +7,10 @@
 mod drive;
 mod group;
 mod hold;
+mod measure;
 mod sort;
 
+pub use measure::{MEASURED_MAX, Measure, measures};
 pub use sort::{Position, Sorted, SortedPage, sorted};
 
 use crate::condition::{Bind, Condition};

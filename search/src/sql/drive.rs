@@ -3,7 +3,7 @@
 use super::group::{Group, groups};
 pub(super) use super::hold::Scope;
 use super::{Dialect, Writer};
-use crate::condition::{Bind, Bounds, Condition, Link, Reach, Test, Window};
+use crate::condition::{Bind, Bounds, Condition, Link, Probe, Reach, Test, Window};
 use crate::hash;
 use crate::table;
 use crate::types::date;
@@ -48,7 +48,7 @@ impl Writer {
         let found = Scope::of(resource_type);
         match driver {
             Some(Condition::Rows(probes)) => {
-                let parts: Vec<Group> = groups(probes).iter().flat_map(spans).collect();
+                let parts = parts_of(probes);
                 match parts.as_slice() {
                     [] => self.push("SELECT d.rid FROM resources d WHERE 1 = 0"),
                     [only] => {
@@ -196,8 +196,13 @@ fn flatten<'c>(condition: &'c Condition, all: &mut Vec<&'c Condition>) {
     }
 }
 
+/// Ranges of the index that hold all rows that can pass.
+pub(super) fn parts_of(probes: &[Probe]) -> Vec<Group> {
+    groups(probes).iter().flat_map(spans).collect()
+}
+
 /// How much a condition would find when it drives; nothing when it cannot.
-fn rank(condition: &Condition) -> Option<Reach> {
+pub(super) fn rank(condition: &Condition) -> Option<Reach> {
     match condition {
         Condition::Never | Condition::Id(_) => Some(Reach::One),
         Condition::Rows(probes) => probes.iter().map(|probe| probe.reach).max(),

@@ -10,7 +10,9 @@ use rusqlite::{Connection, params_from_iter};
 use search::condition::{Bind, Test};
 use search::matching::{Subject, World};
 use search::query::{Handling, Query, Settings, SortBy, SortKey, parse};
-use search::sql::{Dialect, Page, Position, Sorted, SortedPage, Statement, count, select, sorted};
+use search::sql::{
+    Dialect, Page, Position, Sorted, SortedPage, Statement, count, measures, select, sorted,
+};
 use search::{Registry, Rows, extract, table};
 
 pub(super) static R4: LazyLock<Registry> = LazyLock::new(|| {
@@ -175,6 +177,16 @@ impl Database {
         assert_eq!(paged, rids, "{query:?}");
         let id = |rid: &i64| self.resources.iter().find(|resource| resource.0 == *rid);
         rids.iter().map(|rid| id(rid).unwrap().2.clone()).collect()
+    }
+
+    /// The query, knowing how much its conditions find.
+    pub(super) fn measured(&self, query: &Query) -> Query {
+        let mut measured = query.clone();
+        for measure in measures(query, Dialect::Sqlite) {
+            let counted = self.run(&measure.statement);
+            measured.measured(measure.criterion, counted[0]);
+        }
+        measured
     }
 
     /// The numbers of what is found, in the order that is asked for, page by page.

@@ -202,11 +202,17 @@ fn the_database_finds_what_is_meant() {
         let question = format!("{question}&_sort={}", keys.join(","));
         if let Ok(query) = parse(&R4, "Observation", &pairs(&question), STRICT) {
             found += usize::from(!database.found(&query).is_empty());
-            for limit in [2, 7, 1_000] {
-                let sorted = database.sorted(&query, limit);
+            let measured = database.measured(&query);
+            assert_eq!(
+                database.found(&measured),
+                database.found(&query),
+                "{question}"
+            );
+            for (query, limit) in [(&query, 2), (&measured, 7), (&query, 1_000)] {
+                let sorted = database.sorted(query, limit);
                 assert_eq!(
                     sorted,
-                    database.meant_in_order(&query),
+                    database.meant_in_order(query),
                     "{question} by {limit}"
                 );
             }

@@ -5,7 +5,9 @@
 use std::fmt::Write;
 
 use search::query::{KeyKind, parse};
-use search::sql::{Dialect, Page, Position, SortedPage, Statement, count, select, sorted};
+use search::sql::{
+    Dialect, MEASURED_MAX, Page, Position, SortedPage, Statement, count, measures, select, sorted,
+};
 
 use super::database::{Database, R4, STRICT, pairs};
 
@@ -177,4 +179,80 @@ fn counting_sorts_nothing() {
     let text = "SELECT COUNT(*) FROM (SELECT DISTINCT d.rid FROM search_token d WHERE d.path = [Patient.gender] AND d.code = ?) counted";
     assert_eq!(named(&statement.text), text);
     assert!(!Database::new().plan(&statement).contains("ORDER BY"));
+}
+
+/// Which table drives, before and after the conditions were measured.
+fn drivers(resource_type: &str, search: &str, counts: &[i64]) -> [String; 2] {
+    let mut query = parse(&R4, resource_type, &pairs(search), STRICT).unwrap();
+    let driver = |query: &search::query::Query| {
+        let text = named(&select(query, Dialect::Sqlite, PAGE).text);
+        let from = text
+            .rsplit("FROM (")
+            .next()
+            .unwrap()
+            .split(" FROM ")
+            .find(|part| part.contains("d WHERE"));
+        let from = from.unwrap_or_default();
+        from.split(" AND ").next().unwrap_or_default().to_owned()
+    };
+    let before = driver(&query);
+    let measures = measures(&query, Dialect::Sqlite);
+    assert_eq!(measures.len(), counts.len());
+    for (measure, count) in measures.iter().zip(counts) {
+        query.measured(measure.criterion, *count);
+    }
+    [before, driver(&query)]
+}
+
+#[test]
+fn what_finds_less_drives() {
+    let rare_code = drivers("Observation", "date=2024-01-01&code=a", &[MEASURED_MAX, 3]);
+    assert_eq!(
+        rare_code[0],
+        "search_date d WHERE d.path = [Observation.effective]"
+    );
+    assert_eq!(
+        rare_code[1],
+        "search_token d WHERE d.path = [Observation.code]"
+    );
+    // A chain that begins with half of all patients is followed from the observations.
+    let chain = drivers(
+        "Observation",
+        "patient.birthdate=1970&code=a",
+        &[MEASURED_MAX, 100],
+    );
+    assert_eq!(chain[1], "search_token d WHERE d.path = [Observation.code]");
+    let chain = drivers(
+        "Observation",
+        "patient.name=smith&code=a",
+        &[3, MEASURED_MAX],
+    );
+    assert!(
+        chain[1].starts_with("search_string d WHERE d.path IN ([Patient.name"),
+        "{}",
+        chain[1]
+    );
+    // Nothing to ask where the choice is clear.
+    for search in [
+        "",
+        "code=a",
+        "subject=Patient/1&code=a&_sort=date",
+        "_id=1&code=a",
+    ] {
+        drivers("Observation", search, &[]);
+    }
+}
+
+#[test]
+fn measuring_is_bounded() {
+    let query = parse(&R4, "Observation", &pairs("code=a&date=gt2024"), STRICT).unwrap();
+    let texts: Vec<String> = measures(&query, Dialect::Sqlite)
+        .iter()
+        .map(|measure| named(&measure.statement.text))
+        .collect();
+    assert_eq!(
+        texts[0],
+        "SELECT COUNT(*) FROM (SELECT 1 FROM search_token WHERE path = [Observation.code] AND code = ? LIMIT ?) m"
+    );
+    assert_eq!(texts[1].matches("UNION ALL").count(), 2);
 }
