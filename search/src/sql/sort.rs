@@ -11,6 +11,9 @@ use crate::condition::{Bind, Reach, Test};
 use crate::query::{Query, SortBy, SortKey, SortRows};
 use crate::table::{self, TableKind};
 
+/// Walks through an index that one statement joins.
+const WALKS_MAX: usize = 60;
+
 /// Where a page ends: the keys of its last resource, `None` for a value that is not there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Position {
@@ -66,9 +69,18 @@ fn is_broad(query: &Query) -> bool {
     best(&conditions(query)).is_none_or(|(reach, _)| reach >= Reach::Many)
 }
 
-/// Whether the index has the rows in the order of their values, one for a resource.
+/// Whether the walks through all paths together are few enough for one statement.
 fn is_walkable(rows: &SortRows) -> bool {
-    rows.is_single && rows.table != TableKind::Reference && rows.table != TableKind::Token
+    rows.paths.len() * spans(rows.table).len() <= WALKS_MAX
+}
+
+/// The parts in which a table has its rows in the order of their values.
+fn spans(table: TableKind) -> &'static [Option<i64>] {
+    match table {
+        TableKind::Date => &[Some(0), Some(1), Some(2)],
+        TableKind::Number => &[Some(0), Some(1)],
+        _ => &[None],
+    }
 }
 
 /// All hits with their keys, sorted. `missing`: only those without a value of the first key.
@@ -114,26 +126,26 @@ fn walked(
         };
     }
     let mut writer = Writer::new(dialect);
-    let spans: &[Option<i64>] = match rows.table {
-        TableKind::Date => &[Some(0), Some(1), Some(2)],
-        TableKind::Number => &[Some(0), Some(1)],
-        _ => &[None],
-    };
     let scope = Scope::of(&query.resource_type);
     let name = table::ALL.iter().find(|table| table.kind == rows.table);
     let name = name.map_or("", |table| table.name);
-    for (index, span) in spans.iter().enumerate() {
+    let walks = rows.paths.iter();
+    let walks = walks.flat_map(|path| spans(rows.table).iter().map(move |span| (*path, *span)));
+    for (index, (path, span)) in walks.enumerate() {
         writer.push(if index > 0 { " UNION ALL " } else { "" });
         writer.push(&format!("SELECT d.rid AS rid, d.{} AS k0", rows.column));
         writer.keys(query, 1, "d");
         writer.push(&format!(" FROM {name} d WHERE "));
-        writer.paths("d.path", &rows.paths);
+        writer.paths("d.path", &[path]);
         let span = span.map(|span| Test::equal("span", span));
         writer.tests(
             &[rows.tests.clone(), span.into_iter().collect()].concat(),
             "d",
         );
         writer.bound(page, key, &format!("d.{}", rows.column));
+        if !rows.is_single {
+            writer.is_first(key, rows);
+        }
         for condition in conditions(query) {
             writer.push(" AND ");
             writer.hold(condition, &scope);
@@ -177,6 +189,22 @@ impl Writer {
         self.push(&format!("SELECT s.* FROM ({walk}) s"));
         self.end(query, page, true);
         self.finish()
+    }
+
+    /// Of many rows of a resource only the first in the order counts.
+    fn is_first(&mut self, key: &SortKey, rows: &SortRows) {
+        let table = table::ALL.iter().find(|table| table.kind == rows.table);
+        let columns = table.map(|table| table.columns).unwrap_or_default();
+        let others = columns.iter().filter(|column| **column != rows.column);
+        let all: Vec<&str> = [rows.column].into_iter().chain(others.copied()).collect();
+        let of = |alias: &str| {
+            let columns: Vec<String> = all.iter().map(|name| format!("{alias}.{name}")).collect();
+            columns.join(", ")
+        };
+        let op = if key.is_descending { ">" } else { "<" };
+        self.push(" AND NOT EXISTS (SELECT 1 FROM ");
+        self.rows_of(rows, "d.rid");
+        self.push(&format!(" AND ({}) {op} ({}))", of("k"), of("d")));
     }
 
     /// A bound for the first key that the index can use; the exact place is decided outside.

@@ -97,6 +97,7 @@ const SORTED: &[(&str, &str)] = &[
     ("Observation", "_sort=-date"),
     ("Observation", "code=a&_sort=date,_id"),
     ("Patient", "_sort=-_lastUpdated&gender=male"),
+    ("Patient", "_sort=-family"),
 ];
 
 /// A statement with its values and the plan of SQLite.
