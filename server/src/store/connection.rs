@@ -17,12 +17,12 @@ const KEY_BLOCK: i64 = 64;
 /// Every connection. A write waits this long for another process that writes to the same file.
 const SQLITE_EVERY: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
-    PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 1073741824;";
+    PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456;";
 /// FULL: an acknowledged write survives a power cut. The cache is in KiB when negative.
 const SQLITE_WRITER: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
-/// Readers map the file: what they read lies in the system's page cache once, not once more per connection.
+/// Readers map the file (its first 256 MiB: what is mapped counts as memory of the server, whose it is not): what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 const POSTGRES: &str =
     "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s';
