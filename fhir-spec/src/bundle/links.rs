@@ -57,6 +57,8 @@ pub struct Links {
     criteria: HashMap<Box<str>, Target>,
     /// Some full urls begin with http: then many more texts may be links.
     has_http: bool,
+    /// Some entries are known by type and id alone.
+    has_relative: bool,
     types: LinkTypes,
 }
 
@@ -89,6 +91,7 @@ impl Links {
             targets: Arc::default(),
             criteria: HashMap::new(),
             has_http: false,
+            has_relative: false,
             types: LinkTypes {
                 reference: named("Reference"),
                 narrative: named("Narrative"),
@@ -106,6 +109,23 @@ impl Links {
     pub fn add(&mut self, full_url: &str, target: Target) {
         self.has_http |= !is_urn(full_url);
         Arc::make_mut(&mut self.targets).insert(normalised(full_url).into(), target);
+    }
+
+    /// An entry without a full url, whose resource has an id: who refers to `Type/id` in the same bundle means it, although
+    /// it will get another id.
+    pub fn add_relative(&mut self, resource_type: &str, id: &str, target: Target) {
+        self.has_relative = true;
+        let key = format!("{resource_type}/{id}");
+        Arc::make_mut(&mut self.targets).insert(key.into(), target);
+    }
+
+    /// The same for what was stored before: there `Type/id` means what it says.
+    #[must_use]
+    pub fn of_stored(&self) -> Self {
+        Self {
+            has_relative: false,
+            ..self.clone()
+        }
     }
 
     /// A reference such as `Patient?identifier=1` leads to this.

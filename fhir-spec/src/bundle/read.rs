@@ -216,6 +216,9 @@ fn request(stated: &mut Object, checks: &mut Checks, reading: &Reading<'_>) -> O
 /// A full url stands once in a transaction; in a batch the versions of one resource may share it (bdl-7).
 fn check_unique(entry: &Entry, kind: Kind, seen: &mut HashSet<(Text, Text)>, checks: &mut Checks) {
     let Some(full_url) = &entry.full_url else {
+        if kind == Kind::Transaction && entry.request.method == Method::Post {
+            check_unique_id(entry, seen, checks);
+        }
         return;
     };
     let version = match kind {
@@ -232,5 +235,20 @@ fn check_unique(entry: &Entry, kind: Kind, seen: &mut HashSet<(Text, Text)>, che
     if !seen.insert((key, version.unwrap_or_default().into())) {
         let told = format!("another entry has the full url `{full_url}` too");
         checks.tell("fullUrl", IssueCode::Duplicate, told);
+    }
+}
+
+/// What is posted without a full url is known by its type and id, when it has one.
+fn check_unique_id(entry: &Entry, seen: &mut HashSet<(Text, Text)>, checks: &mut Checks) {
+    let Some(resource) = &entry.resource else {
+        return;
+    };
+    let (Some(resource_type), Some(id)) = (resource.str_of("resourceType"), resource.str_of("id"))
+    else {
+        return;
+    };
+    if !seen.insert((resource_type.into(), id.into())) {
+        let told = format!("another entry is called {resource_type}/{id} too");
+        checks.tell("resource.id", IssueCode::Duplicate, told);
     }
 }

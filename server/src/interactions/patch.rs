@@ -39,7 +39,7 @@ pub struct Task {
     pub patch: Arc<Patch>,
     pub precondition: Precondition,
     /// What the patch brings in may link to other entries of its bundle.
-    pub links: Option<Arc<Links>>,
+    pub links: Option<Links>,
     tried: Option<Tried>,
 }
 

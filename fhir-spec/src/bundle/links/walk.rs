@@ -123,15 +123,15 @@ impl Walk<'_> {
         if is_urn(text) {
             return true;
         }
-        if !self.links.has_http {
-            return false;
-        }
-        text.starts_with("http") || (self.base.is_some() && looks_relative(text))
+        let may_be_relative = self.base.is_some() || self.links.has_relative;
+        (self.links.has_http && text.starts_with("http"))
+            || (may_be_relative && looks_relative(text))
     }
 
     fn reference(&mut self, text: &str, place: &Place<'_>) -> Option<Text> {
         let is_urn = is_urn(text);
-        let is_link = is_urn || self.links.has_http || text.contains('?');
+        let is_http = self.links.has_http || self.links.has_relative;
+        let is_link = is_urn || is_http || text.contains('?');
         if !is_link || text.starts_with('#') {
             return None;
         }
@@ -206,17 +206,24 @@ impl Walk<'_> {
             Some((url, version)) => (url, Some(version)),
             None => (whole, None),
         };
-        let url = match self.base {
-            Some(base) if self.nested.is_empty() && looks_relative(url) => {
+        if looks_relative(url) {
+            // In a bundle that is only data, what is relative is meant from the full urls there.
+            if !self.nested.is_empty() {
+                return None;
+            }
+            if let Some(base) = self.base {
                 self.absolute.clear();
                 self.absolute.push_str(base);
                 self.absolute.push('/');
                 self.absolute.push_str(url);
-                &self.absolute
             }
-            _ => url,
+        }
+        let on_base = match self.base {
+            Some(_) if looks_relative(url) => self.links.find(&self.absolute),
+            _ => None,
         };
-        let target = self.links.find(url)?;
+        let is_known = self.links.has_relative || !looks_relative(url);
+        let target = on_base.or_else(|| self.links.find(url).filter(|_| is_known))?;
         let is_own = |own: &HashSet<Box<str>>| own.contains(&*normalised(url));
         if (heeds_canonical && target.is_canonical) || self.nested.iter().any(is_own) {
             return None;

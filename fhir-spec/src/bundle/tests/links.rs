@@ -103,6 +103,40 @@ fn letter_case_fragments_and_versions_are_understood() {
 }
 
 #[test]
+fn an_entry_without_a_full_url_is_known_by_type_and_id() {
+    let mut links = links(Kind::Transaction);
+    links.add_relative("Patient", "9", Target::new("Patient", "new", Some(1)));
+    let subject = |link: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","subject":{{"reference":"{link}"}},"note":[{{"text":"{link}"}}]}}"#
+        )
+    };
+    for full_url in [None, Some(A), Some("http://h/r4/Observation/1")] {
+        let (written, _) = run(&links, full_url, &subject("Patient/9/_history/4"));
+        assert!(
+            written.contains(r#""reference":"Patient/new/_history/1""#),
+            "{written}"
+        );
+        assert!(
+            written.contains(r#""text":"Patient/9/_history/4""#),
+            "{written}"
+        );
+        for other in [
+            "Patient/8",
+            "Group/9",
+            "http://h/r4/Patient/9",
+            "#Patient/9",
+        ] {
+            assert_eq!(run(&links, full_url, &subject(other)).0, subject(other));
+        }
+    }
+    let stored = subject("Patient/9");
+    assert_eq!(run(&links.of_stored(), None, &stored).0, stored);
+    let nested = r#"{"resourceType":"Bundle","type":"document","entry":[{"resource":{"resourceType":"List","subject":{"reference":"Patient/9"}}}]}"#;
+    assert_eq!(run(&links, None, nested).0, nested);
+}
+
+#[test]
 fn elements_that_hold_uris_are_links_and_strings_are_not() {
     becomes(
         r#"{"resourceType":"DocumentReference","content":[{"attachment":{"url":"urn:oid:1.2.3"}},{"attachment":{"url":"Patient/9"}}]}"#,

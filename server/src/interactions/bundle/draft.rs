@@ -175,13 +175,17 @@ impl Draft {
         Ok(())
     }
 
+    pub(super) fn creates(&self) -> bool {
+        self.write().is_some_and(|write| write.how == How::Create)
+    }
+
     /// Whether the resource stays as it is: a conditional create that has found one.
     pub(super) fn keeps(&self) -> bool {
         let found = self
             .condition
             .as_ref()
             .is_some_and(|condition| condition.expected.is_some());
-        found && self.write().is_some_and(|write| write.how == How::Create)
+        found && self.creates()
     }
 
     /// Whether its resource is looked at.

@@ -161,11 +161,20 @@ impl Planner {
         let mut links = self.links.clone();
         if self.kind == BundleKind::Transaction {
             for draft in &drafts {
-                if let (Some(url), Some(mut target)) = (&draft.entry.full_url, draft.target()) {
-                    if let Some(resource) = &draft.entry.resource {
-                        target = target.of(url, resource);
+                let Some(target) = draft.target() else {
+                    continue;
+                };
+                let resource = draft.entry.resource.as_ref();
+                let stated = resource.and_then(|resource| {
+                    Some((resource.str_of("resourceType")?, resource.str_of("id")?))
+                });
+                match (&draft.entry.full_url, resource, stated) {
+                    (Some(url), Some(resource), _) => links.add(url, target.of(url, resource)),
+                    (Some(url), None, _) => links.add(url, target),
+                    (None, _, Some((resource_type, id))) if draft.creates() => {
+                        links.add_relative(resource_type, id, target);
                     }
-                    links.add(url, target);
+                    _ => {}
                 }
             }
         }

@@ -158,7 +158,7 @@ impl World<'_> {
                 change(&document)?,
                 write.precondition,
             );
-            task.links = Some(Arc::clone(self.links));
+            task.links = Some(self.links.of_stored());
             task.prepare(self.app, found)?;
             return Ok(Task::Patch(task));
         }
