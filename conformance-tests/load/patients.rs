@@ -5,9 +5,15 @@
 use std::fmt::Write as _;
 
 pub(crate) const MRN: &str = "http://hospital.example/mrn";
-const LOINC: &str = "http://loinc.org";
+pub(crate) const LOINC: &str = "http://loinc.org";
 const SNOMED: &str = "http://snomed.info/sct";
-const ENCOUNTERS: u64 = 10;
+/// One a year, from this year on.
+pub(crate) const ENCOUNTERS: u64 = 10;
+pub(crate) const FIRST_YEAR: u64 = 2012;
+/// Measured at each encounter.
+pub(crate) const HEART_RATE: &str = "8867-4";
+/// Codes that few patients have.
+pub(crate) const RARE_CODES: u64 = 40;
 /// One family name in so many is the same.
 pub(crate) const FAMILIES: u64 = 500;
 
@@ -68,9 +74,9 @@ const DRUG: &[(&str, &str)] = &[
     ("313782", "Acetaminophen 325 MG Oral Tablet"),
 ];
 /// Code, name, unit, lowest and highest tenth.
-type Measured = (&'static str, &'static str, &'static str, u64, u64);
-const VITAL: &[Measured] = &[
-    ("8867-4", "Heart rate", "/min", 550, 1050),
+type Measured<'t> = (&'t str, &'t str, &'t str, u64, u64);
+const VITAL: &[Measured<'static>] = &[
+    (HEART_RATE, "Heart rate", "/min", 550, 1050),
     ("29463-7", "Body weight", "kg", 450, 1200),
     ("8302-2", "Body height", "cm", 1450, 2000),
     (
@@ -82,7 +88,7 @@ const VITAL: &[Measured] = &[
     ),
     ("9279-1", "Respiratory rate", "/min", 110, 200),
 ];
-const LAB: &[Measured] = &[
+const LAB: &[Measured<'static>] = &[
     (
         "4548-4",
         "Hemoglobin A1c/Hemoglobin.total in Blood",
@@ -177,6 +183,16 @@ pub(crate) fn mrn(number: u64) -> String {
     format!("MRN-{number:08}")
 }
 
+/// A code that one patient in a hundred has; None for most.
+pub(crate) fn rare(seed: u64, number: u64) -> Option<String> {
+    let mut dice = Dice::new(seed.rotate_left(17) ^ number.wrapping_mul(0xA24B_AED4_963E_E407));
+    (dice.below(100) < 40).then(|| rare_code(dice.below(RARE_CODES)))
+}
+
+pub(crate) fn rare_code(which: u64) -> String {
+    format!("{}-{}", 70_000 + which * 37, which % 10)
+}
+
 /// A transaction that creates all of a patient's entries.
 pub(crate) fn transaction(entries: &[Entry]) -> String {
     let mut text = String::with_capacity(110_000);
@@ -214,6 +230,10 @@ pub(crate) fn entries(seed: u64, number: u64) -> Vec<Entry> {
         if year % 5 == 2 {
             record.report(encounter, date);
         }
+    }
+    if let (Some(code), Some((encounter, date))) = (rare(seed, number), encounters.first()) {
+        let measured = (&*code, "Rare analyte", "ng/mL", 10, 90);
+        record.measure(encounter, date, "laboratory", &measured);
     }
     let others: [(u32, About); 3] = [
         (8, Record::condition),
@@ -304,7 +324,7 @@ pub(crate) fn heart_rate(subject: &str, dice: &mut Dice) -> String {
         1 + dice.below(28),
         dice.below(24)
     );
-    let code = concept(LOINC, "8867-4", "Heart rate");
+    let code = concept(LOINC, HEART_RATE, "Heart rate");
     observation(
         subject,
         "vital-signs",
@@ -329,7 +349,10 @@ impl Record {
     fn encounter(&mut self, year: u64) -> (String, String) {
         let (month, day) = (1 + self.dice.below(12), 1 + self.dice.below(28));
         let (hour, minute) = (8 + self.dice.below(9), self.dice.below(60));
-        let date = format!("{}-{month:02}-{day:02}T{hour:02}:{minute:02}", 2012 + year);
+        let date = format!(
+            "{}-{month:02}-{day:02}T{hour:02}:{minute:02}",
+            FIRST_YEAR + year
+        );
         let what = concept(
             SNOMED,
             "162673000",
@@ -350,7 +373,7 @@ impl Record {
         encounter: &str,
         date: &str,
         category: &str,
-        measured: &Measured,
+        measured: &Measured<'_>,
     ) -> String {
         let (code, display, unit, low, high) = *measured;
         let value = quantity(low + self.dice.below(high - low), unit);

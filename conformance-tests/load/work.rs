@@ -5,8 +5,10 @@ mod create;
 mod import;
 mod read;
 mod scale;
+mod search;
 mod update;
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use fhir_spec::json::{Data, Value};
@@ -23,6 +25,10 @@ pub(super) struct Known {
     pub(super) paths: Vec<String>,
     /// The numbers of the patients and their `Patient/id`.
     pub(super) patients: Vec<(u64, String)>,
+    /// Where the entries of an imported patient begin among the paths, by its number.
+    pub(super) begins: HashMap<u64, usize>,
+    /// Observations that were created one by one, by the patient they are about.
+    pub(super) created: HashMap<String, Vec<String>>,
     /// The number of the patient that is imported next.
     pub(super) next_patient: u64,
 }
@@ -33,6 +39,7 @@ pub(crate) fn all(bench: &mut Bench) -> Fallible<()> {
     import::run(bench, &mut known)?;
     create::run(bench, &mut known)?;
     read::run(bench, &known)?;
+    search::run(bench, &known)?;
     conditional::run(bench, &known)?;
     update::run(bench, &known)?;
     let great = bench.arguments.scale.unwrap_or(0);

@@ -93,6 +93,8 @@ fn check(bench: &mut Bench, known: &mut Known, made: &[Made]) -> Fallible<()> {
         bench.report.stored(&json);
         bench.report.checked += 1;
         known.paths.push(path.clone());
+        let of_patient = known.created.entry(patient.clone()).or_default();
+        of_patient.push(path.clone());
     }
     say(&format!(
         "{} created resources are there and equal",

@@ -146,6 +146,7 @@ fn check(bench: &mut Bench, known: &mut Known, answers: &Answers, every: u64) ->
             }
             paths.insert(format!("urn:uuid:{}", entry.uuid), path);
         }
+        known.begins.insert(*number, known.paths.len());
         for entry in &entries {
             let path = paths
                 .get(&format!("urn:uuid:{}", entry.uuid))
