@@ -80,12 +80,24 @@ pub(super) fn select(connection: &mut Connection, range: Range<'_>) -> Result<Ve
     let mut sql = String::from(SELECT);
     let mut binds = Vec::new();
     scope(&range, &mut sql, &mut binds);
-    if let Some(mark) = range.before {
-        sql.push_str(" AND (v.at, v.key) < (?, ?)");
-        binds.extend([Bind::Int(mark.at.micros()), Bind::Int(mark.key)]);
+    // A resource's versions lie together by number; those of more than one resource by time. In any other order all of
+    // them would be read, with their bodies, to be sorted.
+    let of_one = range.id.is_some();
+    match range.before {
+        Some(mark) if of_one => {
+            sql.push_str(" AND v.version < (SELECT m.version FROM versions m WHERE m.key = ?)");
+            binds.push(Bind::Int(mark.key));
+        }
+        Some(mark) => {
+            sql.push_str(" AND (v.at, v.key) < (?, ?)");
+            binds.extend([Bind::Int(mark.at.micros()), Bind::Int(mark.key)]);
+        }
+        None => {}
     }
-    // A resource's versions lie together by number; those of more than one resource by time.
-    sql.push_str(" ORDER BY v.at DESC, v.key DESC LIMIT ?");
+    sql.push_str(match of_one {
+        true => " ORDER BY v.version DESC LIMIT ?",
+        false => " ORDER BY v.at DESC, v.key DESC LIMIT ?",
+    });
     binds.push(Bind::Int(i64::from(range.versions_max)));
     let rows: Vec<PastValues> = connection.rows(Statement::<PastRow>::new(&sql, &binds))?;
     rows.into_iter().map(past).collect()
