@@ -191,6 +191,11 @@ impl Sealed {
         &self.rows
     }
 
+    /// About how many will be stored.
+    pub fn bytes(&self) -> usize {
+        self.tail.len()
+    }
+
     pub fn stamp(&self, version: u64, at: Instant) -> Stamped {
         let mut text = self.head(version, at);
         text.push_str(&self.tail);

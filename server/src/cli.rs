@@ -1,7 +1,15 @@
 //! The command line: one file per command, and what they share: how they end.
 
+mod backup;
 mod document;
+mod draft;
+mod export;
 mod fhirpath;
+mod import;
+mod ordered;
+mod place;
+mod progress;
+mod refill;
 mod serve;
 mod validate;
 
@@ -31,6 +39,14 @@ struct Line {
 enum Command {
     /// Start the server (the default)
     Serve(serve::Flags),
+    /// Store resources, bundles and NDJSON
+    Import(import::Flags),
+    /// Write what is stored as NDJSON
+    Export(export::Flags),
+    /// Copy one moment of the store into a file
+    Backup(backup::BackupFlags),
+    /// Fill an empty store from a backup
+    Restore(backup::RestoreFlags),
     /// Check resources against FHIR R4, their profiles and packages
     Validate(validate::Flags),
     /// Evaluate a FHIRPath expression on a resource
@@ -60,6 +76,10 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
     Ok(match line.command {
         None => serve(line.serve)?,
         Some(Command::Serve(flags)) => serve(flags)?,
+        Some(Command::Import(flags)) => import::run(&flags)?,
+        Some(Command::Export(flags)) => export::run(&flags)?,
+        Some(Command::Backup(flags)) => backup::backup(&flags)?,
+        Some(Command::Restore(flags)) => backup::restore(&flags)?,
         Some(Command::Validate(flags)) => validate::run(&flags)?,
         Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,
     })

@@ -136,3 +136,18 @@ pub const SQLITE_READERS_MAX: usize = 64;
 pub const PLANS_MAX: usize = 20;
 /// Entries of a batch that are under way at a time.
 pub const BATCH_ENTRIES_AT_ONCE_MAX: usize = 64;
+
+/// How deep `kiln import` looks into folders.
+pub const IMPORT_DEPTH_MAX: usize = 64;
+/// Files of an archive that are looked at.
+pub const IMPORT_MEMBERS_MAX: u64 = 10_000_000;
+/// Packed files may become this much,
+pub const IMPORT_UNPACKED_BYTES_FREE: u64 = 64 * 1024 * 1024;
+/// and beyond that so many times as much as was read: FHIR packs 10 to 100 times, a bomb 1,000 times and more.
+pub const IMPORT_EXPANSION_MAX: u64 = 500;
+/// The text of documents that are read and not yet written.
+pub const IMPORT_AHEAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Resources written together,
+pub const IMPORT_GROUP_MAX: usize = 2_000;
+/// and their text.
+pub const IMPORT_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;

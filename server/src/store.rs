@@ -6,6 +6,7 @@ mod error;
 mod feed;
 mod followers;
 mod history;
+mod imports;
 mod index;
 mod job;
 mod meters;
@@ -13,7 +14,9 @@ mod migrate;
 mod pool;
 mod probe;
 mod query;
+mod refill;
 mod resources;
+mod scan;
 mod statement;
 mod tx;
 mod view;
@@ -26,9 +29,12 @@ use std::sync::Arc;
 pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};
+pub use imports::{Reached, Step};
 pub use index::Before;
 pub use meters::Meters;
+pub use refill::{Copied, Refill};
 pub use resources::{Change, Found, Rid};
+pub use scan::{Stored, Wanted};
 pub use tx::{Deletion, Tx};
 pub use view::View;
 
@@ -62,20 +68,34 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the database, making it when it is a SQLite file that does not exist, and brings it up to date.
     pub fn open(database: &Database, limits: &Limits) -> Result<Self, Error> {
+        Self::open_with(database, limits, |_| Ok(()))
+    }
+
+    /// The same for a process that does little else than to write.
+    pub fn open_to_fill(database: &Database, limits: &Limits) -> Result<Self, Error> {
+        Self::open_with(database, limits, |writer| Ok(writer.write_much()?))
+    }
+
+    fn open_with(
+        database: &Database,
+        limits: &Limits,
+        prepare: fn(&mut Connection) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
         let engine = match database {
             Database::Sqlite(path) => {
                 make_directory(path)?;
                 let mut connection = Connection::sqlite_writer(path)?;
                 migrate::up(&mut connection)?;
+                prepare(&mut connection)?;
                 let again = path.clone();
-                let path = path.clone();
+                let reopen = move || {
+                    let mut connection = Connection::sqlite_writer(&again)?;
+                    prepare(&mut connection)?;
+                    Ok(connection)
+                };
                 Engine::Sqlite {
-                    writer: Writer::start(connection, move || Connection::sqlite_writer(&again))?,
-                    readers: Pool::new(
-                        limits::SQLITE_READERS_MAX,
-                        limits.connection_wait_ms,
-                        move || Connection::sqlite_reader(&path),
-                    ),
+                    writer: Writer::start(connection, reopen)?,
+                    readers: readers(path, limits),
                 }
             }
             Database::Postgres(url) => {
@@ -92,6 +112,20 @@ impl Store {
             }
         };
         Ok(Self(Arc::new(engine)))
+    }
+
+    /// Opens the database to look at it: a server that works on it is not disturbed.
+    pub fn open_to_read(database: &Database, limits: &Limits) -> Result<Self, Error> {
+        let Database::Sqlite(path) = database else {
+            return Self::open(database, limits);
+        };
+        if !migrate::is_current(&mut Connection::sqlite_reader(path)?)? {
+            migrate::up(&mut Connection::sqlite_writer(path)?)?;
+        }
+        Ok(Self(Arc::new(Engine::Sqlite {
+            writer: Writer::closed(),
+            readers: readers(path, limits),
+        })))
     }
 
     /// The one door for writes. The work is plain blocking code: it runs inside one transaction, on another thread, and
@@ -160,6 +194,23 @@ impl Store {
         tokio::task::spawn_blocking(move || attempts::read(engine.readers(), &permit, &work))
             .await
             .unwrap_or_else(|_| Err(Error::Panicked.into()))
+    }
+
+    /// Looks at much or all of one state of the database, for as long as that takes, on the caller's thread.
+    pub fn survey<T, E: From<Error>>(
+        &self,
+        permit: &Permit,
+        work: impl FnOnce(&mut View<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut taken = self.0.readers().take()?;
+        // Whoever is cut short in the middle of its rows does not give the connection back, nor one set up for this.
+        taken.broken = true;
+        let connection = taken.connection()?;
+        let begun = connection.begin_read();
+        begun
+            .and_then(|()| connection.take_time())
+            .map_err(Error::from)?;
+        work(&mut View::new(connection, permit))
     }
 
     /// A version of a resource, or the current one when none is named: the shortest road there is.
@@ -259,6 +310,15 @@ impl Engine {
             Self::Postgres(pool) => pool,
         }
     }
+}
+
+fn readers(path: &Path, limits: &Limits) -> Pool {
+    let path = path.to_owned();
+    Pool::new(
+        limits::SQLITE_READERS_MAX,
+        limits.connection_wait_ms,
+        move || Connection::sqlite_reader(&path),
+    )
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {

@@ -19,6 +19,8 @@ pub enum Action {
     Follow,
     /// An operation, by its code.
     Invoke(&'static str),
+    /// To read and write the store as a whole: export, import, backup, restore, verify.
+    Maintain,
 }
 
 /// Proof that the caller may do these things. Not to be copied: it opens the door once.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use diesel::connection::SimpleConnection;
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
+use diesel::pg::PgRowByRowLoadingMode;
 use diesel::query_dsl::methods::LoadQuery;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::BigInt;
@@ -22,6 +23,10 @@ const SQLITE_EVERY: &str =
 const SQLITE_WRITER: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+/// On top of that for a process that writes much: pages are written into the log by every transaction that changes them
+/// and from there into the file, so both happen less often; nothing is mapped, which would look as if it were in memory.
+const SQLITE_BULK: &str =
+    "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000; PRAGMA mmap_size = 0;";
 /// Readers map the file (its first 256 MiB: what is mapped counts as memory of the server, whose it is not): what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 const POSTGRES: &str =
@@ -114,6 +119,52 @@ impl Connection {
         }
     }
 
+    /// The rows one by one, as many as there are: nothing is kept.
+    pub(super) fn each<'q, Row, T, E: From<Error>>(
+        &mut self,
+        statement: Statement<'q, Row>,
+        mut take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E>
+    where
+        Statement<'q, Row>: LoadQuery<'q, SqliteConnection, T>
+            + LoadQuery<'q, PgConnection, T, PgRowByRowLoadingMode>,
+    {
+        let failed = |error: DieselError| E::from(Error::from(error));
+        match &mut self.handle {
+            Handle::Sqlite(connection) => {
+                let rows = statement.load_iter::<T, DefaultLoadingMode>(&mut **connection);
+                for row in rows.map_err(failed)? {
+                    take(row.map_err(failed)?)?;
+                }
+            }
+            Handle::Postgres(connection) => {
+                let rows = statement.load_iter::<T, PgRowByRowLoadingMode>(&mut **connection);
+                for row in rows.map_err(failed)? {
+                    take(row.map_err(failed)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// For a process that does little else than to write.
+    pub(super) fn write_much(&mut self) -> Result<(), DieselError> {
+        match self.handle {
+            Handle::Sqlite(_) => self.batch(SQLITE_BULK),
+            Handle::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// For a transaction that reads everything: it takes the time it needs; PostgreSQL follows an index where it would
+    /// sort it all; SQLite's pages pass through a small cache instead of being mapped one after another, which would look
+    /// as if the process held the whole file.
+    pub(super) fn take_time(&mut self) -> Result<(), DieselError> {
+        self.batch(match self.handle {
+            Handle::Sqlite(_) => "PRAGMA mmap_size = 0",
+            Handle::Postgres(_) => "SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off",
+        })
+    }
+
     /// Opens a transaction that sees one state of the database and whose effect is as if it had run alone.
     pub(super) fn begin(&mut self) -> Result<(), DieselError> {
         match &mut self.handle {
@@ -194,6 +245,12 @@ impl Connection {
             return Err(Error::ReadOnly);
         }
         Ok(())
+    }
+
+    /// Whether nothing was ever stored.
+    pub(super) fn is_empty(&mut self) -> Result<bool, DieselError> {
+        self.number("SELECT count(*) FROM (SELECT 1 FROM versions LIMIT 1) v")
+            .map(|versions| versions == 0)
     }
 
     fn number(&mut self, sql: &str) -> Result<i64, DieselError> {

@@ -41,12 +41,26 @@ pub enum Error {
     Body(String),
     #[error("nothing is known of the table {0}")]
     NoTable(&'static str),
-    #[error("another node has moved the follower `{0}` on meanwhile")]
+    #[error("somebody else has moved `{0}` on meanwhile")]
     Overtaken(String),
     #[error("what the index holds of another version was handed in")]
     Stale,
     #[error("version {0} is no version number")]
     Version(i64),
+    #[error("there is something in this store already")]
+    NotEmpty,
+    #[error("version {version} of {resource_type}/{id} does not follow the one before it")]
+    Gap {
+        resource_type: String,
+        id: String,
+        version: u64,
+    },
+    #[error("the file `{path}` cannot be put in its place")]
+    File {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("the path of the database is not UTF-8")]
     Path,
     #[error("the directory `{path}` for the database cannot be made")]

@@ -31,14 +31,24 @@ pub(super) fn up(connection: &mut Connection) -> Result<(), Error> {
     )
 }
 
-fn advance<DB: diesel::backend::Backend>(
+/// Whether nothing is missing; asked without getting in anybody's way.
+pub(super) fn is_current(connection: &mut Connection) -> Result<bool, Error> {
+    // The table of what was applied may itself be missing.
+    connection.migrate_with(
+        |sqlite| Ok(missing::<Sqlite>(sqlite, &SQLITE).is_ok_and(|missing| missing == 0)),
+        |postgres| Ok(missing::<Pg>(postgres, &POSTGRES).is_ok_and(|missing| missing == 0)),
+    )
+}
+
+/// How many migrations are missing; a database from the future is refused.
+fn missing<DB: diesel::backend::Backend>(
     connection: &mut impl MigrationHarness<DB>,
-    source: EmbeddedMigrations,
-) -> Result<(), Error>
+    source: &EmbeddedMigrations,
+) -> Result<usize, Error>
 where
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let known = names::<DB>(&source).map_err(Error::Migrate)?;
+    let known = names::<DB>(source).map_err(Error::Migrate)?;
     let applied = connection.applied_migrations().map_err(Error::Migrate)?;
     let unknown: Vec<String> = applied
         .iter()
@@ -48,6 +58,17 @@ where
     if !unknown.is_empty() {
         return Err(Error::Newer(unknown.join(", ")));
     }
+    Ok(known.len() - applied.len())
+}
+
+fn advance<DB: diesel::backend::Backend>(
+    connection: &mut impl MigrationHarness<DB>,
+    source: EmbeddedMigrations,
+) -> Result<(), Error>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    missing(connection, &source)?;
     connection
         .run_pending_migrations(source)
         .map(drop)

@@ -20,7 +20,7 @@ pub enum Change {
 }
 
 impl Change {
-    fn number(self) -> i16 {
+    pub fn number(self) -> i16 {
         match self {
             Self::Created => 1,
             Self::Updated => 2,
@@ -29,7 +29,7 @@ impl Change {
         }
     }
 
-    pub(super) fn from_number(number: i16) -> Self {
+    pub fn from_number(number: i16) -> Self {
         match number {
             1 => Self::Created,
             3 => Self::Deleted,
@@ -113,6 +113,8 @@ const SELECT_CURRENT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, 
 const SELECT_VERSION: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body \
      FROM resources r JOIN versions v ON v.rid = r.rid \
      WHERE r.type = ? AND r.id = ? AND v.version = ?";
+const SELECT_HEAD: &str = "SELECT r.rid, v.version FROM resources r JOIN versions v ON v.key = r.head \
+     WHERE r.type = ? AND r.id = ?";
 
 pub(super) type VersionRow = (BigInt, BigInt, BigInt, SmallInt, SmallInt, Binary);
 
@@ -177,6 +179,18 @@ pub(super) fn current(
 ) -> Result<Option<Found>, Error> {
     let binds = [Bind::Text(resource_type), Bind::Text(id)];
     one(connection, Statement::new(SELECT_CURRENT, &binds))
+}
+
+/// Which resource it is, and the number of its current version.
+pub(super) fn head(
+    connection: &mut Connection,
+    resource_type: &str,
+    id: &str,
+) -> Result<Option<(Rid, i64)>, Error> {
+    let binds = [Bind::Text(resource_type), Bind::Text(id)];
+    let statement = Statement::<(BigInt, BigInt)>::new(SELECT_HEAD, &binds);
+    let rows: Vec<(i64, i64)> = connection.rows(statement)?;
+    Ok(rows.first().map(|(rid, version)| (Rid(*rid), *version)))
 }
 
 /// The version of that number.

@@ -46,6 +46,15 @@ impl Writer {
         })
     }
 
+    /// Of a store that was opened to be read.
+    pub(super) fn closed() -> Self {
+        Self {
+            queue: Mutex::default(),
+            thread: Mutex::default(),
+            meters: Arc::default(),
+        }
+    }
+
     pub(super) fn submit(&self, job: Box<dyn Job>) -> Result<(), Error> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(Error::Closed)?;

@@ -16,16 +16,16 @@ const BAD: &str = "{\"resourceType\":\"Patient\",\n \"gender\":\"m\"}";
 const PROFILE: &str = "http://example.org/fhir/StructureDefinition/named-patient";
 
 /// A folder of files for one test.
-struct Files(PathBuf);
+pub(crate) struct Files(pub(crate) PathBuf);
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = std::env::temp_dir().join(format!("kiln-{}", uuid::Uuid::now_v7()));
         fs::create_dir_all(&directory).unwrap();
         Self(directory)
     }
 
-    fn put(&self, name: &str, text: &[u8]) -> String {
+    pub(crate) fn put(&self, name: &str, text: &[u8]) -> String {
         let path = self.0.join(name);
         fs::write(&path, text).unwrap();
         path.display().to_string()
@@ -38,11 +38,11 @@ impl Drop for Files {
     }
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -230,6 +230,10 @@ fn every_command_has_help_with_an_example() {
         &["serve", "--help"],
         &["validate", "--help"],
         &["fhirpath", "--help"],
+        &["import", "--help"],
+        &["export", "--help"],
+        &["backup", "--help"],
+        &["restore", "--help"],
     ] {
         let help = output(arguments);
         assert_eq!(help.status.code(), Some(0));

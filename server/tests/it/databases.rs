@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, SqliteConnection};
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
 
 /// Declares each test twice: on SQLite and on PostgreSQL.
 macro_rules! on_both_databases {
@@ -63,6 +64,24 @@ impl Database {
             url: format!("sqlite:{}", directory.join("kiln.sqlite").display()),
             directory,
             within: None,
+        }
+    }
+
+    /// The number that a SELECT finds behind the server's back.
+    pub(crate) fn number(&self, select: &str) -> i64 {
+        let number = diesel::select(diesel::dsl::sql::<BigInt>(&format!("({select})")));
+        match self.within {
+            None => {
+                let path = self.directory.join("kiln.sqlite");
+                let mut connection = SqliteConnection::establish(&path.to_string_lossy()).unwrap();
+                connection
+                    .batch_execute("PRAGMA busy_timeout = 5000")
+                    .unwrap();
+                number.get_result(&mut connection).unwrap()
+            }
+            Some(_) => number
+                .get_result(&mut PgConnection::establish(&self.url).unwrap())
+                .unwrap(),
         }
     }
 

@@ -11,6 +11,8 @@ mod bundles;
 mod client;
 mod clients;
 mod commands;
+mod commands_export;
+mod commands_import;
 mod connections;
 mod database_gone;
 mod disk_full;

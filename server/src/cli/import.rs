@@ -1,0 +1,161 @@
+//! `kiln import`: files of resources into the store, checked as the server checks them.
+//!
+//! One thread reads, all processors parse and validate, one writes. Each transaction notes how far it has come, so an
+//! import that was killed goes on where it stood.
+
+mod prepare;
+mod read;
+mod report;
+mod source;
+mod unpack;
+mod write;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::place::{self, Place};
+use super::progress::{Progress, grouped};
+use super::{FAILED, draft, ordered, print, say};
+use crate::app::App;
+use crate::auth::{Action, Caller, Forbidden, may};
+use crate::fault::Fault;
+use crate::packages;
+use crate::store::{self, Store};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Takes resources and bundles in JSON or XML, and NDJSON; plain, .gz or .zst, in folders and in .tar archives.\n\
+Resources keep their ids. A transaction is done as a whole, a batch, collection or searchset entry by entry; a document\n\
+or message is stored as a Bundle. What is refused is reported, the rest is imported, and the exit status is 1.\n\n\
+An import that was stopped goes on where it stood when it is called again, and what was imported is not imported twice.\n\n\
+Example:\n  kiln import ./bulk patients.ndjson.gz bundles.tar.zst"
+)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    place: Place,
+    /// Files and folders; `-` reads standard input
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// A FHIR package (.tgz) to validate by; may be given more than once
+    #[arg(
+        long = "package",
+        value_name = "FILE",
+        env = "KILN_PACKAGES",
+        value_delimiter = ','
+    )]
+    packages: Option<Vec<PathBuf>>,
+    /// Where to report what is refused, a line of JSON each; added to when it is there
+    #[arg(long, value_name = "FILE", default_value = "kiln-refused.ndjson")]
+    refused: PathBuf,
+    /// Import everything, also what was imported before
+    #[arg(long)]
+    again: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Place(#[from] place::Error),
+    #[error(transparent)]
+    Packages(#[from] packages::Error),
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+    #[error("the store failed: {0}")]
+    Fault(String),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    #[error(transparent)]
+    Report(#[from] draft::Error),
+    #[error("the runtime cannot be started")]
+    Runtime(#[source] std::io::Error),
+    #[error("the summary cannot be printed")]
+    Print(#[source] std::io::Error),
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        let told = fault.issues.into_iter().map(|issue| issue.diagnostics);
+        let cause = fault.source.map(|source| super::chain(&*source));
+        Self::Fault(told.chain(cause).collect::<Vec<_>>().join(": "))
+    }
+}
+
+pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
+    let config = flags
+        .place
+        .config(flags.packages.clone())
+        .map_err(place::Error::from)?;
+    let sources = source::find(&flags.paths)?;
+    let (definitions, missing) = packages::lay_over(&config.packages)?;
+    for issue in missing {
+        say(&format!("kiln: {}", issue.diagnostics));
+    }
+    let store = Store::open_to_fill(&config.database)?;
+    let app = Arc::new(App::new(store.clone(), definitions, &config));
+    let mut report = report::Report::new(&flags.refused);
+    let done = import(&app, &sources.files, &mut report, flags.again);
+    store.close();
+    let (counts, took) = done?;
+    print(&format!("{}\n", summary(counts, &took))).map_err(Error::Print)?;
+    if sources.passed_over > 0 {
+        let count = grouped(sources.passed_over);
+        say(&format!(
+            "kiln: passed over in folders: {count} (links, hidden files, other endings)"
+        ));
+    }
+    if report.lines() == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (count, file) = (grouped(report.lines()), flags.refused.display());
+    say(&format!("kiln: refused: {count}, see {file}"));
+    Ok(ExitCode::from(FAILED))
+}
+
+fn summary(counts: write::Counts, took: &str) -> String {
+    format!(
+        "imported {took}: {} created, {} updated, {} unchanged",
+        grouped(counts.created),
+        grouped(counts.updated),
+        grouped(counts.unchanged)
+    )
+}
+
+fn import(
+    app: &Arc<App>,
+    sources: &[source::Source],
+    report: &mut report::Report,
+    again: bool,
+) -> Result<(write::Counts, String), Error> {
+    let all: u64 = sources.iter().map(|source| source.bytes).sum();
+    let ahead = read::Ahead::default();
+    let mut progress = Progress::new("importing", "resources");
+    let mut writing = write::Writing::new(Arc::clone(app), report)?;
+    let permit = may(Caller::Open, Action::Maintain)?;
+    let known = app.store.survey(&permit, |view| view.imports())?;
+    ordered::run(
+        |give| {
+            read::all(sources, &ahead, again, &known, give);
+            Ok(())
+        },
+        |chunk| prepare::prepare(app, chunk),
+        |prepared| {
+            let (bytes, read) = (prepared.bytes, prepared.read);
+            let before = writing.counts.all();
+            let taken = writing.take(prepared);
+            match taken {
+                Ok(()) => ahead.remove(bytes),
+                Err(_) => ahead.end(),
+            }
+            let part = (all > 0).then_some((read, all));
+            progress.add(writing.counts.all() - before, part);
+            taken
+        },
+    )?;
+    let before = writing.counts.all();
+    writing.flush()?;
+    progress.add(writing.counts.all() - before, None);
+    Ok((writing.counts, progress.finish()))
+}

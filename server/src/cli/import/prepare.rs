@@ -1,0 +1,178 @@
+//! What a document means for the store: everything that can be done before the door opens, on any processor.
+
+use bytes::Bytes;
+use fhir_spec::bundle::{Kind, Links, Target, within};
+use fhir_spec::format::Format;
+use fhir_spec::json::Value;
+use fhir_spec::{Issue, IssueCode};
+
+use super::read::{Chunk, Item, Origin};
+use crate::accept::{Sealed, Submitted, accept};
+use crate::app::App;
+use crate::store::Reached;
+
+/// What is to be done, and where the source stands when it is done.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) origin: Origin,
+    /// Of a bundle.
+    pub(super) entry: Option<usize>,
+    pub(super) known: Option<Reached>,
+    pub(super) to: Reached,
+    pub(super) task: Task,
+}
+
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Under the id it came with.
+    Place(Sealed),
+    /// It came without an id.
+    Create(Sealed),
+    Refuse(Vec<Issue>),
+    /// A bundle without entries is done as soon as it is seen.
+    Nothing,
+}
+
+/// A chunk made ready.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) steps: Vec<Step>,
+    pub(super) broken: Option<(Origin, String)>,
+    /// Of the text that it came from.
+    pub(super) bytes: usize,
+    pub(super) read: u64,
+}
+
+pub(super) fn prepare(app: &App, chunk: Chunk) -> Prepared {
+    let mut steps = Vec::with_capacity(chunk.items.len());
+    for item in chunk.items {
+        document(app, item, &mut steps);
+    }
+    Prepared {
+        steps,
+        broken: chunk.broken,
+        bytes: chunk.bytes,
+        read: chunk.read,
+    }
+}
+
+fn document(app: &App, item: Item, steps: &mut Vec<Step>) {
+    let Item {
+        origin,
+        text,
+        trouble,
+        skip,
+        known,
+        at,
+    } = item;
+    let (tasks, is_bundle) = match trouble {
+        Some(issue) => (vec![Task::Refuse(vec![issue])], false),
+        None => tasks(app, Bytes::from(text)),
+    };
+    let last = tasks.len().saturating_sub(1);
+    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    for (index, task) in tasks.into_iter().enumerate().skip(skip) {
+        let to = match index == last {
+            true => Reached {
+                documents: at.documents + 1,
+                ..at
+            },
+            false => Reached {
+                entries: u64::try_from(index).unwrap_or(u64::MAX) + 1,
+                ..at
+            },
+        };
+        steps.push(Step {
+            origin: origin.clone(),
+            entry: is_bundle.then_some(index),
+            known,
+            to,
+            task,
+        });
+    }
+}
+
+/// What a text asks for, and whether each task is an entry of a bundle.
+fn tasks(app: &App, source: Bytes) -> (Vec<Task>, bool) {
+    let document = match Format::of(&source).read(&source, app.definitions()) {
+        Ok(document) => document,
+        Err(issues) => return (vec![Task::Refuse(issues)], false),
+    };
+    if document.str_of("resourceType") != Some("Bundle") {
+        return (vec![resource(app, document, source)], false);
+    }
+    match document.str_of("type") {
+        // What these hold are resources, each by itself.
+        Some("collection" | "searchset") => (entries(app, document, &source), true),
+        // What happened elsewhere cannot be told from what should happen here.
+        Some(kind @ ("history" | "transaction-response" | "batch-response")) => {
+            let diagnostics = format!("a bundle of type {kind} is not imported");
+            let issue = Issue::error(IssueCode::NotSupported, diagnostics).at("Bundle.type");
+            (vec![Task::Refuse(vec![issue])], false)
+        }
+        Some(kind @ ("transaction" | "batch")) => {
+            let diagnostics = format!("a bundle of type {kind} is not imported yet");
+            let issue = Issue::error(IssueCode::NotSupported, diagnostics).at("Bundle.type");
+            (vec![Task::Refuse(vec![issue])], false)
+        }
+        // A document or a message is stored as the whole that it is.
+        _ => (vec![resource(app, document, source)], false),
+    }
+}
+
+fn resource(app: &App, document: Value, source: Bytes) -> Task {
+    let id = document.str_of("id").map(str::to_owned);
+    match accept(&app.validator, Submitted { document, source }) {
+        Err(issues) => Task::Refuse(issues),
+        Ok(accepted) => match id {
+            Some(id) => Task::Place(accepted.seal(id, &app.search)),
+            None => Task::Create(accepted.seal((app.ids)((app.clock)()), &app.search)),
+        },
+    }
+}
+
+/// The resources of a collection. Links between them lead to where they will be.
+fn entries(app: &App, mut bundle: Value, source: &Bytes) -> Vec<Task> {
+    let types = app.definitions().types();
+    let mut links = Links::new(Kind::Transaction, types);
+    for entry in bundle.items_of("entry") {
+        if let (Some(url), Some(resource)) = (entry.str_of("fullUrl"), entry.get("resource"))
+            && let (Some(name), Some(id)) = (resource.str_of("resourceType"), resource.str_of("id"))
+        {
+            links.add(url, Target::new(name, id, None).of(url, resource));
+        }
+    }
+    let entries = bundle.get_mut("entry").and_then(Value::as_array_mut);
+    let entries = entries.map(std::mem::take).unwrap_or_default();
+    if entries.is_empty() {
+        return vec![Task::Nothing];
+    }
+    entries
+        .into_iter()
+        .enumerate()
+        .map(|(index, entry)| self::entry(app, &links, index, entry, source))
+        .collect()
+}
+
+fn entry(app: &App, links: &Links, index: usize, mut entry: Value, source: &Bytes) -> Task {
+    let full_url = entry.str_of("fullUrl").map(str::to_owned);
+    let mode = entry.get("search").and_then(|search| search.str_of("mode"));
+    if mode == Some("outcome") {
+        // It is about the search, not about a patient.
+        return Task::Nothing;
+    }
+    let Some(mut document) = entry
+        .as_object_mut()
+        .and_then(|entry| entry.remove("resource"))
+    else {
+        let issue = Issue::error(IssueCode::Required, "the entry has no resource");
+        return Task::Refuse(vec![within(index, issue)]);
+    };
+    let types = app.definitions().types();
+    let place = || format!("Bundle.entry[{index}].resource");
+    let found = links.rewrite(&mut document, full_url.as_deref(), place, types);
+    if found.issues.iter().any(Issue::is_error) {
+        return Task::Refuse(found.issues);
+    }
+    resource(app, document, source.clone())
+}

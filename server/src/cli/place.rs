@@ -1,0 +1,62 @@
+//! Where the store is: the flags that every command on it has, read as `kiln serve` reads them.
+
+use std::path::PathBuf;
+
+use crate::config::{self, Config, Database, DatabaseUrl, Settings};
+use crate::store::{self, Store};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// Where the server keeps its files [default: ./kiln-data]
+    #[arg(long, value_name = "DIR", env = "KILN_DATA")]
+    data: Option<PathBuf>,
+    /// sqlite:PATH or postgres://USER@HOST/NAME [default: SQLite inside the data directory]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KILN_DATABASE",
+        hide_env_values = true
+    )]
+    database: Option<DatabaseUrl>,
+    /// Settings in TOML; flags and environment win over them
+    #[arg(long, value_name = "FILE", env = "KILN_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error("there is no store at {0}")]
+    Absent(PathBuf),
+    #[error("the database cannot be opened")]
+    Store(#[from] store::Error),
+}
+
+impl Place {
+    /// With these packages, when any are named.
+    pub(super) fn config(&self, packages: Option<Vec<PathBuf>>) -> Result<Config, config::Error> {
+        let file = match &self.config {
+            Some(path) => Settings::from_file(path)?,
+            None => Settings::default(),
+        };
+        let settings = Settings {
+            data: self.data.clone(),
+            database: self.database.clone(),
+            packages,
+            ..Settings::default()
+        };
+        settings.or(file).resolve()
+    }
+
+    /// A store that is there already, to be read: a mistyped path does not make an empty one.
+    pub(super) fn open_existing(&self) -> Result<Store, Error> {
+        let database = self.config(None)?.database;
+        if let Database::Sqlite(path) = &database
+            && !path.exists()
+        {
+            return Err(Error::Absent(path.clone()));
+        }
+        Ok(Store::open_to_read(&database)?)
+    }
+}

@@ -1,0 +1,117 @@
+//! From versions to a full store: what restore and migrate share. Index rows are made on all processors.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use search::{Registry, Rows};
+
+use super::ordered;
+use super::progress::Progress;
+use super::say;
+use crate::packages;
+use crate::store::{self, Copied, Refill};
+
+/// What search parameters there are depends on the packages, so the index does.
+#[derive(Debug, clap::Args)]
+pub(super) struct Packages {
+    /// A FHIR package (.tgz) that the server uses; may be given more than once
+    #[arg(
+        long = "package",
+        value_name = "FILE",
+        env = "KILN_PACKAGES",
+        value_delimiter = ','
+    )]
+    packages: Option<Vec<PathBuf>>,
+}
+
+impl Packages {
+    pub(super) fn named(&self) -> Option<Vec<PathBuf>> {
+        self.packages.clone()
+    }
+}
+
+/// What resources are found by, with these packages.
+pub(super) fn registry(packages: &[PathBuf]) -> Result<Registry, packages::Error> {
+    let (definitions, missing) = packages::lay_over(packages)?;
+    for issue in missing {
+        say(&format!("kiln: {}", issue.diagnostics));
+    }
+    Ok(Registry::new(Arc::new(definitions)))
+}
+
+/// Versions that travel together.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    versions: Vec<Copied>,
+    bytes: usize,
+}
+
+const LOAD_VERSIONS: usize = 64;
+const LOAD_BYTES: usize = 256 * 1024;
+
+/// Gathers versions into loads.
+pub(super) struct Loader<'a> {
+    load: Load,
+    give: &'a mut dyn FnMut(Load) -> bool,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(give: &'a mut dyn FnMut(Load) -> bool) -> Self {
+        Self {
+            load: Load::default(),
+            give,
+        }
+    }
+
+    /// False when nobody wants more.
+    pub(super) fn add(&mut self, version: Copied) -> bool {
+        self.load.bytes += version.body.len();
+        self.load.versions.push(version);
+        let is_full = self.load.versions.len() >= LOAD_VERSIONS || self.load.bytes >= LOAD_BYTES;
+        !is_full || self.give()
+    }
+
+    pub(super) fn give(&mut self) -> bool {
+        (self.give)(std::mem::take(&mut self.load))
+    }
+}
+
+/// Fills the store with what `feed` hands out, of which there will be `all`. Answers what `feed` has left to say.
+pub(super) fn run<T: Send, E: From<store::Error> + Send>(
+    registry: &Registry,
+    target: &mut Refill,
+    progress: &mut Progress,
+    all: u64,
+    feed: impl FnOnce(&mut Loader<'_>) -> Result<T, E> + Send,
+) -> Result<Option<T>, E> {
+    let mut done = 0;
+    let mut left = None;
+    let fed = &mut left;
+    ordered::run::<_, _, E>(
+        |give| {
+            let mut loader = Loader::new(give);
+            *fed = Some(feed(&mut loader)?);
+            // When nobody wants it, whoever does not has said why.
+            let _wanted = loader.give();
+            Ok(())
+        },
+        |load: Load| -> Result<Vec<(Copied, Arc<Rows>)>, store::Error> {
+            let with_rows = |version: Copied| {
+                let rows = version.rows(registry)?;
+                Ok((version, rows))
+            };
+            load.versions.into_iter().map(with_rows).collect()
+        },
+        |load| {
+            let mut count = 0;
+            for (version, rows) in load? {
+                target.add(&version, &rows)?;
+                count += 1;
+            }
+            done += count;
+            progress.add(count, Some((done, all)));
+            Ok(())
+        },
+    )?;
+    Ok(left)
+}
