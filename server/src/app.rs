@@ -45,6 +45,22 @@ impl App {
         }
     }
 
+    /// The same parts around another view of the store.
+    #[must_use]
+    pub fn with_store(&self, store: Store) -> Self {
+        Self {
+            validator: Arc::clone(&self.validator),
+            search: Arc::clone(&self.search),
+            store,
+            clock: self.clock,
+            ids: self.ids,
+            started_at: self.started_at,
+            outside: self.outside.clone(),
+            limits: self.limits,
+            requests: AtomicU64::new(0),
+        }
+    }
+
     /// What FHIR says here: R4 and the packages laid over it.
     pub fn definitions(&self) -> &Definitions {
         self.validator.definitions()

@@ -6,12 +6,14 @@ mod draft;
 mod export;
 mod fhirpath;
 mod import;
+mod migrate;
 mod ordered;
 mod place;
 mod progress;
 mod refill;
 mod serve;
 mod validate;
+mod verify;
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};
@@ -47,6 +49,10 @@ enum Command {
     Backup(backup::BackupFlags),
     /// Fill an empty store from a backup
     Restore(backup::RestoreFlags),
+    /// Move the store into another database
+    Migrate(migrate::Flags),
+    /// Check whether everything that is stored agrees
+    Verify(verify::Flags),
     /// Check resources against FHIR R4, their profiles and packages
     Validate(validate::Flags),
     /// Evaluate a FHIRPath expression on a resource
@@ -80,6 +86,8 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Some(Command::Export(flags)) => export::run(&flags)?,
         Some(Command::Backup(flags)) => backup::backup(&flags)?,
         Some(Command::Restore(flags)) => backup::restore(&flags)?,
+        Some(Command::Migrate(flags)) => migrate::run(&flags)?,
+        Some(Command::Verify(flags)) => verify::run(&flags)?,
         Some(Command::Validate(flags)) => validate::run(&flags)?,
         Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,
     })

@@ -170,6 +170,12 @@ impl Settings {
     }
 }
 
+impl DatabaseUrl {
+    pub fn database(&self) -> &Database {
+        &self.0
+    }
+}
+
 impl FromStr for DatabaseUrl {
     type Err = String;
 

@@ -1,6 +1,7 @@
 //! The canonical store: one road in for every write, durable when it answers.
 
 mod attempts;
+mod audit;
 mod connection;
 mod error;
 mod feed;
@@ -26,10 +27,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use audit::VersionRow;
 pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};
-pub use imports::{Reached, Step};
+use imports::Noting;
+pub use imports::{Reached, Step, Turn};
 pub use index::Before;
 pub use meters::Meters;
 pub use refill::{Copied, Refill};
@@ -49,7 +52,7 @@ use writer::Writer;
 
 /// A store; cheap to clone, every clone is the same store.
 #[derive(Clone)]
-pub struct Store(Arc<Engine>);
+pub struct Store(Arc<Engine>, Option<Arc<Noting>>);
 
 enum Engine {
     Sqlite { writer: Writer, readers: Pool },
@@ -111,7 +114,7 @@ impl Store {
                 )))
             }
         };
-        Ok(Self(Arc::new(engine)))
+        Ok(Self(Arc::new(engine), None))
     }
 
     /// Opens the database to look at it: a server that works on it is not disturbed.
@@ -122,10 +125,21 @@ impl Store {
         if !migrate::is_current(&mut Connection::sqlite_reader(path)?)? {
             migrate::up(&mut Connection::sqlite_writer(path)?)?;
         }
-        Ok(Self(Arc::new(Engine::Sqlite {
+        let engine = Engine::Sqlite {
             writer: Writer::closed(),
             readers: readers(path, limits),
-        })))
+        };
+        Ok(Self(Arc::new(engine), None))
+    }
+
+    /// The same store, where every write also notes this step of an import, in its own transaction, and waits until it
+    /// is its turn.
+    pub fn noting(&self, permit: &Permit, step: Step, turn: Turn) -> Result<Self, Error> {
+        if !permit.covers(Action::Maintain) {
+            return Err(Error::NotPermitted);
+        }
+        let noting = Noting { step, turn };
+        Ok(Self(Arc::clone(&self.0), Some(Arc::new(noting))))
     }
 
     /// The one door for writes. The work is plain blocking code: it runs inside one transaction, on another thread, and
@@ -139,6 +153,17 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let noting = self.1.clone();
+        if let Some(noting) = &noting {
+            noting.turn.come().await?;
+        }
+        let work = move |tx: &mut Tx<'_>| {
+            let done = work(tx)?;
+            if let Some(noting) = &noting {
+                tx.note(&noting.step)?;
+            }
+            Ok(done)
+        };
         let written = match &*self.0 {
             Engine::Sqlite { writer, .. } => {
                 let (job, answer) = Write::new(permit, work);

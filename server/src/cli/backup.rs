@@ -94,6 +94,9 @@ pub(super) fn backup(flags: &BackupFlags) -> Result<ExitCode, Error> {
         for (source, reached) in view.imports()? {
             writer.import(&source, reached)?;
         }
+        for (name, handled) in view.followers()? {
+            writer.follower(&name, handled)?;
+        }
         Ok(writer.finish()?)
     })?;
     let done = progress.finish();
@@ -111,11 +114,15 @@ pub(super) fn restore(flags: &RestoreFlags) -> Result<ExitCode, Error> {
     let mut target = Refill::begin(&config.database, &permit)?;
     let mut progress = Progress::new("restoring", "versions");
     let told = archive.versions();
-    let imports = refill::run(&registry, &mut target, &mut progress, told, |give| {
+    let notes = refill::run(&registry, &mut target, &mut progress, told, |give| {
         archive.each(give).map_err(read)
     })?;
-    for (source, reached) in imports.unwrap_or_default() {
-        target.note_import(&source, reached)?;
+    let notes = notes.unwrap_or_default();
+    for (source, reached) in &notes.imports {
+        target.note_import(source, *reached)?;
+    }
+    for (name, handled) in &notes.followers {
+        target.note_follower(name, *handled)?;
     }
     target.finish()?;
     let done = progress.finish();

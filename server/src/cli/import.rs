@@ -7,6 +7,7 @@ mod prepare;
 mod read;
 mod report;
 mod source;
+mod transact;
 mod unpack;
 mod write;
 
@@ -93,10 +94,14 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     for issue in missing {
         say(&format!("kiln: {}", issue.diagnostics));
     }
-    let store = Store::open_to_fill(&config.database)?;
+    let store = Store::open_to_fill(&config.database, &config.limits)?;
     let app = Arc::new(App::new(store.clone(), definitions, &config));
     let mut report = report::Report::new(&flags.refused);
-    let done = import(&app, &sources.files, &mut report, flags.again);
+    let base = match &config.outside.public_url {
+        Some(url) => format!("{url}/fhir"),
+        None => format!("http://{}/fhir", config.listen),
+    };
+    let done = import(&app, base, &sources.files, &mut report, flags.again);
     store.close();
     let (counts, took) = done?;
     print(&format!("{}\n", summary(counts, &took))).map_err(Error::Print)?;
@@ -116,15 +121,17 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
 
 fn summary(counts: write::Counts, took: &str) -> String {
     format!(
-        "imported {took}: {} created, {} updated, {} unchanged",
+        "imported {took}: {} created, {} updated, {} unchanged, {} deleted",
         grouped(counts.created),
         grouped(counts.updated),
-        grouped(counts.unchanged)
+        grouped(counts.unchanged),
+        grouped(counts.deleted)
     )
 }
 
 fn import(
     app: &Arc<App>,
+    base: String,
     sources: &[source::Source],
     report: &mut report::Report,
     again: bool,
@@ -132,7 +139,7 @@ fn import(
     let all: u64 = sources.iter().map(|source| source.bytes).sum();
     let ahead = read::Ahead::default();
     let mut progress = Progress::new("importing", "resources");
-    let mut writing = write::Writing::new(Arc::clone(app), report)?;
+    let mut writing = write::Writing::new(Arc::clone(app), base, report)?;
     let permit = may(Caller::Open, Action::Maintain)?;
     let known = app.store.survey(&permit, |view| view.imports())?;
     ordered::run(

@@ -51,12 +51,12 @@ impl Place {
 
     /// A store that is there already, to be read: a mistyped path does not make an empty one.
     pub(super) fn open_existing(&self) -> Result<Store, Error> {
-        let database = self.config(None)?.database;
-        if let Database::Sqlite(path) = &database
+        let config = self.config(None)?;
+        if let Database::Sqlite(path) = &config.database
             && !path.exists()
         {
             return Err(Error::Absent(path.clone()));
         }
-        Ok(Store::open_to_read(&database)?)
+        Ok(Store::open_to_read(&config.database, &config.limits)?)
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{BigInt, Text};
+use tokio::sync::watch;
 
 use super::connection::Connection;
 use super::error::Error;
@@ -31,6 +32,34 @@ pub struct Step {
     /// None: it was never begun.
     pub from: Option<Reached>,
     pub to: Reached,
+}
+
+/// What a store notes with every write, and when it may write.
+#[derive(Debug)]
+pub(super) struct Noting {
+    pub(super) step: Step,
+    pub(super) turn: Turn,
+}
+
+/// A place in a row of writes that may be prepared side by side and must be written one after another.
+#[derive(Debug, Clone)]
+pub struct Turn {
+    number: u64,
+    settled: watch::Receiver<u64>,
+}
+
+impl Turn {
+    /// It comes when so many before it are settled.
+    pub fn new(number: u64, settled: watch::Receiver<u64>) -> Self {
+        Self { number, settled }
+    }
+
+    /// `Err`: whoever counted is gone, and it will never come.
+    pub(super) async fn come(&self) -> Result<(), Error> {
+        let mut settled = self.settled.clone();
+        let come = settled.wait_for(|settled| *settled >= self.number).await;
+        come.map(drop).map_err(|_| Error::Closed)
+    }
 }
 
 const SELECT: &str = "SELECT source, documents, entries, bytes, checksum FROM imports";
@@ -64,6 +93,11 @@ impl Tx<'_> {
     /// transaction may stay.
     pub fn advance_import(&mut self, step: &Step) -> Result<(), Error> {
         self.demand(&[Action::Maintain])?;
+        self.note(step)
+    }
+
+    /// For a store whose holder was permitted to have it note.
+    pub(super) fn note(&mut self, step: &Step) -> Result<(), Error> {
         let to = numbers(step.to);
         let [documents, entries, bytes, checksum] = to.map(Bind::Int);
         let source = Bind::Text(&step.source);

@@ -16,7 +16,7 @@ use super::imports::{self, Reached};
 use super::index::Pending;
 use super::resources::{self, Change, Version};
 use super::scan::Stored;
-use super::{make_directory, migrate};
+use super::{followers, make_directory, migrate};
 use crate::auth::{Action, Permit};
 use crate::config::Database;
 use crate::instant::Instant;
@@ -99,7 +99,7 @@ impl Refill {
                 beside = Some((building, path.clone()));
                 connection
             }
-            Database::Postgres(url) => Connection::postgres(url.as_str())?,
+            Database::Postgres(url) => Connection::postgres(url.as_str(), None)?,
         };
         migrate::up(&mut connection)?;
         connection.begin()?;
@@ -157,6 +157,11 @@ impl Refill {
     /// How far a source had been imported.
     pub fn note_import(&mut self, source: &str, reached: Reached) -> Result<(), Error> {
         imports::insert(&mut self.connection, source, reached)
+    }
+
+    /// How many versions a follower of the feed had handled.
+    pub fn note_follower(&mut self, name: &str, handled: u64) -> Result<(), Error> {
+        followers::place(&mut self.connection, name, handled)
     }
 
     /// All is there: from here on it counts.

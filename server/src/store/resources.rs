@@ -29,13 +29,13 @@ impl Change {
         }
     }
 
-    pub fn from_number(number: i16) -> Self {
-        match number {
-            1 => Self::Created,
-            3 => Self::Deleted,
-            4 => Self::Placed,
-            _ => Self::Updated,
-        }
+    pub fn of_number(number: i16) -> Option<Self> {
+        let all = [Self::Created, Self::Updated, Self::Deleted, Self::Placed];
+        all.into_iter().find(|change| change.number() == number)
+    }
+
+    pub(super) fn from_number(number: i16) -> Self {
+        Self::of_number(number).unwrap_or(Self::Updated)
     }
 }
 

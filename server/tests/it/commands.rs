@@ -234,6 +234,8 @@ fn every_command_has_help_with_an_example() {
         &["export", "--help"],
         &["backup", "--help"],
         &["restore", "--help"],
+        &["verify", "--help"],
+        &["migrate", "--help"],
     ] {
         let help = output(arguments);
         assert_eq!(help.status.code(), Some(0));

@@ -16,6 +16,9 @@ on_both_databases!(
     every_form_of_file_is_read,
     what_is_refused_is_reported_and_the_rest_is_there,
     collections_are_taken_apart,
+    transactions_are_done_as_a_whole_and_batches_are_not,
+    transactions_follow_each_other,
+    transactions_are_not_done_twice,
     what_was_imported_is_not_imported_again,
     an_import_that_is_killed_goes_on,
     a_server_and_an_import_work_side_by_side,
@@ -402,4 +405,153 @@ fn archives_are_not_trusted(database: &Database) {
         .into_iter()
         .collect::<Vec<_>>()
     );
+}
+
+/// A transaction of a patient without an id and something that refers to it.
+fn transaction(kind: &str, number: usize, gender: &str) -> String {
+    let patient = format!("urn:uuid:0c3151bd-1cbf-4d64-b04d-{number:012}");
+    format!(
+        r#"{{"resourceType":"Bundle","type":"{kind}","entry":[
+        {{"fullUrl":"{patient}","resource":{{"resourceType":"Patient","gender":"{gender}"}},"request":{{"method":"POST","url":"Patient"}}}},
+        {{"resource":{{"resourceType":"Basic","id":"of-{kind}-{number}","code":{{"text":"t"}}{}}},
+         "request":{{"method":"PUT","url":"Basic/of-{kind}-{number}"}}}}]}}"#,
+        match kind {
+            "transaction" => format!(r#","subject":{{"reference":"{patient}"}}"#),
+            _ => String::new(),
+        }
+    )
+}
+
+fn transactions_are_done_as_a_whole_and_batches_are_not(database: &Database) {
+    let files = Files::new();
+    fs::create_dir(files.0.join("folder")).unwrap();
+    files.put(
+        "folder/1.json",
+        transaction("transaction", 1, "male").as_bytes(),
+    );
+    files.put(
+        "folder/2.json",
+        transaction("transaction", 2, "?").as_bytes(),
+    );
+    files.put("folder/3.json", transaction("batch", 3, "?").as_bytes());
+    let xml = br#"<Bundle xmlns="http://hl7.org/fhir"><type value="transaction"/><entry>
+        <resource><Patient><id value="xml"/></Patient></resource>
+        <request><method value="PUT"/><url value="Patient/xml"/></request></entry></Bundle>"#;
+    files.put("folder/4.xml", xml);
+    files.put(
+        "folder/5.json",
+        br#"{"resourceType":"Bundle","type":"person","entry":[]}"#,
+    );
+    files.put("folder/6.json", patient("alone").as_bytes());
+    let output = import(database, &files, &["folder"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = refused(&files);
+    assert!(
+        stdout(&output).contains("5 created, 0 updated"),
+        "{} {report:?}",
+        stdout(&output)
+    );
+    let of = |line: &Value| {
+        let source = line
+            .str_of("source")
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .to_owned();
+        (source, line.get("entry").and_then(Value::as_u64))
+    };
+    let mut places: Vec<_> = report.iter().map(of).collect();
+    // A transaction is judged when its turn comes, other documents when they are read.
+    places.sort();
+    let expected = [("2.json", None), ("3.json", Some(0)), ("5.json", None)];
+    assert_eq!(
+        places,
+        expected.map(|(name, entry)| (name.to_owned(), entry))
+    );
+    let whole = report.iter().find(|line| of(line).0 == "2.json").unwrap();
+    let issues = whole.get("outcome").unwrap().items_of("issue");
+    let expression = &issues[0].items_of("expression")[0];
+    assert_eq!(expression.as_str(), Some("Bundle.entry[0].resource.gender"));
+    let kiln = Kiln::start(database);
+    for (id, status) in [
+        ("of-transaction-1", 200),
+        ("of-transaction-2", 404),
+        ("of-batch-3", 200),
+    ] {
+        assert_eq!(
+            get(kiln.address, &format!("/fhir/Basic/{id}")).status,
+            status,
+            "{id}"
+        );
+    }
+    assert_eq!(read(&kiln, "xml").status, 200);
+    assert_eq!(read(&kiln, "alone").status, 200);
+    let basic = get(kiln.address, "/fhir/Basic/of-transaction-1").json();
+    let subject = basic
+        .get("subject")
+        .unwrap()
+        .str_of("reference")
+        .unwrap()
+        .to_owned();
+    assert_eq!(get(kiln.address, &format!("/fhir/{subject}")).status, 200);
+}
+
+fn transactions_follow_each_other(database: &Database) {
+    let files = Files::new();
+    // Each refers by criteria to what the one before it has brought.
+    let link = |number: usize| {
+        let before = match number {
+            0 => String::new(),
+            _ => {
+                let before = number - 1;
+                format!(
+                    r#","link":[{{"other":{{"reference":"Patient?identifier=urn:n|{before}"}},"type":"seealso"}}]"#
+                )
+            }
+        };
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":{{"resourceType":"Patient",
+            "identifier":[{{"system":"urn:n","value":"{number}"}}]{before}}},"request":{{"method":"POST","url":"Patient",
+            "ifNoneExist":"identifier=urn:n|{number}"}}}}]}}"#
+        )
+        .replace('\n', " ")
+    };
+    let lines: Vec<String> = (0..40).map(link).collect();
+    let path = files.put("chain.ndjson", lines.join("\n").as_bytes());
+    assert_done(
+        &import(database, &files, &[&path]),
+        "40 created, 0 updated, 0 unchanged",
+    );
+    assert_done(
+        &import(database, &files, &["--again", &path]),
+        "0 created, 0 updated, 40 unchanged",
+    );
+}
+
+fn transactions_are_not_done_twice(database: &Database) {
+    const BUNDLES: usize = 1_500;
+    let files = Files::new();
+    let lines: Vec<String> = (0..BUNDLES)
+        .map(|number| transaction("transaction", number, "male").replace('\n', " "))
+        .collect();
+    let path = files.put("bundles.ndjson", lines.join("\n").as_bytes());
+    assert!(Kiln::start(database).stop("TERM").0.success());
+    let total = || database.number("SELECT count(*) FROM versions");
+    let whole = i64::try_from(2 * BUNDLES).unwrap();
+    for part in 1..=3 {
+        let mut child = importing(database, &files, &[&path])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while total() < whole * part / 4 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended too early");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let rest = import(database, &files, &[&path]);
+    assert_eq!(rest.status.code(), Some(0), "{}", stderr(&rest));
+    assert_eq!(total(), whole);
 }

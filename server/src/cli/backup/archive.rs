@@ -5,6 +5,7 @@
 //! H  versions u64
 //! V  type, id (u8 length each), version u64, at i64, change u8, is current u8, body (u32 length)     in the order of the feed
 //! I  source (u32 length), documents u64, entries u64, bytes u64, checksum u32
+//! F  follower of the feed (u32 length), versions it has handled u64
 //! E  versions u64, CRC-32 of all before it u32
 //! ```
 
@@ -23,6 +24,7 @@ const TITLE: &[u8] = b"kiln backup 1\n";
 const HEADER: u8 = b'H';
 const VERSION: u8 = b'V';
 const IMPORT: u8 = b'I';
+const FOLLOWER: u8 = b'F';
 const END: u8 = b'E';
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -89,6 +91,13 @@ impl Writer {
         })
     }
 
+    pub(super) fn follower(&mut self, name: &str, handled: u64) -> Result<(), draft::Error> {
+        self.record(FOLLOWER, |record| {
+            long(record, name.as_bytes());
+            record.extend(handled.to_le_bytes());
+        })
+    }
+
     /// The file is complete.
     pub(super) fn finish(mut self) -> Result<(), draft::Error> {
         let (versions, sum) = (self.versions, self.crc.sum());
@@ -118,6 +127,13 @@ impl Writer {
 fn long(record: &mut Vec<u8>, bytes: &[u8]) {
     record.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
     record.extend(bytes);
+}
+
+/// What a backup holds beside versions.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) imports: Vec<(String, Reached)>,
+    pub(super) followers: Vec<(String, u64)>,
 }
 
 pub(super) struct Reader {
@@ -153,9 +169,9 @@ impl Reader {
         self.told
     }
 
-    /// Hands out the versions, then answers what is known of imports. `Ok` means that everything was there and right.
-    pub(super) fn each(mut self, loader: &mut Loader<'_>) -> Result<Vec<(String, Reached)>, Error> {
-        let mut imports = Vec::new();
+    /// Hands out the versions, then answers the rest. `Ok` means that everything was there and right.
+    pub(super) fn each(mut self, loader: &mut Loader<'_>) -> Result<Notes, Error> {
+        let mut notes = Notes::default();
         let mut versions = 0_u64;
         loop {
             let sum = self.crc.sum();
@@ -163,10 +179,15 @@ impl Reader {
                 VERSION => {
                     versions += 1;
                     if !loader.add(self.version()?) {
-                        return Ok(imports);
+                        return Ok(notes);
                     }
                 }
-                IMPORT => imports.push(self.import()?),
+                IMPORT => notes.imports.push(self.import()?),
+                FOLLOWER => {
+                    let name = text(self.long()?)?;
+                    let handled = u64::from_le_bytes(self.array()?);
+                    notes.followers.push((name, handled));
+                }
                 END => {
                     let counted = u64::from_le_bytes(self.array()?);
                     if u32::from_le_bytes(self.array()?) != sum {
@@ -178,7 +199,7 @@ impl Reader {
                     if !self.input.fill_buf()?.is_empty() {
                         return Err(Error::Damaged("it goes on behind its end"));
                     }
-                    return Ok(imports);
+                    return Ok(notes);
                 }
                 _ => return Err(Error::Damaged("a record of an unknown kind")),
             }
@@ -190,7 +211,8 @@ impl Reader {
         let id = self.short()?;
         let version = u64::from_le_bytes(self.array()?);
         let at = Instant::from_micros(i64::from_le_bytes(self.array()?));
-        let change = i16::from(self.byte()?);
+        let change = Change::of_number(i16::from(self.byte()?))
+            .ok_or(Error::Damaged("a change of an unknown kind"))?;
         let is_head = self.byte()? == 1;
         let body = self.long()?;
         Ok(Copied {
@@ -198,7 +220,7 @@ impl Reader {
             id,
             version,
             at,
-            change: Change::from_number(change),
+            change,
             is_head,
             body,
         })

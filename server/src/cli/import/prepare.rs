@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use fhir_spec::bundle::{Kind, Links, Target, within};
 use fhir_spec::format::Format;
-use fhir_spec::json::Value;
+use fhir_spec::json::{Bounds, Object, Value, skim_bundle};
 use fhir_spec::{Issue, IssueCode};
 
 use super::read::{Chunk, Item, Origin};
 use crate::accept::{Sealed, Submitted, accept};
 use crate::app::App;
+use crate::interactions::bundle::Sent;
+use crate::limits::Limits;
 use crate::store::Reached;
 
 /// What is to be done, and where the source stands when it is done.
@@ -28,6 +30,8 @@ pub(super) enum Task {
     Place(Sealed),
     /// It came without an id.
     Create(Sealed),
+    /// A transaction, to be done as the server does it.
+    Run(Sent),
     Refuse(Vec<Issue>),
     /// A bundle without entries is done as soon as it is seen.
     Nothing,
@@ -94,7 +98,12 @@ fn document(app: &App, item: Item, steps: &mut Vec<Step>) {
 
 /// What a text asks for, and whether each task is an entry of a bundle.
 fn tasks(app: &App, source: Bytes) -> (Vec<Task>, bool) {
-    let document = match Format::of(&source).read(&source, app.definitions()) {
+    let format = Format::of(&source);
+    if format == Format::Json && is_transaction(&source, &app.limits) {
+        // It need not be read here: that is done when it is planned.
+        return (vec![run(format, source)], false);
+    }
+    let document = match format.read(&source, app.definitions()) {
         Ok(document) => document,
         Err(issues) => return (vec![Task::Refuse(issues)], false),
     };
@@ -102,22 +111,70 @@ fn tasks(app: &App, source: Bytes) -> (Vec<Task>, bool) {
         return (vec![resource(app, document, source)], false);
     }
     match document.str_of("type") {
+        Some("transaction") => (vec![run(format, source)], false),
+        Some("batch") => (singly(document), true),
         // What these hold are resources, each by itself.
         Some("collection" | "searchset") => (entries(app, document, &source), true),
-        // What happened elsewhere cannot be told from what should happen here.
+        // What happened elsewhere is not what should happen here.
         Some(kind @ ("history" | "transaction-response" | "batch-response")) => {
             let diagnostics = format!("a bundle of type {kind} is not imported");
-            let issue = Issue::error(IssueCode::NotSupported, diagnostics).at("Bundle.type");
-            (vec![Task::Refuse(vec![issue])], false)
-        }
-        Some(kind @ ("transaction" | "batch")) => {
-            let diagnostics = format!("a bundle of type {kind} is not imported yet");
             let issue = Issue::error(IssueCode::NotSupported, diagnostics).at("Bundle.type");
             (vec![Task::Refuse(vec![issue])], false)
         }
         // A document or a message is stored as the whole that it is.
         _ => (vec![resource(app, document, source)], false),
     }
+}
+
+/// Where a bundle says its type, usually.
+const HEAD_BYTES: usize = 1024;
+
+fn is_transaction(text: &[u8], limits: &Limits) -> bool {
+    let head = text.get(..HEAD_BYTES).unwrap_or(text);
+    if !head.windows(BUNDLE.len()).any(|part| part == BUNDLE) {
+        return false;
+    }
+    let bounds = Bounds {
+        entries_max: limits.bundle_entries_max,
+        resource_bytes_max: limits.body_bytes_max,
+        rest_bytes_max: limits.body_bytes_max,
+    };
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    match skim_bundle(text, bounds) {
+        Ok(bundle) => {
+            bundle.str_of("resourceType") == Some("Bundle")
+                && bundle.str_of("type") == Some("transaction")
+        }
+        // Whoever does transactions says by which limit.
+        Err(error) => error.is_too_much(),
+    }
+}
+
+const BUNDLE: &[u8] = b"\"Bundle\"";
+
+fn run(format: Format, source: Bytes) -> Task {
+    match Sent::new(format, source) {
+        Ok(sent) => Task::Run(sent),
+        Err(fault) => Task::Refuse(fault.issues),
+    }
+}
+
+/// The entries of a batch, each as a transaction of its own.
+fn singly(mut batch: Value) -> Vec<Task> {
+    let entries = batch.get_mut("entry").and_then(Value::as_array_mut);
+    let entries = entries.map(std::mem::take).unwrap_or_default();
+    if entries.is_empty() {
+        return vec![Task::Nothing];
+    }
+    let alone = |entry: Value| {
+        let bundle = Object::from_iter([
+            ("resourceType", Value::from("Bundle")),
+            ("type", Value::from("transaction")),
+            ("entry", Value::from(vec![entry])),
+        ]);
+        run(Format::Json, Bytes::from(Value::from(bundle).to_string()))
+    };
+    entries.into_iter().map(alone).collect()
 }
 
 fn resource(app: &App, document: Value, source: Bytes) -> Task {

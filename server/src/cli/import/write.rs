@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use super::Error;
 use super::prepare::{Prepared, Step, Task};
+use super::read::Origin;
 use super::report::Report;
+use super::transact::{Settled, Transactions};
 use crate::accept::Sealed;
 use crate::app::App;
 use crate::auth::{Action, Caller, may_all};
 use crate::fault::Fault;
 use crate::instant::Instant;
+use crate::interactions::bundle::Sent;
 use crate::interactions::precondition::Precondition;
 use crate::interactions::{Effect, create, update};
 use crate::limits;
@@ -21,6 +24,7 @@ pub(super) struct Counts {
     pub(super) created: u64,
     pub(super) updated: u64,
     pub(super) unchanged: u64,
+    pub(super) deleted: u64,
 }
 
 impl Counts {
@@ -28,10 +32,11 @@ impl Counts {
         self.created += other.created;
         self.updated += other.updated;
         self.unchanged += other.unchanged;
+        self.deleted += other.deleted;
     }
 
     pub(super) fn all(self) -> u64 {
-        self.created + self.updated + self.unchanged
+        self.created + self.updated + self.unchanged + self.deleted
     }
 }
 
@@ -40,8 +45,9 @@ pub(super) struct Writing<'a> {
     runtime: tokio::runtime::Runtime,
     report: &'a mut Report,
     group: Group,
+    transactions: Transactions,
     /// The last source that something was written of, and what is noted of it.
-    noted: Option<(Arc<str>, Option<Reached>)>,
+    noted: Option<(Arc<str>, Reached)>,
     pub(super) counts: Counts,
 }
 
@@ -75,11 +81,12 @@ impl Write {
 }
 
 impl<'a> Writing<'a> {
-    pub(super) fn new(app: Arc<App>, report: &'a mut Report) -> Result<Self, Error> {
+    pub(super) fn new(app: Arc<App>, base: String, report: &'a mut Report) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .map_err(Error::Runtime)?;
         Ok(Self {
+            transactions: Transactions::new(Arc::clone(&app), base),
             app,
             runtime,
             report,
@@ -89,7 +96,7 @@ impl<'a> Writing<'a> {
         })
     }
 
-    /// Takes what was prepared; answers how much of it was written by now.
+    /// Takes what was prepared.
     pub(super) fn take(&mut self, prepared: Prepared) -> Result<(), Error> {
         for step in prepared.steps {
             self.step(step)?;
@@ -102,38 +109,86 @@ impl<'a> Writing<'a> {
     }
 
     fn step(&mut self, step: Step) -> Result<(), Error> {
-        match step.task {
+        let Step {
+            origin,
+            entry,
+            known,
+            to,
+            task,
+        } = step;
+        let source = Arc::clone(&origin.source);
+        let from = match &self.noted {
+            Some((noted, reached)) if *noted == source => Some(*reached),
+            _ => known,
+        };
+        self.noted = Some((Arc::clone(&source), to));
+        let noted = store::Step {
+            source: source.to_string(),
+            from,
+            to,
+        };
+        match task {
+            Task::Run(sent) => return self.run((origin, entry), sent, noted),
             Task::Place(sealed) => self.group.push(Write::Place(sealed)),
             Task::Create(sealed) => self.group.push(Write::Create(sealed)),
-            Task::Refuse(issues) => self.report.add(&step.origin, step.entry, &issues)?,
+            Task::Refuse(issues) => self.report.add(&origin, entry, &issues)?,
             Task::Nothing => {}
         }
-        let source = step.origin.source;
-        match self.group.steps.last_mut() {
-            Some(last) if *last.source == *source => last.to = step.to,
-            _ => {
-                let from = match &self.noted {
-                    Some((noted, reached)) if *noted == source => *reached,
-                    _ => step.known,
-                };
-                self.group.steps.push(store::Step {
-                    source: source.to_string(),
-                    from,
-                    to: step.to,
-                });
-            }
-        }
-        self.noted = Some((source, Some(step.to)));
+        self.group.note(noted);
         if self.group.is_full() {
             self.flush()?;
         }
         Ok(())
     }
 
-    /// Writes what waits.
+    fn run(
+        &mut self,
+        place: (Origin, Option<usize>),
+        sent: Sent,
+        step: store::Step,
+    ) -> Result<(), Error> {
+        if !self.group.steps.is_empty() {
+            self.flush()?;
+        }
+        self.transactions.begin(&self.runtime, place, sent, step)?;
+        if self.transactions.len() > limits::IMPORT_TRANSACTIONS_AHEAD_MAX {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the first of the transactions under way.
+    fn settle(&mut self) -> Result<(), Error> {
+        match self.transactions.settle(&self.runtime)? {
+            None => return Ok(()),
+            Some(Settled::Done(counts)) => self.counts.add(counts),
+            Some(Settled::Refused {
+                origin,
+                entry,
+                issues,
+                step,
+            }) => {
+                self.report.add(&origin, entry, &issues)?;
+                let mut group = Group::default();
+                group.note(step);
+                self.write(group)?;
+            }
+        }
+        self.transactions.pass();
+        Ok(())
+    }
+
+    /// Everything that was taken is written.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
-        self.report.flush()?;
+        while self.transactions.len() > 0 {
+            self.settle()?;
+        }
         let group = std::mem::take(&mut self.group);
+        self.write(group)
+    }
+
+    fn write(&mut self, group: Group) -> Result<(), Error> {
+        self.report.flush()?;
         if group.steps.is_empty() {
             return Ok(());
         }
@@ -141,12 +196,11 @@ impl<'a> Writing<'a> {
         let permit = may_all(Caller::Open, actions.chain([Action::Maintain]))?;
         let app = Arc::clone(&self.app);
         let now = (app.clock)();
-        let written = self.runtime.block_on(
-            self.app
-                .store
-                .write(permit, move |tx| group.write(tx, &app, now)),
-        );
-        self.counts.add(written?);
+        let written = self
+            .app
+            .store
+            .write(permit, move |tx| group.write(tx, &app, now));
+        self.counts.add(self.runtime.block_on(written)?);
         Ok(())
     }
 }
@@ -155,6 +209,14 @@ impl Group {
     fn push(&mut self, write: Write) {
         self.bytes += write.sealed().bytes();
         self.writes.push(write);
+    }
+
+    /// Notes a further step; those of one source become one.
+    fn note(&mut self, step: store::Step) {
+        match self.steps.last_mut() {
+            Some(last) if last.source == step.source => last.to = step.to,
+            _ => self.steps.push(step),
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -1,0 +1,88 @@
+//! `kiln migrate`: a store into another database, with all versions, ids, times and the order of the feed.
+
+use std::process::ExitCode;
+
+use super::place::{self, Place};
+use super::progress::Progress;
+use super::{FAILED, print, refill, say, verify};
+use crate::auth::{Action, Caller, Forbidden, may};
+use crate::config::{self, DatabaseUrl};
+use crate::packages;
+use crate::store::{self, Copied, Refill, Store};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The target must be empty or not there yet; nothing is there unless all of it is. What a server writes into the\n\
+old store meanwhile does not come along: stop it first, and start it with the new database.\n\n\
+Example:\n  kiln migrate --data ./kiln-data --to postgres://kiln@localhost/kiln"
+)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    packages: refill::Packages,
+    /// sqlite:PATH or postgres://USER@HOST/NAME
+    #[arg(long, value_name = "URL", hide_env_values = true)]
+    to: DatabaseUrl,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Place(#[from] place::Error),
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error(transparent)]
+    Packages(#[from] packages::Error),
+    #[error("the store failed")]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    #[error("the new store cannot be verified")]
+    Verify(#[from] verify::Error),
+    #[error("the summary cannot be printed")]
+    Print(#[source] std::io::Error),
+}
+
+pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
+    let config = flags.place.config(flags.packages.named())?;
+    let registry = refill::registry(&config.packages)?;
+    let source = flags.place.open_existing()?;
+    let permit = may(Caller::Open, Action::Maintain)?;
+    let database = flags.to.database();
+    let mut target = Refill::begin(database, &permit)?;
+    let mut progress = Progress::new("migrating", "versions");
+    let all = source.survey(&permit, |view| view.versions_count())?;
+    let rest = refill::run(&registry, &mut target, &mut progress, all, |loader| {
+        source.survey(&permit, |view| -> Result<_, store::Error> {
+            view.each_version(|stored| {
+                // Whoever wants no more has said why.
+                let _wanted = loader.add(Copied::from(stored));
+                Ok::<(), store::Error>(())
+            })?;
+            Ok((view.imports()?, view.followers()?))
+        })
+    })?;
+    let (imports, followers) = rest.unwrap_or_default();
+    for (name, reached) in imports {
+        target.note_import(&name, reached)?;
+    }
+    for (name, handled) in followers {
+        target.note_follower(&name, handled)?;
+    }
+    target.finish()?;
+    let done = progress.finish();
+    let (findings, took) =
+        verify::check(&Store::open_to_read(database, &config.limits)?, &registry)?;
+    if findings.count > 0 {
+        for finding in &findings.shown {
+            say(&format!("kiln: {finding}"));
+        }
+        say(&format!(
+            "kiln: migrated {done}, and the new store is not sound"
+        ));
+        return Ok(ExitCode::from(FAILED));
+    }
+    print(&format!("migrated {done}; verified {took}\n")).map_err(Error::Print)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,164 @@
+//! `kiln verify`: whether everything that is stored agrees with everything else.
+//!
+//! Everything is read once, from one state of the store, in bounded memory: bodies against their rows, versions against
+//! each other, heads against versions, and the index against what the current bodies yield.
+
+mod body;
+mod index;
+mod sequence;
+
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use search::Registry;
+
+use super::place::{self, Place};
+use super::progress::{Progress, grouped};
+use super::{FAILED, ordered, print, refill, say};
+use crate::auth::{Action, Caller, Forbidden, may};
+use crate::config;
+use crate::packages;
+use crate::store::{self, Store, VersionRow};
+use index::Sums;
+use sequence::Sequence;
+
+/// As many findings are printed.
+const FINDINGS_SHOWN: usize = 100;
+const LOAD_VERSIONS: usize = 64;
+const LOAD_BYTES: usize = 256 * 1024;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Works beside a running server. Prints what is wrong, a line each; exit status 1 when something is.\n\nExample:\n  kiln verify --data ./kiln-data"
+)]
+pub(super) struct Flags {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    packages: refill::Packages,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum Error {
+    #[error(transparent)]
+    Place(#[from] place::Error),
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error(transparent)]
+    Packages(#[from] packages::Error),
+    #[error("the store cannot be read")]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    #[error("what was found cannot be printed")]
+    Print(#[source] std::io::Error),
+}
+
+pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
+    let config = flags.place.config(flags.packages.named())?;
+    let registry = refill::registry(&config.packages)?;
+    let store = flags.place.open_existing()?;
+    let (findings, took) = check(&store, &registry)?;
+    if findings.count == 0 {
+        print(&format!("verified {took}: all is well\n")).map_err(Error::Print)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for finding in &findings.shown {
+        print(&format!("{finding}\n")).map_err(Error::Print)?;
+    }
+    let more = match findings.count > FINDINGS_SHOWN {
+        true => format!(", {FINDINGS_SHOWN} of them shown"),
+        false => String::new(),
+    };
+    let count = grouped(u64::try_from(findings.count).unwrap_or(u64::MAX));
+    say(&format!(
+        "kiln: verified {took}: {count} things are wrong{more}"
+    ));
+    Ok(ExitCode::from(FAILED))
+}
+
+/// What is wrong: how much, and some of it.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub(super) count: usize,
+    pub(super) shown: Vec<String>,
+}
+
+impl Findings {
+    fn add(&mut self, finding: String) {
+        self.count += 1;
+        if self.shown.len() < FINDINGS_SHOWN {
+            self.shown.push(finding);
+        }
+    }
+}
+
+/// Versions that travel together, and what was found in each of them by itself.
+#[derive(Debug, Default)]
+struct Load {
+    rows: Vec<VersionRow>,
+    bytes: usize,
+}
+
+/// Everything that can be said of a store; and how much was read, in words.
+pub(super) fn check(store: &Store, registry: &Registry) -> Result<(Findings, String), Error> {
+    let mut progress = Progress::new("verifying", "versions");
+    let sums = Sums::default();
+    let findings = Mutex::new(Findings::default());
+    let add = |finding| {
+        let mut findings = findings
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        findings.add(finding);
+    };
+    let permit = may(Caller::Open, Action::Maintain)?;
+    let all = store.survey(&permit, |view| view.versions_count())?;
+    let (mut sequence, mut done) = (Sequence::default(), 0);
+    ordered::run::<_, _, Error>(
+        |give| {
+            store.survey(&permit, |view| {
+                let mut load = Load::default();
+                view.each_version_row(|row| {
+                    load.bytes += row.body.len();
+                    load.rows.push(row);
+                    if load.rows.len() >= LOAD_VERSIONS || load.bytes >= LOAD_BYTES {
+                        // Nobody stops wanting them but in an error, which is told elsewhere.
+                        let _wanted = give(std::mem::take(&mut load));
+                    }
+                    Ok::<(), store::Error>(())
+                })?;
+                let _wanted = give(load);
+                view.each_head_astray(|name, id| {
+                    add(format!("{name}/{id}: its current version is not there"));
+                    Ok::<(), store::Error>(())
+                })?;
+                sums.take_index(view)
+            })?;
+            Ok(())
+        },
+        |mut load| {
+            for row in &mut load.rows {
+                body::check(row, registry, &sums, &add);
+                // From here on only the row counts.
+                row.body = Vec::new();
+            }
+            load
+        },
+        |load| {
+            let count = u64::try_from(load.rows.len()).unwrap_or(u64::MAX);
+            for row in load.rows {
+                sequence.check(row, &add);
+            }
+            done += count;
+            progress.add(count, Some((done, all)));
+            Ok(())
+        },
+    )?;
+    sequence.finish(&add);
+    index::name(store, &permit, registry, &sums, &add)?;
+    let took = progress.finish();
+    let findings = findings
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok((findings, took))
+}
