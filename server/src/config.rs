@@ -4,7 +4,7 @@
 mod addresses;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -55,6 +55,14 @@ pub struct Outside {
     pub trusted_proxies: Vec<Network>,
     /// Whose pages may ask; none by default: without sign-in a page of anybody could read what is here.
     pub cors_origins: Vec<Origin>,
+}
+
+impl Outside {
+    /// Whether this is a proxy that is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let proxies = self.trusted_proxies.iter();
+        proxies.copied().any(|network| network.contains(address))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]

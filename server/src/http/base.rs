@@ -14,10 +14,7 @@ pub(super) fn of(outside: &Outside, request: &HttpRequest) -> String {
     }
     let proxy = request
         .peer_addr()
-        .filter(|peer| {
-            let proxies = outside.trusted_proxies.iter();
-            proxies.copied().any(|network| network.contains(peer.ip()))
-        })
+        .filter(|peer| outside.trusts(peer.ip()))
         .map(|_| Forwarded::of(request))
         .unwrap_or_default();
     let host = proxy.host.or_else(|| header(request, &header::HOST));

@@ -78,10 +78,8 @@ impl Admission {
 
     fn place(self: Arc<Self>, address: IpAddr) -> Result<Place, Fault> {
         let limits = self.front.app.limits;
-        let proxies = &self.front.app.outside.trusted_proxies;
         // A proxy brings the connections of many.
-        let address = Some(address)
-            .filter(|address| !proxies.iter().any(|network| network.contains(*address)));
+        let address = Some(address).filter(|address| !self.front.app.outside.trusts(*address));
         let mut open = self.lock();
         let refused = |limit: usize, name: &str| {
             self.front.traffic.refused.add(1);

@@ -1,6 +1,8 @@
 //! Web pages of other origins: which may ask (CORS), and that the others cannot write.
 //! <https://fetch.spec.whatwg.org/#http-cors-protocol>
 
+use std::net::Ipv4Addr;
+
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
@@ -21,6 +23,10 @@ const KEPT_FOR: HeaderValue = HeaderValue::from_static("7200");
 /// A browser sends simple requests of any page without asking first; what they would change must not change. Other
 /// clients send no `Origin`.
 pub(super) fn refuse_foreign_pages(outside: &Outside, request: &HttpRequest) -> Result<(), Fault> {
+    if !is_known_host(outside, request) {
+        let diagnostics = "this server is not known under the name in the Host header (public_url)";
+        return Err(Fault::new(Kind::Forbidden, diagnostics));
+    }
     let changes_nothing = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
@@ -34,6 +40,35 @@ pub(super) fn refuse_foreign_pages(outside: &Outside, request: &HttpRequest) -> 
             Err(Fault::new(Kind::Forbidden, diagnostics))
         }
         _ => Ok(()),
+    }
+}
+
+/// A page can have its own name lead to this machine, and then the browser takes the server for the page's own (DNS
+/// rebinding). It can do that with a name of the public DNS, not with an address and not with a name without a dot.
+fn is_known_host(outside: &Outside, request: &HttpRequest) -> bool {
+    let host = request.headers().get(header::HOST);
+    let Some(host) = host.and_then(|host| host.to_str().ok()) else {
+        return true;
+    };
+    let name = host_name(host);
+    !name.contains('.')
+        || name.parse::<Ipv4Addr>().is_ok()
+        || name.ends_with(".localhost")
+        || outside.public_url.as_ref().is_some_and(|url| {
+            let (_, rest) = url.as_str().split_once("://").unwrap_or_default();
+            let own = rest.split('/').next().unwrap_or_default();
+            name.eq_ignore_ascii_case(host_name(own))
+        })
+        || request
+            .peer_addr()
+            .is_some_and(|peer| outside.trusts(peer.ip()))
+}
+
+/// Without the port. An address of IPv6 stands in brackets and has no dot, or is one of IPv4 in disguise.
+fn host_name(host: &str) -> &str {
+    match host.starts_with('[') {
+        true => "ipv6",
+        false => host.split(':').next().unwrap_or_default(),
     }
 }
 
@@ -81,4 +116,48 @@ fn is_own(outside: &Outside, request: &HttpRequest, origin: &HeaderValue) -> boo
         own.strip_prefix(origin)
             .is_some_and(|rest| rest.starts_with('/'))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn names_that_a_page_could_lead_here_are_not_known() {
+        let named = Outside {
+            public_url: Some("https://FHIR.example.org:8443/kiln".parse().unwrap()),
+            trusted_proxies: vec!["10.0.0.9".parse().unwrap()],
+            ..Outside::default()
+        };
+        let is_known = |outside: &Outside, peer: &str, host: &str| {
+            let request = TestRequest::get()
+                .peer_addr(peer.parse().unwrap())
+                .insert_header((header::HOST, host));
+            is_known_host(outside, &request.to_http_request())
+        };
+        const SOMEBODY: &str = "127.0.0.1:1";
+        for host in [
+            "127.0.0.1:8080",
+            "localhost",
+            "localhost:8080",
+            "[::1]:8080",
+            "kiln",
+            "a.localhost:1",
+        ] {
+            assert!(is_known(&Outside::default(), SOMEBODY, host), "{host}");
+        }
+        for host in [
+            "evil.example.org",
+            "evil.example.org:8080",
+            "127.0.0.1.example.org",
+            "localhost.example.org",
+        ] {
+            assert!(!is_known(&Outside::default(), SOMEBODY, host), "{host}");
+            assert!(!is_known(&named, SOMEBODY, host), "{host}");
+            assert!(is_known(&named, "10.0.0.9:1", host), "{host}");
+        }
+        assert!(is_known(&named, SOMEBODY, "fhir.example.org"));
+    }
 }

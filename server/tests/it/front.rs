@@ -1,5 +1,6 @@
 //! How the server looks from the street: behind a proxy, from a web page, and with limits that an operator has set.
 
+use std::io::Write;
 use std::net::SocketAddr;
 
 use server::fault::Kind;
@@ -7,7 +8,7 @@ use server::fault::Kind;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
-use crate::client::{Answer, FHIR_JSON, get, send};
+use crate::client::{Answer, FHIR_JSON, connect, get, receive, send};
 use crate::databases::{postgres, sqlite};
 use crate::kiln::Kiln;
 use crate::packed::gzip;
@@ -51,6 +52,24 @@ fn by_default_no_page_of_another_origin_reads_or_writes() {
     let own = format!("http://{address}");
     let written = with(address, "POST", "/fhir/Patient", &[("Origin", &own)]);
     assert_eq!(written.status, 201);
+}
+
+#[test]
+fn a_name_that_leads_here_from_elsewhere_is_not_answered() {
+    let database = sqlite();
+    let ask = |settings: &str| {
+        let kiln = Kiln::configured(&database, settings);
+        let head =
+            "GET /fhir/metadata HTTP/1.1\r\nHost: fhir.example.org\r\nConnection: close\r\n\r\n";
+        let mut stream = connect(kiln.address).unwrap();
+        write!(stream, "{head}").unwrap();
+        receive(&mut stream).unwrap()
+    };
+    let refused = ask("");
+    assert_eq!(refused.status, Kind::Forbidden.row().status);
+    assert!(refused.text().contains("public_url"));
+    assert_eq!(ask("public_url = 'https://fhir.example.org'").status, 200);
+    assert_eq!(ask("trusted_proxies = ['127.0.0.1']").status, 200);
 }
 
 #[test]
