@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use fhir_spec::json::{Object, Value};
 
+use super::prefer::Prefer;
 use super::shape::Shape;
 use super::{base, reply, request};
 use crate::cx::Cx;
@@ -21,7 +22,12 @@ pub(super) async fn history(
     id: Option<&str>,
 ) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, resource_type)?;
-    let asked = Asked::of(resource_type, id, &request::query(http))?;
+    let asked = Asked::of(
+        resource_type,
+        id,
+        &request::query(http),
+        Prefer::of(http).handling,
+    )?;
     let base = base::of(&cx.app.outside, http);
     let page = history::run(cx, asked.clone()).await?;
     let bundle = bundle(cx.now, &shape, &base, &asked, &page)?;

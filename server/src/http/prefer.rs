@@ -3,6 +3,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
+use search::query::Handling;
 
 use super::request::values;
 use crate::interactions::Return;
@@ -14,6 +15,8 @@ pub(super) struct Prefer {
     pub(super) returned: Option<Return>,
     /// What it holds when the client does not say.
     otherwise: Return,
+    /// What becomes of parameters that are not understood.
+    pub(super) handling: Handling,
 }
 
 impl Prefer {
@@ -22,9 +25,12 @@ impl Prefer {
         let mut prefer = Self::default();
         for wish in values(request.headers(), &PREFER) {
             let (name, value) = wish.split_once('=').unwrap_or((wish, ""));
+            let (name, value) = (name.trim(), value.trim().trim_matches('"'));
             // Of a preference that is given twice the first counts.
-            if name.trim().eq_ignore_ascii_case("return") && prefer.returned.is_none() {
-                prefer.returned = named(value.trim().trim_matches('"'));
+            if name.eq_ignore_ascii_case("return") && prefer.returned.is_none() {
+                prefer.returned = named(value);
+            } else if name.eq_ignore_ascii_case("handling") && value == "lenient" {
+                prefer.handling = Handling::Lenient;
             }
         }
         prefer

@@ -2,6 +2,7 @@
 //! <https://hl7.org/fhir/R4/http.html#history>
 
 use fhir_spec::time::DateTime;
+use search::query::Handling;
 
 use super::read::not_found;
 use crate::auth::{Action, may};
@@ -79,6 +80,7 @@ impl Asked {
         resource_type: Option<&'static str>,
         id: Option<&str>,
         query: &[(String, String)],
+        handling: Handling,
     ) -> Result<Self, Fault> {
         let mut asked = Self {
             resource_type,
@@ -92,6 +94,8 @@ impl Asked {
                 "_count" => asked.count = Some(count(value)?),
                 PLACE => asked.before = Some(Mark::parse(value).ok_or_else(unknown_place)?),
                 "_format" | "_pretty" | "_summary" | "_elements" => {}
+                // The link `self` tells the client which parameters counted.
+                _ if handling == Handling::Lenient => continue,
                 _ => return Err(unknown_parameter(name)),
             }
             if name != PLACE {

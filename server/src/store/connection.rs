@@ -18,7 +18,7 @@ const KEY_BLOCK: i64 = 64;
 /// Every connection. A write waits this long for another process that writes to the same file.
 const SQLITE_EVERY: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
-    PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456;";
+    PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 1073741824;";
 /// FULL: an acknowledged write survives a power cut. The cache is in KiB when negative.
 const SQLITE_WRITER: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
@@ -27,7 +27,7 @@ const SQLITE_WRITER: &str =
 /// and from there into the file, so both happen less often; nothing is mapped, which would look as if it were in memory.
 const SQLITE_BULK: &str =
     "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000; PRAGMA mmap_size = 0;";
-/// Readers map the file (its first 256 MiB: what is mapped counts as memory of the server, whose it is not): what they read lies in the system's page cache once, not once more per connection.
+/// Readers map the file (what is mapped counts as memory of the server, but it is the system's to take back): what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 const POSTGRES: &str =
     "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s';

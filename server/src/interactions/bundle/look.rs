@@ -4,6 +4,7 @@
 use fhir_spec::bundle::{Asked, Method, Request};
 use fhir_spec::json::Text;
 use fhir_spec::time::DateTime;
+use search::query::Handling;
 
 use super::Wishes;
 use super::draft::no_search;
@@ -45,7 +46,7 @@ impl Look {
             Asked::History(name, id) => {
                 let name = name.as_deref().and_then(resource_type);
                 let query = request.address.parameters();
-                let asked = history::Asked::of(name, id.as_deref(), &query)?;
+                let asked = history::Asked::of(name, id.as_deref(), &query, Handling::Strict)?;
                 return Ok(Self::History { asked, is_head });
             }
             Asked::Metadata => return Err(unsupported()),
