@@ -68,10 +68,7 @@ impl Criteria {
         query: &str,
         now: Instant,
     ) -> Result<Self, Fault> {
-        let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
-        Self::new(app, resource_type, &parameters, now)
+        Self::new(app, resource_type, &decoded(query), now)
     }
 
     /// The ids of what they find, at most so many.
@@ -81,23 +78,34 @@ impl Criteria {
 
     /// The same inside the door, where what was just written is found too.
     pub fn ids_within(&self, tx: &mut Tx<'_>, ids_max: u32) -> Result<Vec<String>, Fault> {
-        tx.settle()?;
+        tx.flush()?;
         self.ids(tx, ids_max)
     }
 
-    pub fn look(&self, view: &mut View<'_>) -> Result<Match, Fault> {
-        let mut found = self.ids(view, 2)?;
-        Ok(match (found.pop(), found.pop()) {
-            (None, _) => Match::None,
-            (Some(id), None) => Match::One(id),
-            _ => Match::Many,
-        })
+    fn look(&self, view: &mut View<'_>) -> Result<Match, Fault> {
+        Ok(Match::of(self.ids(view, 2)?))
     }
 
-    fn look_in(&self, tx: &mut Tx<'_>) -> Result<Match, Fault> {
-        tx.settle()?;
-        self.look(tx)
+    fn look_within(&self, tx: &mut Tx<'_>) -> Result<Match, Fault> {
+        Ok(Match::of(self.ids_within(tx, 2)?))
     }
+}
+
+impl Match {
+    fn of(mut ids: Vec<String>) -> Self {
+        match (ids.pop(), ids.pop()) {
+            (None, _) => Self::None,
+            (Some(id), None) => Self::One(id),
+            _ => Self::Many,
+        }
+    }
+}
+
+/// The parameters of a query as it stands in an address.
+pub(super) fn decoded(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
 }
 
 fn several() -> Fault {
@@ -142,7 +150,7 @@ pub fn apply_create(
     sealed: &Sealed,
     now: Instant,
 ) -> Result<(crate::accept::Stamped, Effect), Fault> {
-    match criteria.look_in(tx)? {
+    match criteria.look_within(tx)? {
         Match::None => Ok((create::apply(tx, sealed, now)?, Effect::Created)),
         Match::One(id) => {
             let found = tx.current(criteria.resource_type, &id)?;
@@ -225,7 +233,7 @@ pub fn apply_update(
         has_own_id,
         precondition,
     } = *change;
-    match criteria.look_in(tx)? {
+    match criteria.look_within(tx)? {
         Match::Many => Err(several()),
         Match::None if has_own_id => update::apply(tx, app, sealed, None, precondition, now),
         Match::None => {
@@ -286,7 +294,7 @@ pub fn apply_patch(
     guess: &Task,
     now: Instant,
 ) -> Result<Written, Fault> {
-    let id = one(criteria, criteria.look_in(tx)?)?;
+    let id = one(criteria, criteria.look_within(tx)?)?;
     if id == guess.id {
         return patch::apply(tx, app, guess, now);
     }
@@ -333,7 +341,7 @@ pub fn apply_delete(
     precondition: &Precondition,
     now: Instant,
 ) -> Result<Option<Deletion>, Fault> {
-    match criteria.look_in(tx)? {
+    match criteria.look_within(tx)? {
         Match::None => Ok(None),
         Match::Many => Err(several()),
         Match::One(id) => delete::apply(

@@ -161,13 +161,8 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    /// Lets a search in here find what was written in here.
-    pub fn settle(&mut self) -> Result<(), Error> {
-        self.flush()
-    }
-
-    /// Writes the index rows that wait.
-    pub(super) fn flush(&mut self) -> Result<(), Error> {
+    /// Writes the index rows that wait, so that a search in here finds what was written in here.
+    pub fn flush(&mut self) -> Result<(), Error> {
         let done = self.pending.flush(self.view.connection);
         self.noted(done)
     }

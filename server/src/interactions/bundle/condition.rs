@@ -41,13 +41,6 @@ impl Own {
     }
 }
 
-/// What criteria say, decoded.
-pub(super) fn parameters(criteria: &str) -> Vec<(String, String)> {
-    form_urlencoded::parse(criteria.as_bytes())
-        .into_owned()
-        .collect()
-}
-
 impl Condition {
     /// `parameters` are what the criteria say, decoded.
     pub(super) fn new(

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use fhir_spec::bundle::normalised;
 
-use super::condition::{Condition, parameters};
+use super::condition::Condition;
 use super::draft::{Draft, How};
 use super::planner::{Outcome, Planner, gone, or_failures};
 use super::trouble::Failure;
 use crate::auth::Action;
 use crate::fault::{Fault, Kind};
+use crate::interactions::conditional::decoded;
 
 /// Where the full urls of a transaction lead; None: that is not known yet.
 type Targets = HashMap<String, Option<String>>;
@@ -57,7 +58,7 @@ impl Planner {
         let (Some(criteria), Some(write)) = (&draft.criteria, draft.write()) else {
             return Ok(None);
         };
-        let mut parameters = parameters(criteria);
+        let mut parameters = decoded(criteria);
         for (_, value) in &mut parameters {
             let Some(filled) = filled(value, targets) else {
                 return Ok(None);

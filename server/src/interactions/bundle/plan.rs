@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fhir_spec::bundle::{Links, Target};
 use fhir_spec::json::Text;
 
-use super::condition::{Condition, Own, parameters};
+use super::condition::{Condition, Own};
 use super::draft::Draft;
 use super::prepare::{Prepared, World};
 use super::step::{Done, Step, Task};
@@ -18,6 +18,7 @@ use crate::auth::Action;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+use crate::interactions::conditional::decoded;
 use crate::store::{Tx, View};
 
 /// What is to be done in one transaction.
@@ -63,7 +64,7 @@ impl Reference {
         };
         Ok(Self {
             place,
-            condition: Condition::new(app, resource_type, criteria, &parameters(criteria), now)?,
+            condition: Condition::new(app, resource_type, criteria, &decoded(criteria), now)?,
         })
     }
 
