@@ -71,6 +71,9 @@ pub enum Total {
     Accurate,
 }
 
+/// Parameters that are no matter of rows.
+pub const BY_NAME: &[&str] = &["_id", "_lastUpdated", "_list"];
+
 /// Parameters about the answer and not about what is searched: others look after them.
 pub const ABOUT_THE_ANSWER: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
 

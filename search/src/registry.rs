@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use fhir_spec::definitions::{Definitions, SearchParameter};
 
 use crate::plan::Node;
+use crate::query::BY_NAME;
 use crate::table::TableKind;
 use crate::types::SearchType;
 
@@ -162,6 +163,14 @@ impl Registry {
     }
 }
 
+impl Parameter {
+    /// Whether it has rows, or is known by name.
+    pub fn is_served(&self) -> bool {
+        let has_rows = !self.sources.is_empty() || !self.tuples.is_empty();
+        has_rows || BY_NAME.contains(&&*self.code)
+    }
+}
+
 impl ResourceType {
     pub fn parameter(&self, code: &str) -> Option<&Parameter> {
         let index = self
@@ -172,6 +181,12 @@ impl ResourceType {
 
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Those that can be asked for.
+    pub fn served(&self) -> impl Iterator<Item = &Parameter> {
+        let all = self.parameters.iter();
+        all.filter(|parameter| parameter.is_served())
     }
 
     /// The path of tokens of that name that is filled beside another one.

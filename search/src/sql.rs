@@ -55,6 +55,16 @@ pub fn count(query: &Query, dialect: Dialect) -> Statement {
     writer.finish()
 }
 
+/// The same, counted no further than the bound.
+pub fn count_up_to(query: &Query, dialect: Dialect, hits_max: i64) -> Statement {
+    let mut writer = Writer::new(dialect);
+    writer.push("SELECT COUNT(*) FROM (");
+    writer.select(&query.resource_type, &conditions(query), None);
+    writer.push(" LIMIT ?) counted");
+    writer.binds.push(Bind::Int(hits_max));
+    writer.finish()
+}
+
 fn conditions(query: &Query) -> Vec<&Condition> {
     query
         .criteria

@@ -10,3 +10,12 @@ pub enum Caller {
     /// Anyone who can reach a server that was started with `--auth open`, which listens on loopback only.
     Open,
 }
+
+impl Caller {
+    /// By whom links are bound to the caller.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+        }
+    }
+}

@@ -19,6 +19,7 @@ mod prefer;
 mod reply;
 mod request;
 mod routes;
+mod search;
 mod shape;
 mod unread;
 mod writes;

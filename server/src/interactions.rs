@@ -10,6 +10,7 @@ pub mod history;
 pub mod patch;
 pub mod precondition;
 pub mod read;
+pub mod search;
 pub mod update;
 pub mod vread;
 
@@ -32,6 +33,7 @@ pub const ALL: &[Interaction] = &[
     Interaction::HistoryInstance,
     Interaction::HistoryType,
     Interaction::Create,
+    Interaction::SearchType,
     Interaction::ConditionalUpdate,
     Interaction::ConditionalPatch,
     Interaction::ConditionalDelete,
@@ -51,6 +53,7 @@ pub enum Interaction {
     HistoryInstance,
     HistoryType,
     HistorySystem,
+    SearchType,
     Transaction,
     Batch,
     ConditionalUpdate,
@@ -67,6 +70,8 @@ pub enum Level {
     SystemHistory,
     /// `[base]/Type`
     Type,
+    /// `[base]/Type/_search`
+    TypeSearch,
     /// `[base]/Type/_history`
     TypeHistory,
     /// `[base]/Type/id`
@@ -90,6 +95,7 @@ impl Interaction {
             Self::HistoryInstance => "history-instance",
             Self::HistoryType => "history-type",
             Self::HistorySystem => "history-system",
+            Self::SearchType => "search-type",
             Self::Transaction => "transaction",
             Self::Batch => "batch",
         }
@@ -98,6 +104,7 @@ impl Interaction {
     pub fn level(self) -> Level {
         match self {
             Self::Create
+            | Self::SearchType
             | Self::ConditionalUpdate
             | Self::ConditionalPatch
             | Self::ConditionalDelete => Level::Type,

@@ -90,10 +90,16 @@ limits! {
     connections_max: usize = 4_096, from 8, to 1_000_000;
     /// Connections open at a time from one address that is not a trusted proxy.
     connections_per_address_max: usize = 512, from 1, to 1_000_000;
-    /// Entries of a page when the client does not say how many.
+    /// Entries of a page, of a history or of a search, when the client does not say how many.
     page_size_default: u32 = 50, from 1, to 1_000_000;
     /// Entries of a page at most, whatever the client says.
     page_size_max: u32 = 1_000, from 1, to 1_000_000;
+    /// The parameters of a search that come in a body.
+    search_bytes_max: usize = 1024 * 1024, from 1024, to 16 * 1024 * 1024;
+    /// How long the links of a page can be followed.
+    page_lifetime_s: u64 = 3_600, from 1, to 2_592_000;
+    /// Resources that come along with the hits of a page; when there are more, a link leads to them.
+    includes_max: u32 = 1_000, from 1, to 100_000;
     /// Connections of this node to PostgreSQL, whose own default is 100 for all nodes together.
     postgres_connections_max: usize = 20, from 2, to 10_000;
     /// How long a request waits for a connection to the database when all are taken.
@@ -136,6 +142,12 @@ pub const SQLITE_READERS_MAX: usize = 64;
 pub const PLANS_MAX: usize = 20;
 /// Entries of a batch that are under way at a time.
 pub const BATCH_ENTRIES_AT_ONCE_MAX: usize = 64;
+
+/// An estimate of a total is exact up to so many hits.
+pub const ESTIMATE_MAX: i64 = 10_000;
+
+/// Resources that come along with a page and were shown before: to show the next ones, all of them are found anew.
+pub const INCLUDES_WALKED_MAX: usize = 50_000;
 
 /// How deep `kiln import` looks into folders.
 pub const IMPORT_DEPTH_MAX: usize = 64;

@@ -17,7 +17,9 @@ mod probe;
 mod query;
 mod refill;
 mod resources;
+mod row;
 mod scan;
+mod sealing;
 mod statement;
 mod tx;
 mod view;
@@ -35,9 +37,12 @@ use imports::Noting;
 pub use imports::{Reached, Step, Turn};
 pub use index::Before;
 pub use meters::Meters;
+pub use query::Body;
 pub use refill::{Copied, Refill};
 pub use resources::{Change, Found, Rid};
+pub use row::Referring;
 pub use scan::{Stored, Wanted};
+pub use sealing::{LongSearch, Secret};
 pub use tx::{Deletion, Tx};
 pub use view::View;
 
@@ -52,7 +57,12 @@ use writer::Writer;
 
 /// A store; cheap to clone, every clone is the same store.
 #[derive(Clone)]
-pub struct Store(Arc<Engine>, Option<Arc<Noting>>);
+pub struct Store {
+    engine: Arc<Engine>,
+    noting: Option<Arc<Noting>>,
+    /// None where the database is only looked at.
+    secret: Option<Secret>,
+}
 
 enum Engine {
     Sqlite { writer: Writer, readers: Pool },
@@ -61,7 +71,7 @@ enum Engine {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match *self.0 {
+        f.write_str(match *self.engine {
             Engine::Sqlite { .. } => "Store(SQLite)",
             Engine::Postgres(_) => "Store(PostgreSQL)",
         })
@@ -84,11 +94,13 @@ impl Store {
         limits: &Limits,
         prepare: fn(&mut Connection) -> Result<(), Error>,
     ) -> Result<Self, Error> {
+        let secret;
         let engine = match database {
             Database::Sqlite(path) => {
                 make_directory(path)?;
                 let mut connection = Connection::sqlite_writer(path)?;
                 migrate::up(&mut connection)?;
+                secret = sealing::secret(&mut connection)?;
                 prepare(&mut connection)?;
                 let again = path.clone();
                 let reopen = move || {
@@ -105,6 +117,7 @@ impl Store {
                 // A migration may take as long as it takes.
                 let mut connection = Connection::postgres(url.as_str(), None)?;
                 migrate::up(&mut connection)?;
+                secret = sealing::secret(&mut connection)?;
                 let url = url.clone();
                 let statement_ms = limits.postgres_statement_ms;
                 Engine::Postgres(Arc::new(Pool::new(
@@ -114,7 +127,11 @@ impl Store {
                 )))
             }
         };
-        Ok(Self(Arc::new(engine), None))
+        Ok(Self {
+            engine: Arc::new(engine),
+            noting: None,
+            secret: Some(secret),
+        })
     }
 
     /// Opens the database to look at it: a server that works on it is not disturbed.
@@ -129,7 +146,11 @@ impl Store {
             writer: Writer::closed(),
             readers: readers(path, limits),
         };
-        Ok(Self(Arc::new(engine), None))
+        Ok(Self {
+            engine: Arc::new(engine),
+            noting: None,
+            secret: None,
+        })
     }
 
     /// The same store, where every write also notes this step of an import, in its own transaction, and waits until it
@@ -139,7 +160,10 @@ impl Store {
             return Err(Error::NotPermitted);
         }
         let noting = Noting { step, turn };
-        Ok(Self(Arc::clone(&self.0), Some(Arc::new(noting))))
+        Ok(Self {
+            noting: Some(Arc::new(noting)),
+            ..self.clone()
+        })
     }
 
     /// The one door for writes. The work is plain blocking code: it runs inside one transaction, on another thread, and
@@ -153,7 +177,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let noting = self.1.clone();
+        let noting = self.noting.clone();
         if let Some(noting) = &noting {
             noting.turn.come().await?;
         }
@@ -164,7 +188,7 @@ impl Store {
             }
             Ok(done)
         };
-        let written = match &*self.0 {
+        let written = match &*self.engine {
             Engine::Sqlite { writer, .. } => {
                 let (job, answer) = Write::new(permit, work);
                 match writer.submit(Box::new(job)) {
@@ -183,9 +207,14 @@ impl Store {
         written
     }
 
+    /// What links of pages are sealed with, on all nodes.
+    pub fn secret(&self) -> Result<&Secret, Error> {
+        self.secret.as_ref().ok_or(Error::Closed)
+    }
+
     /// What was counted since it was opened.
     pub fn meters(&self) -> &Meters {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Sqlite { writer, .. } => &writer.meters,
             Engine::Postgres(pool) => &pool.meters,
         }
@@ -193,12 +222,12 @@ impl Store {
 
     /// Connections to the database that somebody holds: on SQLite those that read.
     pub fn connections_in_use(&self) -> usize {
-        self.0.readers().in_use()
+        self.engine.readers().in_use()
     }
 
     /// `sqlite` or `postgres`.
     pub fn database_kind(&self) -> &'static str {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Sqlite { .. } => "sqlite",
             Engine::Postgres(_) => "postgres",
         }
@@ -215,7 +244,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let engine = Arc::clone(&self.0);
+        let engine = Arc::clone(&self.engine);
         tokio::task::spawn_blocking(move || attempts::read(engine.readers(), &permit, &work))
             .await
             .unwrap_or_else(|_| Err(Error::Panicked.into()))
@@ -227,7 +256,7 @@ impl Store {
         permit: &Permit,
         work: impl FnOnce(&mut View<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut taken = self.0.readers().take()?;
+        let mut taken = self.engine.readers().take()?;
         // Whoever is cut short in the middle of its rows does not give the connection back, nor one set up for this.
         taken.broken = true;
         let connection = taken.connection()?;
@@ -258,7 +287,7 @@ impl Store {
             None => resources::current(connection, resource_type, id),
             Some(version) => resources::version(connection, resource_type, id, version),
         };
-        match &*self.0 {
+        match &*self.engine {
             // On the caller's thread: the read takes a few microseconds, handing it over and back takes more than that.
             Engine::Sqlite { readers, .. } => find(readers.take()?.connection()?, id),
             Engine::Postgres(_) => {
@@ -295,7 +324,7 @@ impl Store {
             false => connection.check_takes_writes(),
         })
         .await?;
-        match &*self.0 {
+        match &*self.engine {
             Engine::Sqlite { writer, .. } if !has_shown => {
                 let (probe, answer) = Probe::new();
                 writer.submit(Box::new(probe))?;
@@ -307,7 +336,7 @@ impl Store {
 
     /// Finishes what waits, empties the log and stops; later writes fail.
     pub fn close(&self) {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Sqlite { writer, readers } => {
                 readers.close();
                 writer.close();
@@ -321,7 +350,7 @@ impl Store {
         &self,
         work: impl Fn(&mut Connection) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let engine = Arc::clone(&self.0);
+        let engine = Arc::clone(&self.engine);
         tokio::task::spawn_blocking(move || attempts::look(engine.readers(), &work))
             .await
             .unwrap_or(Err(Error::Panicked))

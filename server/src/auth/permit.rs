@@ -13,6 +13,8 @@ pub enum Action {
     Delete(&'static str),
     /// To find resources of the type by what is in them.
     Search(&'static str),
+    /// To see what comes along with what was found, of whatever type.
+    Include,
     /// To see the versions of a type; None: of all types.
     History(Option<&'static str>),
     /// To handle the feed: the server's own followers.

@@ -44,6 +44,14 @@ impl Cap {
         }
     }
 
+    /// Of the parameters of a search.
+    pub(super) fn of_search(limits: &Limits) -> Self {
+        Self {
+            bytes_max: limits.search_bytes_max,
+            name: "search_bytes_max",
+        }
+    }
+
     /// Of content that is not parsed.
     pub(super) fn of_content(limits: &Limits) -> Self {
         Self {

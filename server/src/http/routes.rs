@@ -8,13 +8,14 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     Front, bundle, criteria, health, history, interactions as handlers, metrics, page, reply,
-    request, writes,
+    request, search, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
+use crate::interactions::search::Scope;
 use crate::interactions::{self, Interaction, Level};
 use crate::operations;
 
@@ -173,6 +174,13 @@ async fn perform(
         (Interaction::HistoryType | Interaction::HistorySystem, _) => {
             history::history(cx, request, resource_type, None).await
         }
+        (Interaction::SearchType, Some(_)) => {
+            let scope = Scope {
+                resource_type,
+                compartment: None,
+            };
+            search::search(cx, request, scope, payload).await
+        }
         (Interaction::Transaction | Interaction::Batch, _) => {
             bundle::bundle(cx, request, payload).await
         }
@@ -232,6 +240,7 @@ impl<'p> Address<'p> {
             [""] => (Level::System, "", "", ""),
             ["_history"] => (Level::SystemHistory, "", "", ""),
             [resource_type] => (Level::Type, resource_type, "", ""),
+            [resource_type, "_search"] => (Level::TypeSearch, resource_type, "", ""),
             [resource_type, "_history"] => (Level::TypeHistory, resource_type, "", ""),
             [resource_type, id] => (Level::Instance, resource_type, id, ""),
             [resource_type, id, "_history"] => (Level::InstanceHistory, resource_type, id, ""),
@@ -260,6 +269,7 @@ fn method(interaction: Interaction) -> Method {
         Interaction::Patch | Interaction::ConditionalPatch => Method::PATCH,
         Interaction::Delete | Interaction::ConditionalDelete => Method::DELETE,
         Interaction::Read
+        | Interaction::SearchType
         | Interaction::Vread
         | Interaction::HistoryInstance
         | Interaction::HistoryType
@@ -269,6 +279,10 @@ fn method(interaction: Interaction) -> Method {
 }
 
 fn interaction(level: Level, asked: &Method) -> Option<Interaction> {
+    // What a search asks for may come in a body.
+    if let Some(search) = searched(level) {
+        return (asked == Method::POST).then_some(search);
+    }
     let asked = if asked == Method::HEAD {
         &Method::GET
     } else {
@@ -280,8 +294,19 @@ fn interaction(level: Level, asked: &Method) -> Option<Interaction> {
         .find(|interaction| interaction.level() == level && method(*interaction) == asked)
 }
 
+/// The search that is asked for at an address that is for nothing else.
+fn searched(level: Level) -> Option<Interaction> {
+    match level {
+        Level::TypeSearch => Some(Interaction::SearchType),
+        _ => None,
+    }
+}
+
 /// The methods for the Allow header.
 fn allowed(level: Level) -> String {
+    if searched(level).is_some() {
+        return Method::POST.to_string();
+    }
     let mut names = Vec::new();
     for interaction in interactions::ALL {
         if interaction.level() != level {

@@ -33,16 +33,24 @@ impl Shape {
         if request.query_string().is_empty() && is_json_all_that_is_accepted(request) {
             return Ok(Self::as_stored());
         }
-        let query = query(request);
-        let format = match value_of(&query, "_format") {
+        Self::asked(request, &query(request), resource_type)
+    }
+
+    /// What these parameters ask for, which need not stand in the address.
+    pub(super) fn asked(
+        request: &HttpRequest,
+        query: &[(String, String)],
+        resource_type: Option<&str>,
+    ) -> Result<Self, Fault> {
+        let format = match value_of(query, "_format") {
             // `+` in a media type arrives as it is or decoded to a space.
             Some(asked) => Format::named(&asked.replace(' ', "+")).ok_or_else(not_acceptable)?,
             None => accepted(request)?,
         };
         Ok(Self {
             format,
-            is_pretty: is_pretty(&query)?,
-            view: view(&query, resource_type)?,
+            is_pretty: is_pretty(query)?,
+            view: view(query, resource_type)?,
         })
     }
 

@@ -1,8 +1,13 @@
 //! Capabilities: what this server can do, read from the same lists that make it do so.
 //! <https://hl7.org/fhir/R4/http.html#capabilities>
 
+use std::collections::HashMap;
+
 use fhir_spec::format::Format;
 use fhir_spec::json::{Object, Value};
+use search::Registry;
+use search::registry::Parameter;
+use search::types::SearchType;
 
 use super::ALL;
 use crate::cx::Cx;
@@ -10,11 +15,12 @@ use crate::cx::Cx;
 /// `operations` names those of a level: of a type, or of the system.
 pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
     let version = env!("CARGO_PKG_VERSION");
+    let referring = Referring::of(&cx.app.search);
     let resources: Vec<Value> = cx
         .app
         .definitions()
         .resource_types()
-        .map(|name| resource(name, operations(Some(name))))
+        .map(|name| resource(&cx.app.search, &referring, name, operations(Some(name))))
         .collect();
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
@@ -46,8 +52,19 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
     .into()
 }
 
-fn resource(resource_type: &str, operations: Vec<Value>) -> Value {
-    Object::from_iter([
+fn resource(
+    registry: &Registry,
+    referring: &Referring,
+    resource_type: &str,
+    operations: Vec<Value>,
+) -> Value {
+    let known = registry.of(resource_type);
+    let parameters = || known.into_iter().flat_map(|known| known.served());
+    let searched: Vec<Value> = parameters().map(searched).collect();
+    let references = parameters().filter(|parameter| parameter.kind == SearchType::Reference);
+    let included = references.map(|parameter| format!("{resource_type}:{}", parameter.code));
+    let included = ["*".to_owned()].into_iter().chain(included);
+    let mut resource = Object::from_iter([
         ("type", Value::from(resource_type)),
         ("interaction", interactions(true)),
         ("versioning", Value::from("versioned")),
@@ -57,9 +74,54 @@ fn resource(resource_type: &str, operations: Vec<Value>) -> Value {
         ("conditionalRead", Value::from("full-support")),
         ("conditionalUpdate", Value::from(true)),
         ("conditionalDelete", Value::from("single")),
-        ("operation", Value::from(operations)),
+        (
+            "searchInclude",
+            included.map(Value::from).collect::<Vec<_>>().into(),
+        ),
+    ]);
+    let lists = [
+        ("searchRevInclude", referring.to(resource_type)),
+        ("searchParam", searched),
+        ("operation", operations),
+    ];
+    // In FHIR no list is empty.
+    for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        resource.set(name, list);
+    }
+    resource.into()
+}
+
+fn searched(parameter: &Parameter) -> Value {
+    named([
+        ("name", &*parameter.code),
+        ("definition", &*parameter.url),
+        ("type", parameter.kind.code()),
     ])
-    .into()
+}
+
+/// Which parameters refer to a type, as `Type:parameter`.
+struct Referring(HashMap<Box<str>, Vec<Value>>);
+
+impl Referring {
+    fn of(registry: &Registry) -> Self {
+        let mut all: HashMap<Box<str>, Vec<Value>> = HashMap::new();
+        let types = registry.definitions().resource_types();
+        for known in types.filter_map(|name| registry.of(name)) {
+            let references = known.served();
+            for parameter in references.filter(|parameter| parameter.kind == SearchType::Reference)
+            {
+                for target in &parameter.targets {
+                    let named = format!("{}:{}", known.name, parameter.code);
+                    all.entry(target.clone()).or_default().push(named.into());
+                }
+            }
+        }
+        Self(all)
+    }
+
+    fn to(&self, resource_type: &str) -> Vec<Value> {
+        self.0.get(resource_type).cloned().unwrap_or_default()
+    }
 }
 
 /// Those of a type, or those of the system.

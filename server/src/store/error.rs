@@ -39,6 +39,10 @@ pub enum Error {
     Codec(i16),
     #[error("a stored body cannot be read: {0}")]
     Body(String),
+    #[error("the system gives no random numbers: {0}")]
+    Chance(String),
+    #[error("the secret that links are sealed with is no such secret")]
+    Secret,
     #[error("nothing is known of the table {0}")]
     NoTable(&'static str),
     #[error("somebody else has moved `{0}` on meanwhile")]

@@ -1,16 +1,194 @@
 //! Searches: the SQL comes from the crate `search`, here it is run.
 
-use diesel::sql_types::{BigInt, Text};
+use std::sync::LazyLock;
+
+use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
 use search::condition;
 use search::query::Query;
-use search::sql::{self, Page};
+use search::sql::{self, Page, Position, Sorted, SortedPage};
 
 use super::connection::{Connection, Dialect};
 use super::error::Error;
+use super::row::{Hit, Referring, Several};
 use super::statement::{Bind, Statement};
+use super::view::View;
+use crate::auth::Action;
 
 /// The key of a resource's first version is the resource's own number.
 const SELECT_ID: &str = "SELECT id FROM versions WHERE key = ?";
+
+const BODIES: &str = "SELECT r.rid, r.id, v.change, v.codec, v.body FROM resources r \
+     JOIN versions v ON v.key = r.head WHERE r.type = ? AND r.";
+const REFERENCES: &str = "SELECT rid, path, target, type, version FROM search_reference WHERE rid";
+/// Types that have, or had, resources: a step for each of them, whatever they have.
+const TYPES: &str = "WITH RECURSIVE t(type) AS (SELECT min(type) FROM resources UNION ALL \
+     SELECT (SELECT min(r.type) FROM resources r WHERE r.type > t.type) FROM t WHERE t.type IS NOT NULL) \
+     SELECT type FROM t WHERE type IS NOT NULL";
+
+/// How many values a list of a statement takes. Shorter lists are filled up with a value that is in them, so that there
+/// are few statements to prepare.
+const WIDTHS: &[usize] = &[1, 8, 64, 512];
+static BODIES_BY_RID: LazyLock<Vec<String>> = LazyLock::new(|| lists(&format!("{BODIES}rid")));
+static BODIES_BY_ID: LazyLock<Vec<String>> = LazyLock::new(|| lists(&format!("{BODIES}id")));
+static REFERENCES_OF: LazyLock<Vec<String>> = LazyLock::new(|| lists(REFERENCES));
+
+fn lists(before: &str) -> Vec<String> {
+    let texts = WIDTHS.iter();
+    texts
+        .map(|width| format!("{before} IN (?{})", ", ?".repeat(width - 1)))
+        .collect()
+}
+
+/// The current version of a resource, as a search hands it on: its stored text, which nobody parses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    pub rid: i64,
+    pub id: String,
+    pub text: Vec<u8>,
+}
+
+impl View<'_> {
+    /// Asks how much the conditions of a query find, so that the search begins with the best of them.
+    pub fn measure(&mut self, resource_type: &'static str, query: &mut Query) -> Result<(), Error> {
+        self.demand(&[Action::Search(resource_type)])?;
+        let dialect = dialect(self.connection);
+        for measure in sql::measures(query, dialect) {
+            let done = number(self.connection, &measure.statement);
+            query.measured(measure.criterion, self.noted(done)?);
+        }
+        Ok(())
+    }
+
+    /// The resources of a page, in the order that the query asks for.
+    pub fn hits(
+        &mut self,
+        resource_type: &'static str,
+        query: &Query,
+        page: &SortedPage,
+    ) -> Result<Vec<Position>, Error> {
+        self.demand(&[Action::Search(resource_type)])?;
+        let Sorted { first, rest } = sql::sorted(query, dialect(self.connection), page);
+        let done = positions(self.connection, &first);
+        let mut hits = self.noted(done)?;
+        let length = usize::try_from(page.limit).unwrap_or_default();
+        if let Some(rest) = rest.filter(|_| hits.len() < length) {
+            let done = positions(self.connection, &rest);
+            hits.extend(self.noted(done)?);
+            hits.truncate(length);
+        }
+        Ok(hits)
+    }
+
+    /// How many resources a query finds; counted no further than `hits_max`.
+    pub fn hits_count(
+        &mut self,
+        resource_type: &'static str,
+        query: &Query,
+        hits_max: Option<i64>,
+    ) -> Result<i64, Error> {
+        self.demand(&[Action::Search(resource_type)])?;
+        let dialect = dialect(self.connection);
+        let statement = match hits_max {
+            None => sql::count(query, dialect),
+            Some(hits_max) => sql::count_up_to(query, dialect, hits_max),
+        };
+        let done = number(self.connection, &statement);
+        self.noted(done)
+    }
+
+    /// The current versions of resources of a type, in no order; what was deleted is left out.
+    pub fn bodies(
+        &mut self,
+        action: Action,
+        resource_type: &'static str,
+        rids: &[i64],
+    ) -> Result<Vec<Body>, Error> {
+        self.demand(&[action])?;
+        let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
+        self.bodies_of(&BODIES_BY_RID, resource_type, &rids)
+    }
+
+    /// The same by their ids.
+    pub fn bodies_by_id(
+        &mut self,
+        action: Action,
+        resource_type: &'static str,
+        ids: &[&str],
+    ) -> Result<Vec<Body>, Error> {
+        self.demand(&[action])?;
+        let ids: Vec<Bind<'_>> = ids.iter().map(|id| Bind::Text(id)).collect();
+        self.bodies_of(&BODIES_BY_ID, resource_type, &ids)
+    }
+
+    fn bodies_of(
+        &mut self,
+        texts: &[String],
+        resource_type: &str,
+        values: &[Bind<'_>],
+    ) -> Result<Vec<Body>, Error> {
+        let mut bodies = Vec::with_capacity(values.len());
+        let done = in_lists(texts, &[Bind::Text(resource_type)], values, |sql, binds| {
+            type BodyRow = (BigInt, Text, SmallInt, SmallInt, Binary);
+            let rows: Vec<(i64, String, i16, i16, Vec<u8>)> =
+                self.connection
+                    .rows(Statement::<BodyRow>::new(sql, binds))?;
+            for (rid, id, change, codec, body) in rows {
+                if let Some(text) = super::resources::text(change, codec, body)? {
+                    bodies.push(Body { rid, id, text });
+                }
+            }
+            Ok(())
+        });
+        self.noted(done)?;
+        Ok(bodies)
+    }
+
+    /// What these resources refer to.
+    pub fn references(&mut self, action: Action, rids: &[i64]) -> Result<Vec<Referring>, Error> {
+        self.demand(&[action])?;
+        let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
+        let mut references = Vec::new();
+        let done = in_lists(&REFERENCES_OF, &[], &rids, |sql, binds| {
+            let rows: Vec<Referring> = self
+                .connection
+                .rows(Statement::<Several>::new(sql, binds))?;
+            references.extend(rows);
+            Ok(())
+        });
+        self.noted(done)?;
+        Ok(references)
+    }
+
+    /// The types of which there are resources, or were.
+    pub fn types_present(&mut self, action: Action) -> Result<Vec<String>, Error> {
+        self.demand(&[action])?;
+        let done = self.connection.rows(Statement::<Text>::new(TYPES, &[]));
+        self.noted(done.map_err(Error::from))
+    }
+}
+
+/// Runs a statement over a list of values, some at a time.
+fn in_lists(
+    texts: &[String],
+    before: &[Bind<'_>],
+    values: &[Bind<'_>],
+    mut run: impl FnMut(&str, &[Bind<'_>]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let widest = WIDTHS.last().copied().unwrap_or(1);
+    for some in values.chunks(widest) {
+        let fitting = WIDTHS.iter().zip(texts);
+        let fitting = fitting.filter(|(width, _)| **width >= some.len()).min();
+        let (Some((width, text)), Some(last)) = (fitting, some.last()) else {
+            continue;
+        };
+        let mut binds = Vec::with_capacity(before.len() + width);
+        binds.extend_from_slice(before);
+        binds.extend_from_slice(some);
+        binds.resize(before.len() + width, *last);
+        run(text, &binds)?;
+    }
+    Ok(())
+}
 
 /// The ids of resources that a query finds, at most so many, in the order in which they came to be.
 pub(super) fn ids(
@@ -18,15 +196,11 @@ pub(super) fn ids(
     query: &Query,
     ids_max: u32,
 ) -> Result<Vec<String>, Error> {
-    let dialect = match connection.dialect() {
-        Dialect::Sqlite => sql::Dialect::Sqlite,
-        Dialect::Postgres => sql::Dialect::Postgres,
-    };
     let page = Page {
         after: None,
         limit: i64::from(ids_max),
     };
-    let statement = sql::select(query, dialect, page);
+    let statement = sql::select(query, dialect(connection), page);
     let binds: Vec<Bind<'_>> = statement.binds.iter().map(bind).collect();
     let rids: Vec<i64> = connection.rows(Statement::<BigInt>::new(&statement.text, &binds))?;
     let mut ids = Vec::with_capacity(rids.len());
@@ -36,6 +210,28 @@ pub(super) fn ids(
         ids.extend(found);
     }
     Ok(ids)
+}
+
+fn number(connection: &mut Connection, statement: &sql::Statement) -> Result<i64, Error> {
+    let binds: Vec<Bind<'_>> = statement.binds.iter().map(bind).collect();
+    let found: Vec<i64> = connection.rows(Statement::<BigInt>::new(&statement.text, &binds))?;
+    Ok(found.first().copied().unwrap_or_default())
+}
+
+fn positions(
+    connection: &mut Connection,
+    statement: &sql::Statement,
+) -> Result<Vec<Position>, Error> {
+    let binds: Vec<Bind<'_>> = statement.binds.iter().map(bind).collect();
+    let found: Vec<Hit> = connection.rows(Statement::<Several>::new(&statement.text, &binds))?;
+    Ok(found.into_iter().map(|hit| hit.0).collect())
+}
+
+fn dialect(connection: &Connection) -> sql::Dialect {
+    match connection.dialect() {
+        Dialect::Sqlite => sql::Dialect::Sqlite,
+        Dialect::Postgres => sql::Dialect::Postgres,
+    }
 }
 
 fn bind(value: &condition::Bind) -> Bind<'_> {

@@ -218,6 +218,14 @@ fn one(
     rows.into_iter().next().map(found).transpose()
 }
 
+/// The text of a version; none when the resource was deleted with it.
+pub(super) fn text(change: i16, codec: i16, body: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+    match codec {
+        PLAIN => Ok((Change::from_number(change) != Change::Deleted).then_some(body)),
+        other => Err(Error::Codec(other)),
+    }
+}
+
 pub(super) fn found(row: (i64, i64, i64, i16, i16, Vec<u8>)) -> Result<Found, Error> {
     let (rid, version, at, change, codec, body) = row;
     if codec != PLAIN {

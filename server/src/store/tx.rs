@@ -11,6 +11,7 @@ use super::feed::Position;
 use super::followers;
 use super::index::{self, Before, Pending};
 use super::resources::{self, Change, Found, Version};
+use super::sealing;
 use super::view::View;
 use crate::accept::{Sealed, Stamped};
 use crate::auth::{Action, Permit};
@@ -139,6 +140,20 @@ impl<'a> Tx<'a> {
         self.demand(&[Action::Follow])?;
         self.has_written = true;
         let done = followers::advance(self.view.connection, name, from, to);
+        self.noted(done)
+    }
+
+    /// Keeps the parameters of a search that is too long to stand in a link.
+    pub fn keep_search(
+        &mut self,
+        action: Action,
+        parameters: &[u8],
+        now: Instant,
+        until: Instant,
+    ) -> Result<(), Error> {
+        self.demand(&[action])?;
+        self.has_written = true;
+        let done = sealing::keep(self.view.connection, parameters, now, until);
         self.noted(done)
     }
 

@@ -175,7 +175,12 @@ fn a_body_above_the_limit(database: &Database) {
 fn a_method_that_does_not_apply_names_those_that_do(database: &Database) {
     let kiln = Kiln::start(database);
     for (method, path, allowed) in [
-        ("GET", "/fhir/Patient", "POST, PUT, PATCH, DELETE"),
+        (
+            "TRACE",
+            "/fhir/Patient",
+            "POST, GET, HEAD, PUT, PATCH, DELETE",
+        ),
+        ("GET", "/fhir/Patient/_search", "POST"),
         ("POST", "/fhir/Patient/1", "GET, HEAD, PUT, PATCH, DELETE"),
         ("POST", "/fhir/metadata", "GET, HEAD"),
     ] {

@@ -31,5 +31,7 @@ mod panics;
 mod races;
 mod rest;
 mod scenarios;
+mod search;
+mod search_pages;
 mod smallest;
 mod store;

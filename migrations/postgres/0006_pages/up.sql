@@ -1,0 +1,13 @@
+-- What the links of pages are sealed with: made once, when the first node starts.
+CREATE TABLE sealing_keys (
+    name     TEXT    PRIMARY KEY,
+    secret   BYTEA   NOT NULL
+);
+
+-- Searches that are too long to stand in a link; the link holds their hash.
+CREATE TABLE long_searches (
+    hash        BYTEA   PRIMARY KEY,
+    parameters  BYTEA   NOT NULL,
+    expires_at  BIGINT  NOT NULL           -- microseconds since 1970 UTC
+);
+CREATE INDEX long_searches_expire ON long_searches (expires_at);

@@ -1,0 +1,2 @@
+DROP TABLE long_searches;
+DROP TABLE sealing_keys;

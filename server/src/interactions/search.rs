@@ -1,0 +1,156 @@
+//! Search: what is found by what is in it, page by page.
+//! <https://hl7.org/fhir/R4/search.html>
+//!
+//! What a client asks becomes `Asked` (`asked.rs`), without looking into the database; its pages are found inside one state
+//! of the database (`page.rs`); the links to other pages are sealed (`link.rs`).
+
+mod asked;
+mod include;
+mod link;
+mod page;
+mod place;
+mod seal;
+
+use std::sync::Arc;
+
+use fhir_spec::Issue;
+use search::Registry;
+use search::query::{Direction, Include, Query, Total};
+
+use crate::accept::resource_type;
+use crate::auth::{Action, Permit, may_all};
+use crate::cx::Cx;
+use crate::fault::Fault;
+use crate::limits::Limits;
+
+pub use asked::ask;
+pub use link::Links;
+pub use page::within;
+pub use place::Place;
+
+/// The parameter that carries a place from one page to the next.
+pub const PLACE: &str = "_page";
+/// What every page is asked for anew: links repeat it.
+pub const OF_EACH_PAGE: &[&str] = &["_format", "_pretty"];
+
+/// Where is searched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// None: in all types.
+    pub resource_type: Option<&'static str>,
+    /// In what belongs to this resource.
+    pub compartment: Option<(&'static str, String)>,
+}
+
+/// A search, understood.
+#[derive(Debug)]
+pub struct Asked {
+    pub scope: Scope,
+    /// Those that counted, as they were written.
+    pub parameters: Vec<(String, String)>,
+    /// Of these, what every page is asked for anew.
+    pub of_each_page: Vec<(String, String)>,
+    /// The link that was followed to this page.
+    pub token: Option<String>,
+    /// What was passed over.
+    pub ignored: Vec<Issue>,
+    registry: Arc<Registry>,
+    /// A query for each type, in the order of their names; their sort keys and all that is about pages is the same.
+    parts: Vec<Part>,
+    page_size: u32,
+    total: Option<Total>,
+    counts_only: bool,
+    place: Place,
+    limits: Limits,
+}
+
+#[derive(Debug, Clone)]
+struct Part {
+    resource_type: &'static str,
+    query: Query,
+}
+
+/// What a page shows.
+#[derive(Debug, Default)]
+pub struct Page {
+    pub hits: Vec<Entry>,
+    /// What comes along with the hits.
+    pub included: Vec<Entry>,
+    pub total: Option<u64>,
+    /// For the client to be told beside.
+    pub issues: Vec<Issue>,
+    /// Where other pages begin.
+    next: Option<Place>,
+    previous: Option<Place>,
+    /// And the rest of what comes along with these hits.
+    related: Option<Place>,
+}
+
+/// A resource as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub resource_type: &'static str,
+    pub rid: i64,
+    pub id: String,
+    pub text: Vec<u8>,
+}
+
+pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
+    let within = {
+        let asked = Arc::clone(asked);
+        move |view: &mut crate::store::View<'_>| page::within(view, &asked)
+    };
+    let page = cx.app.store.read(asked.permit(cx)?, within).await?;
+    let links = link::links(cx, asked, &page).await?;
+    Ok((page, links))
+}
+
+impl Scope {
+    pub fn of_type(resource_type: &'static str) -> Self {
+        Self {
+            resource_type: Some(resource_type),
+            compartment: None,
+        }
+    }
+
+    /// The address from the base on: `Observation`, `Patient/1/Observation`, `Patient/1/*`, nothing for the whole system.
+    pub fn path(&self) -> String {
+        match (&self.compartment, self.resource_type) {
+            (Some((kind, id)), type_) => format!("{kind}/{id}/{}", type_.unwrap_or("*")),
+            (None, type_) => type_.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl Asked {
+    /// What the caller must be allowed to do.
+    pub fn actions(&self) -> impl Iterator<Item = Action> {
+        let searched = self.parts.iter().map(|part| part.resource_type);
+        let includes = self.includes().iter();
+        let referring = includes.filter_map(|include| match include.direction {
+            Direction::To => None,
+            Direction::From => include.source_type.as_deref().and_then(resource_type),
+        });
+        let includes = (!self.includes().is_empty()).then_some(Action::Include);
+        searched
+            .chain(referring)
+            .map(Action::Search)
+            .chain(includes)
+    }
+
+    /// They are the same for every type.
+    fn includes(&self) -> &[Include] {
+        let first = self.parts.first();
+        first.map_or(&[], |part| part.query.includes.as_slice())
+    }
+
+    fn permit(&self, cx: &Cx) -> Result<Permit, Fault> {
+        Ok(may_all(cx.caller, self.actions())?)
+    }
+
+    /// Whatever makes an answer: one of the types that are searched.
+    fn action(&self) -> Action {
+        let first = self.parts.first();
+        Action::Search(first.map_or("Resource", |part| part.resource_type))
+    }
+}

@@ -1,0 +1,217 @@
+//! What comes along with the hits of a page: `_include` and `_revinclude`, step by step until nothing new comes.
+//! <https://hl7.org/fhir/R4/search.html#include>
+//!
+//! Nothing comes twice, and no hit comes again. So many come with a page; a link leads to the others: it finds them anew, in
+//! the same order, and leaves out what was shown.
+
+use std::collections::{HashMap, HashSet};
+
+use search::Rows;
+use search::query::{Direction, Include, Target};
+use search::sql::SortedPage;
+
+use super::{Asked, Entry};
+use crate::accept::resource_type;
+use crate::auth::Action;
+use crate::fault::Fault;
+use crate::limits::INCLUDES_WALKED_MAX;
+use crate::store::{Body, View};
+
+/// Hits that one search for what refers to them asks about.
+const REFERRED_MAX: usize = 100;
+
+/// What came along.
+#[derive(Debug, Default)]
+pub(super) struct Included {
+    pub(super) shown: Vec<Entry>,
+    /// How many the next link leaves out, when there are more.
+    pub(super) more: Option<usize>,
+}
+
+/// A resource that others come along with.
+#[derive(Debug, Clone)]
+struct Anchor {
+    resource_type: &'static str,
+    rid: i64,
+    id: String,
+}
+
+impl Anchor {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            resource_type: entry.resource_type,
+            rid: entry.rid,
+            id: entry.id.clone(),
+        }
+    }
+}
+
+/// `skipped`: how many were shown before.
+pub(super) fn included(
+    view: &mut View<'_>,
+    asked: &Asked,
+    hits: &[Entry],
+    skipped: usize,
+) -> Result<Included, Fault> {
+    let includes = asked.includes();
+    if includes.is_empty() || hits.is_empty() {
+        return Ok(Included::default());
+    }
+    let shown_max = usize::try_from(asked.limits.includes_max).unwrap_or(usize::MAX);
+    let mut walk = Walk {
+        view,
+        asked,
+        seen: hits
+            .iter()
+            .map(|hit| (hit.resource_type, hit.rid))
+            .collect(),
+        found: Vec::new(),
+        fresh: Vec::new(),
+        skipped,
+        found_max: skipped.saturating_add(shown_max).saturating_add(1),
+    };
+    let mut anchors: Vec<Anchor> = hits.iter().map(Anchor::of).collect();
+    let mut is_first = true;
+    while !anchors.is_empty() && !walk.is_full() {
+        for include in includes
+            .iter()
+            .filter(|include| is_first || include.iterates)
+        {
+            walk.step(include, &anchors)?;
+        }
+        is_first = false;
+        anchors = std::mem::take(&mut walk.fresh);
+    }
+    let is_cut = walk.is_full();
+    let mut shown = walk.found.split_off(skipped.min(walk.found.len()));
+    shown.truncate(shown_max);
+    Ok(Included {
+        shown,
+        more: is_cut.then_some(skipped.saturating_add(shown_max)),
+    })
+}
+
+/// Whether so many may be left out: whoever goes on has all of them found anew.
+pub(super) fn is_walkable(skipped: usize) -> bool {
+    skipped <= INCLUDES_WALKED_MAX
+}
+
+struct Walk<'a, 'v> {
+    view: &'a mut View<'v>,
+    asked: &'a Asked,
+    seen: HashSet<(&'static str, i64)>,
+    found: Vec<Entry>,
+    /// Those of this round, for the next one.
+    fresh: Vec<Anchor>,
+    skipped: usize,
+    /// One more than is shown.
+    found_max: usize,
+}
+
+impl Walk<'_, '_> {
+    fn is_full(&self) -> bool {
+        self.found.len() >= self.found_max
+    }
+
+    fn step(&mut self, include: &Include, anchors: &[Anchor]) -> Result<(), Fault> {
+        match include.direction {
+            Direction::To => self.referred(include, anchors),
+            Direction::From => self.referring(include, anchors),
+        }
+    }
+
+    /// What the anchors refer to, by the rows of the index: their documents are not read.
+    fn referred(&mut self, include: &Include, anchors: &[Anchor]) -> Result<(), Fault> {
+        let is_source = |anchor: &&Anchor| {
+            (include.source_type.as_deref()).is_none_or(|source| source == anchor.resource_type)
+        };
+        let types: HashMap<i64, &str> = anchors
+            .iter()
+            .filter(is_source)
+            .map(|anchor| (anchor.rid, anchor.resource_type))
+            .collect();
+        let mut rids: Vec<i64> = types.keys().copied().collect();
+        rids.sort_unstable();
+        let mut rows: HashMap<i64, Rows> = HashMap::new();
+        for referring in self.view.references(Action::Include, &rids)? {
+            let rows = rows.entry(referring.rid).or_default();
+            rows.reference.push(referring.row);
+        }
+        let mut targets: Vec<Target> = Vec::new();
+        for (rid, rows) in &rows {
+            let kind = types.get(rid).copied().unwrap_or_default();
+            targets.extend(include.targets(&self.asked.registry, kind, rows));
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        for same in targets.chunk_by(|one, other| one.resource_type == other.resource_type) {
+            let named = same.first().map_or("", |target| &target.resource_type);
+            let Some(kind) = resource_type(named) else {
+                continue;
+            };
+            let ids: Vec<&str> = same.iter().map(|target| &*target.id).collect();
+            let bodies = self.view.bodies_by_id(Action::Include, kind, &ids)?;
+            self.take(kind, bodies);
+        }
+        Ok(())
+    }
+
+    /// What refers to the anchors: a search of its own, no further than there is room.
+    fn referring(&mut self, include: &Include, anchors: &[Anchor]) -> Result<(), Fault> {
+        let Some(kind) = include.source_type.as_deref().and_then(resource_type) else {
+            return Ok(());
+        };
+        let targets: Vec<Target> = anchors
+            .iter()
+            .map(|anchor| Target {
+                resource_type: anchor.resource_type.into(),
+                id: anchor.id.as_str().into(),
+            })
+            .collect();
+        for some in targets.chunks(REFERRED_MAX) {
+            let Some(query) = include.referring(&self.asked.registry, some) else {
+                continue;
+            };
+            // What was seen before may come again, and then says nothing of how many are new.
+            let mut page = SortedPage {
+                after: None,
+                limit: i64::try_from(self.found_max).unwrap_or(i64::MAX),
+            };
+            while !self.is_full() {
+                let hits = self.view.hits(kind, &query, &page)?;
+                let length = i64::try_from(hits.len()).unwrap_or(i64::MAX);
+                let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid));
+                let rids: Vec<i64> = hits.iter().map(|hit| hit.rid).filter(is_new).collect();
+                let bodies = self.view.bodies(Action::Include, kind, &rids)?;
+                self.take(kind, bodies);
+                if length < page.limit {
+                    break;
+                }
+                page.after = hits.into_iter().next_back();
+            }
+        }
+        Ok(())
+    }
+
+    /// In the order in which they came to be, those that are new.
+    fn take(&mut self, resource_type: &'static str, mut bodies: Vec<Body>) {
+        bodies.sort_unstable_by_key(|body| body.rid);
+        for Body { rid, id, text } in bodies {
+            if self.is_full() {
+                return;
+            }
+            if !self.seen.insert((resource_type, rid)) {
+                continue;
+            }
+            let is_shown = self.found.len() >= self.skipped;
+            let entry = Entry {
+                resource_type,
+                rid,
+                id,
+                text: if is_shown { text } else { Vec::new() },
+            };
+            self.fresh.push(Anchor::of(&entry));
+            self.found.push(entry);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A page of a search, found inside one state of the database: measure, hits, bodies, total, one after the other.
+//! <https://hl7.org/fhir/R4/search.html#return>
+
+use std::cmp::Ordering;
+
+use fhir_spec::{Issue, IssueCode, Severity};
+use search::condition::Bind;
+use search::query::{SortKey, Total};
+use search::sql::{Position, SortedPage};
+
+use super::include::{self, Included, included};
+use super::place::Start;
+use super::{Asked, Entry, Page, Part};
+use crate::auth::Action;
+use crate::fault::Fault;
+use crate::limits::ESTIMATE_MAX;
+use crate::store::View;
+
+/// What was found, not yet what it says.
+#[derive(Debug)]
+struct Hit {
+    /// Which of the parts has found it.
+    part: usize,
+    position: Position,
+}
+
+pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
+    let mut parts = asked.parts.clone();
+    measure(view, &mut parts)?;
+    if let Some(skipped) = asked.place.included {
+        return related(view, asked, &parts, skipped);
+    }
+    if asked.counts_only {
+        return Ok(Page {
+            total: Some(count(view, &parts, None)?),
+            ..Page::default()
+        });
+    }
+    let mut hits = hits(view, asked, &parts)?;
+    let is_last = hits.len() <= asked.shown();
+    hits.truncate(asked.shown());
+    let total = total(view, asked, &parts, hits.len(), is_last)?;
+    let last = hits.last().filter(|_| !is_last);
+    let next = last.and_then(|hit| Some(asked.place.next(hit.start(&parts)?, total)));
+    let entries = bodies(view, &parts, &hits)?;
+    let included = included(view, asked, &entries, 0)?;
+    let mut page = Page {
+        next,
+        previous: asked.place.previous(),
+        hits: entries,
+        total,
+        ..Page::default()
+    };
+    page.take(asked, included);
+    Ok(page)
+}
+
+/// The rest of what comes along with the hits of a page.
+fn related(
+    view: &mut View<'_>,
+    asked: &Asked,
+    parts: &[Part],
+    skipped: usize,
+) -> Result<Page, Fault> {
+    let mut hits = hits(view, asked, parts)?;
+    hits.truncate(asked.shown());
+    let entries = bodies(view, parts, &hits)?;
+    let mut page = Page::default();
+    page.take(asked, included(view, asked, &entries, skipped)?);
+    Ok(page)
+}
+
+impl Page {
+    fn take(&mut self, asked: &Asked, included: Included) {
+        self.included = included.shown;
+        let Some(skipped) = included.more else {
+            return;
+        };
+        let told = match include::is_walkable(skipped) {
+            true => {
+                self.related = Some(asked.place.rest(skipped));
+                "more comes along with these hits than a page shows (includes_max): the link `related` leads to the rest"
+            }
+            false => {
+                "more comes along with these hits than can be shown: ask for fewer hits, or for what refers to them by itself"
+            }
+        };
+        self.issues
+            .push(Issue::new(Severity::Warning, IssueCode::Incomplete, told));
+    }
+}
+
+/// Asks how much the conditions find where that decides about the way to search.
+fn measure(view: &mut View<'_>, parts: &mut [Part]) -> Result<(), Fault> {
+    for part in parts {
+        view.measure(part.resource_type, &mut part.query)?;
+    }
+    Ok(())
+}
+
+/// The hits of the page and, when there is a next page, one more.
+fn hits(view: &mut View<'_>, asked: &Asked, parts: &[Part]) -> Result<Vec<Hit>, Fault> {
+    let start = asked.place.start.as_ref();
+    let limit = asked.shown() + 1;
+    let mut hits: Vec<Hit> = Vec::new();
+    let mut find = |number: usize, after: Option<&Start>, limit: usize| {
+        let Some(part) = parts.get(number) else {
+            return Ok(Vec::new());
+        };
+        let page = SortedPage {
+            after: after.map(|start| start.position.clone()),
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        };
+        let found = view.hits(part.resource_type, &part.query, &page)?;
+        let hits = found.into_iter().map(|position| Hit {
+            part: number,
+            position,
+        });
+        Ok::<Vec<Hit>, Fault>(hits.collect())
+    };
+    let sort = parts.first().map(|part| part.query.sort.as_slice());
+    let sort = sort.unwrap_or_default();
+    for (number, part) in parts.iter().enumerate() {
+        if !sort.is_empty() {
+            // Each type may have the first of all.
+            hits.extend(find(number, start, limit)?);
+            continue;
+        }
+        // One type after the other, each in the order in which its resources came to be.
+        let begins = start.map(|start| (*start.resource_type).cmp(part.resource_type));
+        let after = match begins {
+            Some(Ordering::Greater) => continue,
+            Some(Ordering::Equal) => start,
+            _ => None,
+        };
+        hits.extend(find(number, after, limit - hits.len())?);
+        if hits.len() >= limit {
+            break;
+        }
+    }
+    if parts.len() > 1 && !sort.is_empty() {
+        hits.sort_by(|one, other| order(sort, &one.position, &other.position));
+        hits.truncate(limit);
+    }
+    Ok(hits)
+}
+
+/// What has no value comes last, whatever the direction; what is equal comes in the order in which it came to be.
+fn order(sort: &[SortKey], one: &Position, other: &Position) -> Ordering {
+    let values = one.keys.iter().zip(&other.keys);
+    let by_keys = sort.iter().zip(values).map(|(key, pair)| match pair {
+        (Some(one), Some(other)) if key.is_descending => compare(other, one),
+        (Some(one), Some(other)) => compare(one, other),
+        (one, other) => other.is_some().cmp(&one.is_some()),
+    });
+    by_keys
+        .fold(Ordering::Equal, Ordering::then)
+        .then(one.rid.cmp(&other.rid))
+}
+
+fn compare(one: &Bind, other: &Bind) -> Ordering {
+    match (one, other) {
+        (Bind::Int(one), Bind::Int(other)) => one.cmp(other),
+        (Bind::Real(one), Bind::Real(other)) => one.total_cmp(other),
+        (Bind::Text(one), Bind::Text(other)) => one.cmp(other),
+        _ => Ordering::Equal,
+    }
+}
+
+/// The stored texts of the hits, in their order.
+fn bodies(view: &mut View<'_>, parts: &[Part], hits: &[Hit]) -> Result<Vec<Entry>, Fault> {
+    let mut found: Vec<Option<Entry>> = hits.iter().map(|_| None).collect();
+    for (number, part) in parts.iter().enumerate() {
+        let own = || {
+            hits.iter()
+                .enumerate()
+                .filter(|(_, hit)| hit.part == number)
+        };
+        let mut places: Vec<(i64, usize)> = own()
+            .map(|(place, hit)| (hit.position.rid, place))
+            .collect();
+        if places.is_empty() {
+            continue;
+        }
+        places.sort_unstable();
+        let rids: Vec<i64> = places.iter().map(|(rid, _)| *rid).collect();
+        let resource_type = part.resource_type;
+        for body in view.bodies(Action::Search(resource_type), resource_type, &rids)? {
+            let place = places.binary_search_by_key(&body.rid, |(rid, _)| *rid);
+            let place = place.ok().and_then(|index| places.get(index));
+            if let Some(slot) = place.and_then(|(_, place)| found.get_mut(*place)) {
+                *slot = Some(Entry {
+                    resource_type,
+                    rid: body.rid,
+                    id: body.id,
+                    text: body.text,
+                });
+            }
+        }
+    }
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// How many hits there are on all pages: what was asked for, or what is known for nothing.
+fn total(
+    view: &mut View<'_>,
+    asked: &Asked,
+    parts: &[Part],
+    shown: usize,
+    is_last: bool,
+) -> Result<Option<u64>, Fault> {
+    let place = &asked.place;
+    if place.total.is_some() {
+        return Ok(place.total);
+    }
+    if place.start.is_none() && is_last {
+        return Ok(u64::try_from(shown).ok());
+    }
+    match asked.total {
+        Some(Total::Accurate) => count(view, parts, None).map(Some),
+        Some(Total::Estimate) => count(view, parts, Some(ESTIMATE_MAX)).map(Some),
+        Some(Total::None) | None => Ok(None),
+    }
+}
+
+fn count(view: &mut View<'_>, parts: &[Part], hits_max: Option<i64>) -> Result<u64, Fault> {
+    let mut all = 0_u64;
+    for part in parts {
+        let hits = view.hits_count(part.resource_type, &part.query, hits_max)?;
+        all = all.saturating_add(u64::try_from(hits).unwrap_or_default());
+    }
+    Ok(all)
+}
+
+impl Hit {
+    fn start(&self, parts: &[Part]) -> Option<Start> {
+        Some(Start {
+            resource_type: parts.get(self.part)?.resource_type.into(),
+            position: self.position.clone(),
+        })
+    }
+}
+
+impl Asked {
+    fn shown(&self) -> usize {
+        usize::try_from(self.page_size).unwrap_or(usize::MAX - 1)
+    }
+}
