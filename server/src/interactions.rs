@@ -34,10 +34,12 @@ pub const ALL: &[Interaction] = &[
     Interaction::HistoryType,
     Interaction::Create,
     Interaction::SearchType,
+    Interaction::SearchCompartment,
     Interaction::ConditionalUpdate,
     Interaction::ConditionalPatch,
     Interaction::ConditionalDelete,
     Interaction::HistorySystem,
+    Interaction::SearchSystem,
     Interaction::Transaction,
     Interaction::Batch,
 ];
@@ -54,6 +56,8 @@ pub enum Interaction {
     HistoryType,
     HistorySystem,
     SearchType,
+    SearchCompartment,
+    SearchSystem,
     Transaction,
     Batch,
     ConditionalUpdate,
@@ -66,6 +70,8 @@ pub enum Interaction {
 pub enum Level {
     /// `[base]`
     System,
+    /// `[base]/_search`
+    SystemSearch,
     /// `[base]/_history`
     SystemHistory,
     /// `[base]/Type`
@@ -76,6 +82,10 @@ pub enum Level {
     TypeHistory,
     /// `[base]/Type/id`
     Instance,
+    /// `[base]/Type/id/Type` and `[base]/Type/id/*`
+    Compartment,
+    /// `[base]/Type/id/Type/_search`
+    CompartmentSearch,
     /// `[base]/Type/id/_history`
     InstanceHistory,
     /// `[base]/Type/id/_history/version`
@@ -95,7 +105,8 @@ impl Interaction {
             Self::HistoryInstance => "history-instance",
             Self::HistoryType => "history-type",
             Self::HistorySystem => "history-system",
-            Self::SearchType => "search-type",
+            Self::SearchType | Self::SearchCompartment => "search-type",
+            Self::SearchSystem => "search-system",
             Self::Transaction => "transaction",
             Self::Batch => "batch",
         }
@@ -113,7 +124,8 @@ impl Interaction {
             Self::HistoryInstance => Level::InstanceHistory,
             Self::HistoryType => Level::TypeHistory,
             Self::HistorySystem => Level::SystemHistory,
-            Self::Transaction | Self::Batch => Level::System,
+            Self::SearchCompartment => Level::Compartment,
+            Self::SearchSystem | Self::Transaction | Self::Batch => Level::System,
         }
     }
 

@@ -8,7 +8,7 @@ use fhir_spec::format::Format;
 use super::body::{self, Cap};
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{base, history, reply, request};
+use super::{base, history, reply, request, search};
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::interactions::bundle;
@@ -34,6 +34,7 @@ pub(super) async fn bundle(
         operate: operations::within_bundle,
         limits: cx.app.limits,
         past: history::within_bundle,
+        found: search::within_bundle,
     };
     let answer = bundle::run(cx, bundle::Sent::new(format, bytes)?, wishes).await?;
     reply::written_bundle(cx, shape, prefer, answer).await

@@ -118,6 +118,7 @@ async fn fhir(
     };
     let resource_type = match address.resource_type {
         "" => None,
+        "*" if !address.owner.is_empty() => None,
         named => match resource_type(named) {
             None => return ("unknown", Err(unknown_type(named))),
             known => known,
@@ -174,11 +175,15 @@ async fn perform(
         (Interaction::HistoryType | Interaction::HistorySystem, _) => {
             history::history(cx, request, resource_type, None).await
         }
-        (Interaction::SearchType, Some(_)) => {
+        (Interaction::SearchType | Interaction::SearchSystem, _) => {
             let scope = Scope {
                 resource_type,
                 compartment: None,
             };
+            search::search(cx, request, scope, payload).await
+        }
+        (Interaction::SearchCompartment, _) => {
+            let scope = Scope::within(cx.app.definitions(), address.owner, id, resource_type)?;
             search::search(cx, request, scope, payload).await
         }
         (Interaction::Transaction | Interaction::Batch, _) => {
@@ -227,6 +232,8 @@ fn unknown_type(named: &str) -> Fault {
 /// What a path below the base is addressed to; what the level does not have is empty.
 struct Address<'p> {
     level: Level,
+    /// The type of whose compartment it is.
+    owner: &'p str,
     resource_type: &'p str,
     id: &'p str,
     version: &'p str,
@@ -238,6 +245,7 @@ impl<'p> Address<'p> {
         let segments: Vec<&str> = path.splitn(5, '/').collect();
         let (level, resource_type, id, version) = match *segments.as_slice() {
             [""] => (Level::System, "", "", ""),
+            ["_search"] => (Level::SystemSearch, "", "", ""),
             ["_history"] => (Level::SystemHistory, "", "", ""),
             [resource_type] => (Level::Type, resource_type, "", ""),
             [resource_type, "_search"] => (Level::TypeSearch, resource_type, "", ""),
@@ -247,13 +255,23 @@ impl<'p> Address<'p> {
             [resource_type, id, "_history", version] => {
                 (Level::Version, resource_type, id, version)
             }
+            [_, id, resource_type] => (Level::Compartment, resource_type, id, ""),
+            [_, id, resource_type, "_search"] => (Level::CompartmentSearch, resource_type, id, ""),
             _ => return None,
         };
         let is_name = |segment: &str| !segment.starts_with(['$', '_']);
-        let is_of_system = matches!(level, Level::System | Level::SystemHistory);
-        let is_whole = is_of_system || !resource_type.is_empty();
-        (is_whole && is_name(resource_type) && is_name(id)).then_some(Self {
+        let is_of_system = matches!(
             level,
+            Level::System | Level::SystemSearch | Level::SystemHistory
+        );
+        let owner = match level {
+            Level::Compartment | Level::CompartmentSearch => segments.first().copied()?,
+            _ => "",
+        };
+        let is_whole = is_of_system || !resource_type.is_empty();
+        (is_whole && is_name(owner) && is_name(resource_type) && is_name(id)).then_some(Self {
+            level,
+            owner,
             resource_type,
             id,
             version,
@@ -270,6 +288,8 @@ fn method(interaction: Interaction) -> Method {
         Interaction::Delete | Interaction::ConditionalDelete => Method::DELETE,
         Interaction::Read
         | Interaction::SearchType
+        | Interaction::SearchCompartment
+        | Interaction::SearchSystem
         | Interaction::Vread
         | Interaction::HistoryInstance
         | Interaction::HistoryType
@@ -297,7 +317,9 @@ fn interaction(level: Level, asked: &Method) -> Option<Interaction> {
 /// The search that is asked for at an address that is for nothing else.
 fn searched(level: Level) -> Option<Interaction> {
     match level {
+        Level::SystemSearch => Some(Interaction::SearchSystem),
         Level::TypeSearch => Some(Interaction::SearchType),
+        Level::CompartmentSearch => Some(Interaction::SearchCompartment),
         _ => None,
     }
 }

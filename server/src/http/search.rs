@@ -41,6 +41,18 @@ pub(super) async fn search(
     reply::bundle(cx, shape, bundle).await
 }
 
+/// The page that an entry of a bundle has asked for.
+pub(super) fn within_bundle(
+    at: Instant,
+    base: &str,
+    asked: &Asked,
+    page: &Page,
+    links: &Links,
+) -> Result<Bytes, Fault> {
+    let shape = Shape::within_bundle(&shown(asked), asked.scope.resource_type)?;
+    bundle(at, &shape, base, asked, page, links)
+}
+
 /// The parameters in the body.
 async fn form(
     cx: &Cx,
@@ -64,11 +76,14 @@ async fn form(
 
 /// How the answer should look, by the parameters of the search and by those of this page.
 fn shape(http: &HttpRequest, asked: &Asked) -> Result<Shape, Fault> {
+    Shape::asked(http, &shown(asked), asked.scope.resource_type)
+}
+
+fn shown(asked: &Asked) -> Vec<(String, String)> {
     let all = asked.parameters.iter().chain(&asked.of_each_page);
     // Of what is only counted nothing is shown.
     let all = all.filter(|(name, value)| !(name == "_summary" && value == "count"));
-    let all: Vec<(String, String)> = all.cloned().collect();
-    Shape::asked(http, &all, asked.scope.resource_type)
+    all.cloned().collect()
 }
 
 fn bundle(

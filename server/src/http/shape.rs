@@ -54,6 +54,17 @@ impl Shape {
         })
     }
 
+    /// What the parameters of an entry of a bundle ask for: the bundle around it decides about the format.
+    pub(super) fn within_bundle(
+        query: &[(String, String)],
+        resource_type: Option<&str>,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            view: view(query, resource_type)?,
+            ..Self::as_stored()
+        })
+    }
+
     /// What is stored, as it is.
     pub(super) fn as_stored() -> Self {
         Self {

@@ -30,7 +30,7 @@ use fhir_spec::format::Format;
 use fhir_spec::json::{Bounds, Value, parse, skim_bundle};
 use fhir_spec::{Issue, IssueCode};
 
-use super::{Return, history};
+use super::{Return, history, search};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::cx::Cx;
@@ -58,7 +58,12 @@ pub struct Wishes {
     pub limits: Limits,
     /// and how it is written.
     pub past: fn(Instant, &str, &history::Asked, &history::Page) -> Result<Bytes, Fault>,
+    /// How a page of a search is written.
+    pub found: Written,
 }
+
+type Written =
+    fn(Instant, &str, &search::Asked, &search::Page, &search::Links) -> Result<Bytes, Fault>;
 
 /// An operation that an entry calls.
 #[derive(Debug)]

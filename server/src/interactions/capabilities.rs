@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 use fhir_spec::json::{Object, Value};
 use search::Registry;
@@ -26,6 +27,11 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
         ("mode", Value::from("server")),
         ("resource", Value::from(resources)),
         ("interaction", interactions(false)),
+        ("searchParam", Value::from(of_all_types(&cx.app.search))),
+        (
+            "compartment",
+            Value::from(compartments(cx.app.definitions())),
+        ),
         ("operation", Value::from(operations(None))),
     ]);
     Object::from_iter([
@@ -89,6 +95,31 @@ fn resource(
         resource.set(name, list);
     }
     resource.into()
+}
+
+/// What can be asked of all types at once.
+fn of_all_types(registry: &Registry) -> Vec<Value> {
+    let types = registry.definitions().resource_types();
+    let mut types = types.filter_map(|name| registry.of(name));
+    let Some(first) = types.next() else {
+        return Vec::new();
+    };
+    let mut shared: Vec<&Parameter> = first.served().collect();
+    for known in types {
+        shared.retain(|parameter| {
+            let same = known.parameter(&parameter.code);
+            same.is_some_and(|same| same.is_served() && same.kind == parameter.kind)
+        });
+    }
+    shared.into_iter().map(searched).collect()
+}
+
+fn compartments(definitions: &Definitions) -> Vec<Value> {
+    let codes = definitions.compartments().iter();
+    let names = codes.map(|compartment| compartment.code.to_lowercase());
+    names
+        .map(|name| format!("http://hl7.org/fhir/CompartmentDefinition/{name}").into())
+        .collect()
 }
 
 fn searched(parameter: &Parameter) -> Value {

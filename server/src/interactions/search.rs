@@ -14,17 +14,18 @@ mod seal;
 use std::sync::Arc;
 
 use fhir_spec::Issue;
+use fhir_spec::definitions::Definitions;
 use search::Registry;
 use search::query::{Direction, Include, Query, Total};
 
-use crate::accept::resource_type;
+use crate::accept::{self, resource_type};
 use crate::auth::{Action, Permit, may_all};
 use crate::cx::Cx;
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
 
-pub use asked::ask;
-pub use link::Links;
+pub use asked::{ask, ask_within_bundle};
+pub use link::{Links, links_within_bundle};
 pub use page::within;
 pub use place::Place;
 
@@ -111,6 +112,29 @@ impl Scope {
             resource_type: Some(resource_type),
             compartment: None,
         }
+    }
+
+    /// What belongs to a resource, of one type or of all.
+    pub fn within(
+        definitions: &Definitions,
+        owner: &str,
+        id: &str,
+        resource_type: Option<&'static str>,
+    ) -> Result<Self, Fault> {
+        let known = definitions.compartment(owner);
+        let Some(owner) = known.and_then(|known| accept::resource_type(&known.code)) else {
+            let all = definitions.compartments().iter();
+            let all: Vec<&str> = all.map(|compartment| &*compartment.code).collect();
+            let diagnostics = format!(
+                "there is no compartment of that kind, only of a {}",
+                all.join(", ")
+            );
+            return Err(Fault::new(Kind::UnknownPath, diagnostics));
+        };
+        Ok(Self {
+            resource_type,
+            compartment: Some((owner, id.to_owned())),
+        })
     }
 
     /// The address from the base on: `Observation`, `Patient/1/Observation`, `Patient/1/*`, nothing for the whole system.

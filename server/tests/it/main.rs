@@ -32,6 +32,8 @@ mod races;
 mod rest;
 mod scenarios;
 mod search;
+mod search_bundles;
 mod search_pages;
+mod search_system;
 mod smallest;
 mod store;

@@ -113,6 +113,7 @@ impl Transactions {
             limits: self.app.limits,
             operate: operations::within_bundle,
             past: |_, _, _, _| Ok(NOBODY_READS_IT),
+            found: |_, _, _, _, _| Ok(NOBODY_READS_IT),
         }
     }
 

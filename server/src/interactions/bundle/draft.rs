@@ -9,6 +9,7 @@ use super::look::Look;
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Action;
+use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::precondition::{Precondition, Versions};
@@ -52,18 +53,17 @@ pub(super) enum How {
 }
 
 impl Draft {
-    pub(super) fn of(place: usize, entry: Entry, app: &App, now: Instant) -> Result<Self, Fault> {
+    pub(super) fn of(place: usize, entry: Entry, cx: &Cx) -> Result<Self, Fault> {
         let method = entry.request.method;
         let how = match (method, &entry.request.address.asked) {
             (_, Asked::Operation { code, .. }) => {
                 let intent = Intent::Operate(code.clone());
                 return Ok(Self::unconditional(place, entry, intent));
             }
-            (Method::Get | Method::Head, _) => {
-                let intent = Intent::Look(Look::of(&entry.request)?);
+            (Method::Get | Method::Head, _) | (Method::Post, Asked::Search(_)) => {
+                let intent = Intent::Look(Look::of(&entry, cx)?);
                 return Ok(Self::unconditional(place, entry, intent));
             }
-            (Method::Post, Asked::Search(_)) => return Err(no_search()),
             (Method::Post, _) => How::Create,
             (Method::Put, _) => How::Update,
             (Method::Patch, _) => How::Patch,
@@ -83,7 +83,7 @@ impl Draft {
         };
         let criteria = criteria.map(str::to_owned);
         let id = match how {
-            How::Create => Some((app.ids)(now)),
+            How::Create => Some((cx.app.ids)(cx.now)),
             _ => id,
         };
         let write = Write {
@@ -114,7 +114,7 @@ impl Draft {
     /// What the caller must be allowed to do.
     pub(super) fn actions(&self) -> Vec<Action> {
         let mut actions = match &self.intent {
-            Intent::Look(look) => vec![look.action()],
+            Intent::Look(look) => look.actions(),
             Intent::Operate(_) => Vec::new(), // asked by its code, when it is known to be one
             Intent::Write(write) => match write.how {
                 How::Create => vec![Action::Create(write.resource_type)],
@@ -232,9 +232,4 @@ fn precondition(entry: &Entry) -> Result<Precondition, Fault> {
         if_match: versions(&request.if_match, "ifMatch")?,
         if_none_match: versions(&request.if_none_match, "ifNoneMatch")?,
     })
-}
-
-pub(super) fn no_search() -> Fault {
-    let told = "searches are not supported in a bundle yet";
-    Fault::new(Kind::NotImplemented, told)
 }

@@ -1,19 +1,22 @@
-//! Entries that only look: read, vread and history.
+//! Entries that only look: read, vread, history and search.
 //! <https://hl7.org/fhir/R4/http.html#read>
 
-use fhir_spec::bundle::{Asked, Method, Request};
+use std::sync::Arc;
+
+use ::search::query::Handling;
+use fhir_spec::bundle::{Asked, Entry, Method};
 use fhir_spec::json::Text;
 use fhir_spec::time::DateTime;
-use search::query::Handling;
 
 use super::Wishes;
-use super::draft::no_search;
 use super::step::Done;
 use crate::accept::resource_type;
 use crate::auth::Action;
+use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::precondition::Versions;
+use crate::interactions::search::{self, Scope};
 use crate::interactions::{history, read, vread};
 use crate::store::{Found, View};
 
@@ -22,6 +25,10 @@ pub(super) enum Look {
     Read(Read),
     History {
         asked: history::Asked,
+        is_head: bool,
+    },
+    Search {
+        asked: Arc<search::Asked>,
         is_head: bool,
     },
 }
@@ -38,7 +45,8 @@ pub(super) struct Read {
 }
 
 impl Look {
-    pub(super) fn of(request: &Request) -> Result<Self, Fault> {
+    pub(super) fn of(entry: &Entry, cx: &Cx) -> Result<Self, Fault> {
+        let request = &entry.request;
         let is_head = request.method == Method::Head;
         let (named, id, version) = match &request.address.asked {
             Asked::Instance(name, id) => (name, id, None),
@@ -50,7 +58,16 @@ impl Look {
                 return Ok(Self::History { asked, is_head });
             }
             Asked::Metadata => return Err(unsupported()),
-            _ => return Err(no_search()),
+            searched => {
+                if entry.resource.is_some() {
+                    let told = "the parameters of a search within a bundle stand in its url";
+                    return Err(Fault::new(Kind::WrongParameter, told));
+                }
+                let scope = scope(searched, cx)?;
+                let asked = search::ask_within_bundle(cx, scope, request.address.parameters())?;
+                let asked = Arc::new(asked);
+                return Ok(Self::Search { asked, is_head });
+            }
         };
         let Some(resource_type) = resource_type(named) else {
             return Err(Fault::internal("a type that was not checked"));
@@ -66,28 +83,34 @@ impl Look {
         }))
     }
 
-    pub(super) fn action(&self) -> Action {
+    pub(super) fn actions(&self) -> Vec<Action> {
         match self {
-            Self::Read(read) => Action::Read(read.resource_type),
-            Self::History { asked, .. } => asked.action(),
+            Self::Read(read) => vec![Action::Read(read.resource_type)],
+            Self::History { asked, .. } => vec![asked.action()],
+            Self::Search { asked, .. } => asked.actions().collect(),
         }
     }
 
     pub(super) fn apply(
         &self,
         view: &mut View<'_>,
+        cx: &Cx,
         wishes: &Wishes,
-        now: Instant,
     ) -> Result<Done, Fault> {
-        let (asked, is_head) = match self {
+        let (now, base) = (cx.now, &wishes.base);
+        let (body, is_head) = match self {
             Self::Read(read) => return read.apply(view),
-            Self::History { asked, is_head } => (asked, *is_head),
+            Self::History { asked, is_head } => {
+                let page = history::within(view, asked, &wishes.limits)?;
+                ((wishes.past)(now, base, asked, &page)?, *is_head)
+            }
+            Self::Search { asked, is_head } => {
+                let mut page = search::within(view, asked)?;
+                let links = search::links_within_bundle(&cx.app, cx.caller, now, asked, &mut page)?;
+                ((wishes.found)(now, base, asked, &page, &links)?, *is_head)
+            }
         };
-        let page = history::within(view, asked, &wishes.limits)?;
-        let body = match is_head {
-            true => None,
-            false => Some((wishes.past)(now, &wishes.base, asked, &page)?),
-        };
+        let body = (!is_head).then_some(body);
         Ok(Done {
             status: "200 OK",
             body,
@@ -126,6 +149,22 @@ impl Read {
             (None, Some(since)) => found.at <= since,
             (None, None) => false,
         }
+    }
+}
+
+/// Where a search looks.
+fn scope(asked: &Asked, cx: &Cx) -> Result<Scope, Fault> {
+    let named = |name: &Text| resource_type(name);
+    match asked {
+        Asked::System | Asked::Search(None) => Ok(Scope::default()),
+        Asked::Type(name) | Asked::Search(Some(name)) => Ok(Scope {
+            resource_type: named(name),
+            compartment: None,
+        }),
+        Asked::Compartment(owner, id, inner) => {
+            Scope::within(cx.app.definitions(), owner, id, named(inner))
+        }
+        _ => Err(Fault::internal("an address that was not checked")),
     }
 }
 

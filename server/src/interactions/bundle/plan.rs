@@ -97,7 +97,7 @@ impl Plan {
         let mut done = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             let looked = match &step.task {
-                Task::Look(look) => look.apply(view, &self.wishes, self.cx.now),
+                Task::Look(look) => look.apply(view, &self.cx, &self.wishes),
                 Task::Done(done) => Ok(done.clone()),
                 _ => Err(Fault::internal("this writes")),
             };
@@ -134,7 +134,7 @@ impl Plan {
 
     fn one(&self, tx: &mut Tx<'_>, step: &Step) -> Result<(usize, Done), Stop> {
         let mut done = step
-            .apply(tx, &self.cx.app, self.cx.now, &self.wishes, &self.own)
+            .apply(tx, &self.cx, &self.wishes, &self.own)
             .map_err(|stop| stop.at(step.place))?;
         if !done.is_shown && !self.wishes.shows_resources() {
             done.body = None;

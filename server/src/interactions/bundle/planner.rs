@@ -84,7 +84,7 @@ impl Planner {
         let mut drafts = Vec::with_capacity(entries.len());
         let mut failures = Vec::new();
         for (place, entry) in entries {
-            let draft = Draft::of(place, entry, &self.cx.app, self.cx.now).and_then(|draft| {
+            let draft = Draft::of(place, entry, &self.cx).and_then(|draft| {
                 may_all(self.cx.caller, draft.actions())?;
                 Ok(draft)
             });

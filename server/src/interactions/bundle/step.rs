@@ -9,7 +9,8 @@ use super::condition::{Condition, Own};
 use super::look::Look;
 use super::trouble::Stop;
 use crate::accept::Sealed;
-use crate::app::App;
+use crate::cx::Cx;
+use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::interactions::precondition::Precondition;
 use crate::interactions::{Effect, create, delete, patch, read, update};
@@ -81,11 +82,11 @@ impl Step {
     pub(super) fn apply(
         &self,
         tx: &mut Tx<'_>,
-        app: &App,
-        now: Instant,
+        cx: &Cx,
         wishes: &Wishes,
         own: &Own,
     ) -> Result<Done, Stop> {
+        let (app, now) = (&cx.app, cx.now);
         if let Some(condition) = &self.condition {
             condition.verify(tx, own, self.place)?;
         }
@@ -135,7 +136,11 @@ impl Step {
                     ..Done::default()
                 }
             }
-            Task::Look(look) => look.apply(tx, wishes, now)?,
+            Task::Look(look) => {
+                // A search finds what was written in here.
+                tx.flush().map_err(Fault::from)?;
+                look.apply(tx, cx, wishes)?
+            }
             Task::Done(done) => done.clone(),
         };
         Ok(done)

@@ -25,7 +25,10 @@ pub(super) async fn run(
     let sent = plan.depends_on_world().then_some(sent);
     for _ in 0..PLANS_MAX {
         let permit = may_all(cx.caller, plan.actions.iter().copied())?;
-        let carried_out = cx.app.store.write(permit, move |tx| plan.apply(tx)).await;
+        let carried_out = match plan.only_looks() {
+            true => cx.app.store.read(permit, move |view| plan.look(view)).await,
+            false => cx.app.store.write(permit, move |tx| plan.apply(tx)).await,
+        };
         match carried_out {
             Ok(done) => {
                 let done = done.into_iter().map(|(place, done)| (place, Ok(done)));

@@ -3,16 +3,20 @@
 
 use std::sync::Arc;
 
-use fhir_spec::{Issue, Severity};
+use fhir_spec::{Issue, IssueCode, Severity};
 use search::Registry;
-use search::query::{self, Handling, Query, Settings};
+use search::condition::Condition;
+use search::query::{self, Criterion, Handling, Query, Settings};
 
 use super::place::Place;
 use super::{Asked, OF_EACH_PAGE, PLACE, Part, Scope, link};
+use crate::accept::resource_type;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::limits::Limits;
+
+/// The parameter that names the types, where more than one is searched.
+const TYPES: &str = "_type";
 
 /// What a search is understood with.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +34,6 @@ pub async fn ask(
     mut parameters: Vec<(String, String)>,
     handling: Handling,
 ) -> Result<Asked, Fault> {
-    // Taken once: what is known may be exchanged while this is under way.
-    let registry = Arc::clone(&cx.app.search);
     let token = token(&parameters)?;
     let mut place = Place::first(cx.now);
     let mut handling = handling;
@@ -41,8 +43,22 @@ pub async fn ask(
         parameters.extend(of_each_page.into_iter().filter(|(name, _)| name != PLACE));
         handling = Handling::Strict;
     }
-    understood(registry, scope, parameters, handling, place, cx.app.limits)
-        .map(|asked| Asked { token, ..asked })
+    let asked = understood(cx, scope, parameters, handling, place)?;
+    Ok(Asked { token, ..asked })
+}
+
+/// The same for an entry of a bundle, where links of pages are not followed.
+pub fn ask_within_bundle(
+    cx: &Cx,
+    scope: Scope,
+    parameters: Vec<(String, String)>,
+) -> Result<Asked, Fault> {
+    if parameters.iter().any(|(name, _)| name == PLACE) {
+        let diagnostics = format!("`{PLACE}`: the links of a page are followed by themselves");
+        return Err(Fault::new(Kind::WrongParameter, diagnostics));
+    }
+    let place = Place::first(cx.now);
+    understood(cx, scope, parameters, Handling::Strict, place)
 }
 
 /// The link that is followed. It stands for all else that could be asked.
@@ -65,13 +81,15 @@ fn token(parameters: &[(String, String)]) -> Result<Option<String>, Fault> {
 }
 
 fn understood(
-    registry: Arc<Registry>,
+    cx: &Cx,
     scope: Scope,
     parameters: Vec<(String, String)>,
     handling: Handling,
     place: Place,
-    limits: Limits,
 ) -> Result<Asked, Fault> {
+    // Taken once: what is known may be exchanged while this is under way.
+    let registry = Arc::clone(&cx.app.search);
+    let limits = cx.app.limits;
     let (of_each_page, mut parameters): (Vec<_>, Vec<_>) = parameters
         .into_iter()
         .partition(|(name, _)| OF_EACH_PAGE.contains(&name.as_str()));
@@ -111,22 +129,96 @@ fn understood(
     })
 }
 
+/// Values of different kinds stand in no order.
+fn is_in_one_order(parts: &[Part]) -> Result<(), Vec<Issue>> {
+    let kinds = |part: &Part| {
+        let keys = part.query.sort.iter().map(|key| key.by.kind());
+        keys.collect::<Vec<_>>()
+    };
+    let mut differing = parts.windows(2).filter_map(|pair| match pair {
+        [one, other] if kinds(one) != kinds(other) => Some((one, other)),
+        _ => None,
+    });
+    let Some((one, other)) = differing.next() else {
+        return Ok(());
+    };
+    let told = format!(
+        "`_sort`: the values of {} and {} are of different kinds",
+        one.resource_type, other.resource_type
+    );
+    Err(vec![Issue::error(IssueCode::NotSupported, told)])
+}
+
 impl Reader<'_> {
     /// The query of each type.
     fn parts(&self, parameters: &[(String, String)]) -> Result<Vec<Part>, Vec<Issue>> {
-        let types = self.scope.resource_type.into_iter();
-        types
-            .map(|resource_type| {
-                let query = self.query(resource_type, parameters)?;
-                Ok(Part {
-                    resource_type,
-                    query,
-                })
+        let part = |resource_type, parameters| {
+            let query = self.query(resource_type, parameters)?;
+            Ok(Part {
+                resource_type,
+                query,
             })
-            .collect()
+        };
+        if let Some(resource_type) = self.scope.resource_type {
+            return Ok(vec![part(resource_type, parameters)?]);
+        }
+        let is_types = |(name, _): &(String, String)| name == TYPES;
+        let (types, others): (Vec<_>, Vec<_>) = parameters.iter().cloned().partition(is_types);
+        let types = self.types(&types)?;
+        let parts = types.into_iter();
+        let parts = parts.map(|resource_type| part(resource_type, &others));
+        let parts = parts.collect::<Result<Vec<Part>, Vec<Issue>>>()?;
+        is_in_one_order(&parts)?;
+        Ok(parts)
+    }
+
+    /// Those that `_type` names, else all of them.
+    fn types(&self, asked: &[(String, String)]) -> Result<Vec<&'static str>, Vec<Issue>> {
+        let mut types: Vec<&'static str> = Vec::new();
+        let mut wrong = Vec::new();
+        for named in asked.iter().flat_map(|(_, names)| names.split(',')) {
+            match resource_type(named) {
+                Some(known) => types.push(known),
+                None => {
+                    let shown: String = named.chars().take(40).collect();
+                    let told = format!("`{TYPES}`: `{shown}` is not a resource type of FHIR R4");
+                    wrong.push(Issue::error(IssueCode::Value, told));
+                }
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        if asked.is_empty() {
+            let all = self.registry.definitions().resource_types();
+            types.extend(all.filter_map(resource_type));
+        }
+        if let Some((owner, id)) = &self.scope.compartment {
+            let within = |name: &&str| query::compartment(self.registry, owner, id, name).is_some();
+            types.retain(within);
+        }
+        types.sort_unstable();
+        types.dedup();
+        Ok(types)
     }
 
     fn query(
+        &self,
+        resource_type: &str,
+        parameters: &[(String, String)],
+    ) -> Result<Query, Vec<Issue>> {
+        let mut query = self.parsed(resource_type, parameters)?;
+        if let Some((owner, id)) = &self.scope.compartment {
+            let within = query::compartment(self.registry, owner, id, resource_type);
+            query.criteria.push(Criterion {
+                name: "compartment".into(),
+                condition: within.unwrap_or(Condition::Never),
+            });
+        }
+        Ok(query)
+    }
+
+    fn parsed(
         &self,
         resource_type: &str,
         parameters: &[(String, String)],

@@ -3,12 +3,14 @@
 //!
 //! What would make a link too long for an address is kept in the database, under its hash, for as long as the link lives.
 
+use fhir_spec::{Issue, IssueCode, Severity};
 use form_urlencoded::{Serializer, parse};
 
 use super::place::{Carried, Place, Start, Ticket};
 use super::seal::{open, seal};
 use super::{Asked, PLACE, Page, Scope};
-use crate::auth::{Action, may};
+use crate::app::App;
+use crate::auth::{Action, Caller, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -26,7 +28,7 @@ pub struct Links {
 
 /// The links to other pages, and what they need that does not fit into them is kept.
 pub(super) async fn links(cx: &Cx, asked: &Asked, page: &Page) -> Result<Links, Fault> {
-    let mut writer = Writer::of(cx, asked);
+    let mut writer = Writer::of(&cx.app, cx.caller, cx.now, asked);
     let links = writer.links(page)?;
     let kept = writer.kept;
     if !kept.is_empty() {
@@ -45,6 +47,25 @@ pub(super) async fn links(cx: &Cx, asked: &Asked, page: &Page) -> Result<Links, 
             .map_err(Fault::from)?;
     }
     Ok(links)
+}
+
+/// The same for an entry of a bundle. Nothing is kept there: links that would need it are missing, and the page says so.
+pub fn links_within_bundle(
+    app: &App,
+    caller: Caller,
+    now: Instant,
+    asked: &Asked,
+    page: &mut Page,
+) -> Result<Links, Fault> {
+    let mut writer = Writer::of(app, caller, now, asked);
+    let links = writer.links(page)?;
+    if writer.kept.is_empty() {
+        return Ok(links);
+    }
+    let told = "there are more pages; this search is too long for links within a bundle: send it by itself";
+    page.issues
+        .push(Issue::new(Severity::Warning, IssueCode::Incomplete, told));
+    Ok(Links::default())
 }
 
 /// What a link says: the parameters of the search, and the place of the page.
@@ -103,16 +124,20 @@ fn later(now: Instant, limits: &Limits) -> Instant {
 }
 
 struct Writer<'a> {
-    cx: &'a Cx,
+    app: &'a App,
+    caller: Caller,
+    now: Instant,
     asked: &'a Asked,
     /// What does not fit into links.
     kept: Vec<String>,
 }
 
 impl<'a> Writer<'a> {
-    fn of(cx: &'a Cx, asked: &'a Asked) -> Self {
+    fn of(app: &'a App, caller: Caller, now: Instant, asked: &'a Asked) -> Self {
         Self {
-            cx,
+            app,
+            caller,
+            now,
             asked,
             kept: Vec::new(),
         }
@@ -136,11 +161,11 @@ impl<'a> Writer<'a> {
         let Some(place) = place else {
             return Ok(None);
         };
-        let limits = &self.cx.app.limits;
+        let limits = &self.app.limits;
         // Of the whole address the parameters may take a quarter, the place an eighth, places before it an eighth; the rest
         // is for the path, for what else a ticket says, and for the letters that bytes are written with.
         let room = limits.target_bytes_max;
-        let expires_at = later(self.cx.now, limits);
+        let expires_at = later(self.now, limits);
         let mut parameters = Serializer::new(String::new());
         parameters.extend_pairs(&self.asked.parameters);
         let parameters = self.carried(parameters.finish(), room / 4);
@@ -157,7 +182,7 @@ impl<'a> Writer<'a> {
         trail.reverse();
         let ticket = Ticket {
             scope: self.asked.scope.path(),
-            caller: self.cx.caller.name().to_owned(),
+            caller: self.caller.name().to_owned(),
             expires_at,
             parameters,
             start,
@@ -167,7 +192,7 @@ impl<'a> Writer<'a> {
             asked_at: place.asked_at,
             included: place.included,
         };
-        seal(self.cx.app.store.secret()?, &ticket.to_text()).map(Some)
+        seal(self.app.store.secret()?, &ticket.to_text()).map(Some)
     }
 
     fn carried(&mut self, text: String, bytes_max: usize) -> Carried {

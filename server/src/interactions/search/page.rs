@@ -16,6 +16,9 @@ use crate::fault::Fault;
 use crate::limits::ESTIMATE_MAX;
 use crate::store::View;
 
+/// So many types make it worth asking which of them there are.
+const MANY_TYPES: usize = 4;
+
 /// What was found, not yet what it says.
 #[derive(Debug)]
 struct Hit {
@@ -25,7 +28,7 @@ struct Hit {
 }
 
 pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
-    let mut parts = asked.parts.clone();
+    let mut parts = parts(view, asked)?;
     measure(view, &mut parts)?;
     if let Some(skipped) = asked.place.included {
         return related(view, asked, &parts, skipped);
@@ -88,6 +91,16 @@ impl Page {
         self.issues
             .push(Issue::new(Severity::Warning, IssueCode::Incomplete, told));
     }
+}
+
+/// What is searched: types of which there is nothing are left out where there are many.
+fn parts(view: &mut View<'_>, asked: &Asked) -> Result<Vec<Part>, Fault> {
+    let mut parts = asked.parts.clone();
+    if parts.len() >= MANY_TYPES {
+        let present = view.types_present(asked.action())?;
+        parts.retain(|part| present.iter().any(|name| name == part.resource_type));
+    }
+    Ok(parts)
 }
 
 /// Asks how much the conditions find where that decides about the way to search.
