@@ -3,3 +3,4 @@
 pub mod http;
 pub mod oracle;
 pub mod scenario;
+pub mod truth;

@@ -134,7 +134,7 @@ impl Take {
         match self {
             Self::Token(form) => token::rows(*form, path, value, rows),
             Self::String => string::rows(path, value, rows),
-            Self::Reference(form) => reference::rows(*form, path, value, scope.base, rows),
+            Self::Reference(form) => reference::rows(*form, path, value, scope, rows),
             Self::Date(form) => date::rows(*form, path, value, rows),
             Self::Number(form) => number::rows(*form, path, value, rows),
             Self::Uri => uri::rows(path, value, rows),

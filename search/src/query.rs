@@ -16,7 +16,7 @@ use crate::condition::{Condition, Link, Probe, Reach, Test};
 use crate::registry::{Only, Parameter, Registry, ResourceType, Source, Tuple};
 use crate::table::TableKind;
 use crate::terminology::Terminology;
-use crate::types::{Ask, SearchType, date};
+use crate::types::{Ask, SearchType, date, token};
 use chain::Step;
 pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX};
 pub use compartment::compartment;
@@ -413,20 +413,30 @@ fn missing(parameter: &Parameter, values: &[&str]) -> Result<Condition, String> 
 
 /// There is any row at all.
 fn present(sources: &[Source]) -> Condition {
-    let probes = sources.iter().map(|source| {
+    let mut probes = Vec::new();
+    for source in sources {
         let only = match source.only {
             Only::Any => None,
             Only::Target(kind) => Some(Test::equal("type", kind)),
             Only::System(system) => Some(Test::equal("system", system)),
         };
-        Probe::new(
-            source.table,
-            source.path,
-            Reach::All,
-            only.into_iter().collect(),
-        )
-    });
-    Condition::rows(probes.collect())
+        let tests = only.into_iter().collect();
+        probes.push(Probe::new(source.table, source.path, Reach::All, tests));
+        if matches!(source.table, TableKind::Token | TableKind::Reference)
+            && !source.element.is_primitive
+        {
+            let path = token::bare(source.path);
+            let only = match source.only {
+                Only::Any => None,
+                Only::Target(kind) => Some(i64::from(kind)),
+                Only::System(system) => Some(system),
+            };
+            let tests = only.map(|key| Test::equal("system", key));
+            let tests = tests.into_iter().collect();
+            probes.push(Probe::new(TableKind::Token, path, Reach::One, tests));
+        }
+    }
+    Condition::rows(probes)
 }
 
 /// What a client wrote, cut to what a message can hold.

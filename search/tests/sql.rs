@@ -8,6 +8,7 @@
 )]
 
 mod sql {
+    mod bare;
     mod chains;
     mod database;
     mod differential;

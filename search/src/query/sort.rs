@@ -127,11 +127,16 @@ impl Reader<'_> {
             // The amounts as they were written.
             tests.push(Test::equal("unit", 0_i64));
         }
+        let paths = parameter.sources.iter().map(|source| source.path);
+        let mut paths: Vec<i32> = paths.collect();
+        // Types that are found by one expression have one path.
+        paths.sort_unstable();
+        paths.dedup();
         let is_single = parameter.sources.len() == 1 && !first.element.repeats;
         let is_code = first.table == TableKind::Token && !first.element.is_primitive;
         Ok(SortBy::Rows(SortRows {
             table: first.table,
-            paths: parameter.sources.iter().map(|source| source.path).collect(),
+            paths,
             column,
             tests,
             // One concept may have many codings.

@@ -11,7 +11,7 @@ use super::{ElementFacts, Only, Parameter, ResourceType, Source};
 use crate::hash;
 use crate::plan::{Edge, Guard, Leaf, Node, Take};
 use crate::table::TableKind;
-use crate::types::SearchType;
+use crate::types::{SearchType, token};
 
 /// A parameter that is more than a path: FHIRPath answers it, and its values are taken by their types.
 #[derive(Debug)]
@@ -278,6 +278,9 @@ impl<'d> Compiler<'d> {
             for beside in found.take.beside() {
                 self.claim(TableKind::Token, &format!("{}:{beside}", found.text))?;
             }
+            if matches!(found.table, TableKind::Token | TableKind::Reference) {
+                self.claim_number(token::bare(path), &format!("{}:bare", found.text))?;
+            }
             let leaf = Leaf {
                 path,
                 take: found.take,
@@ -296,7 +299,10 @@ impl<'d> Compiler<'d> {
 
     /// The number of a path. Two paths of one number are refused: one would find the other's rows.
     pub(super) fn claim(&mut self, table: TableKind, text: &str) -> Result<i32, Problem> {
-        let path = path_number(table, text);
+        self.claim_number(path_number(table, text), text)
+    }
+
+    fn claim_number(&mut self, path: i32, text: &str) -> Result<i32, Problem> {
         let known = self.paths.entry(path).or_insert_with(|| text.into());
         if **known == *text {
             return Ok(path);

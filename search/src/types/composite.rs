@@ -6,12 +6,12 @@
 
 use fhir_spec::json::{Text, Value};
 
-use super::{Ask, SearchType};
+use super::{Ask, SearchType, token};
 use crate::condition::{Bind, Condition, Probe, Reach, Test};
 use crate::plan::{Node, Scope};
 use crate::query::escape::split;
 use crate::registry::{ElementFacts, Only, Source, Tuple};
-use crate::rows::{CompositeRow, Rows};
+use crate::rows::{CompositeRow, Rows, TokenRow};
 use crate::table::TableKind;
 
 /// Tuples that one element may make: codings times codings times units stay far below.
@@ -63,7 +63,9 @@ pub(crate) fn rows(form: &Form, path: i32, value: &Value, scope: &Scope<'_>, row
 
 fn parts(rows: Rows) -> Vec<Part> {
     let mut parts = Vec::new();
-    parts.extend((rows.token.into_iter()).map(|row| Part::Text(row.code, row.system)));
+    // Its own paths: identifiers have more of them, for questions that tuples are not asked.
+    let own = |row: &TokenRow| row.path == 0 || row.path == token::bare(0);
+    parts.extend((rows.token.into_iter().filter(own)).map(|row| Part::Text(row.code, row.system)));
     parts.extend((rows.string.into_iter()).map(|row| Part::Text(row.value, row.exact)));
     let references = rows.reference.into_iter();
     parts.extend(references.map(|row| Part::Text(row.target, row.target_type.into())));

@@ -139,8 +139,10 @@ fn quantity(value: &Value) -> Option<Amount<'_>> {
     let number = real(value.get("value")?)?;
     let comparator = value.str_of("comparator");
     let ends = |number: f64| match comparator {
-        Some("<" | "<=") => (f64::MIN, number),
-        Some(">" | ">=") => (number, f64::MAX),
+        Some("<") => (f64::MIN, number.next_down()),
+        Some("<=") => (f64::MIN, number),
+        Some(">=") => (number, f64::MAX),
+        Some(">") => (number.next_up(), f64::MAX),
         _ => (number, number),
     };
     let (lo, hi) = ends(number);
@@ -208,15 +210,18 @@ fn range<'a>(low: Option<&'a Value>, high: Option<&'a Value>) -> Option<Amount<'
 
 fn sampled(value: &Value) -> Option<Amount<'_>> {
     let origin = quantity(value.get("origin")?)?;
-    let lo = value.get("lowerLimit").and_then(real)?;
-    let hi = value.get("upperLimit").and_then(real)?;
+    let (lower, upper) = (value.get("lowerLimit")?, value.get("upperLimit")?);
+    let (lo, hi) = (real(lower)?, real(upper)?);
+    let convert = |limit| canonical(limit, origin.code?);
+    let canonical = match (origin.canonical.and(convert(lower)), convert(upper)) {
+        (Some((lo, unit)), Some((hi, _))) => Some((lo, hi, unit)),
+        _ => None,
+    };
     (lo <= hi).then_some(Amount {
         lo,
         hi,
-        canonical: None,
-        system: None,
-        code: origin.code,
-        label: origin.label,
+        canonical,
+        ..origin
     })
 }
 

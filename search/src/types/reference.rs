@@ -9,6 +9,7 @@ use fhir_spec::reference::{Literal, is_id};
 use super::{Ask, token};
 use crate::condition::{Probe, Reach, Test};
 use crate::hash;
+use crate::plan::Scope;
 use crate::query::escape::unescaped;
 use crate::registry::{Only, Source};
 use crate::rows::{ReferenceRow, Rows};
@@ -44,11 +45,18 @@ impl Form {
     }
 }
 
-pub(crate) fn rows(form: Form, path: i32, value: &Value, base: Option<&str>, rows: &mut Rows) {
+pub(crate) fn rows(form: Form, path: i32, value: &Value, scope: &Scope<'_>, rows: &mut Rows) {
     match form {
         Form::Reference { identifier } => {
-            if let Some(literal) = value.str_of("reference") {
-                literal_row(path, literal, value.str_of("type"), base, rows);
+            let stated = value.str_of("type");
+            let literal = value.str_of("reference").unwrap_or_default();
+            match literal.strip_prefix('#') {
+                None if !literal.is_empty() => literal_row(path, literal, stated, scope.base, rows),
+                // It is there, though it leads to nothing that is stored.
+                inner => {
+                    let kind = inner.and_then(|id| contained(scope.resource, id)).or(stated);
+                    token::push_bare(path, kind.map_or(0, hash::short).into(), rows);
+                }
             }
             if let Some(logical) = value.get("identifier") {
                 token::identifier(identifier, identifier, logical, rows);
@@ -66,6 +74,13 @@ pub(crate) fn rows(form: Form, path: i32, value: &Value, base: Option<&str>, row
             }
         }
     }
+}
+
+/// The type of a resource inside another one.
+fn contained<'v>(resource: &'v Value, id: &str) -> Option<&'v str> {
+    let mut all = resource.items_of("contained").iter();
+    let inner = all.find(|inner| inner.str_of("id") == Some(id))?;
+    inner.str_of("resourceType")
 }
 
 fn literal_row(

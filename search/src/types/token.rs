@@ -22,6 +22,14 @@ pub(crate) const BOOLEANS: &str = "http://terminology.hl7.org/CodeSystem/special
 /// The path of identifiers by their types, beside that of the identifiers.
 pub(crate) const OF_TYPE: &str = "of-type";
 
+/// The path of what is there without a code: beside that of the codes.
+///
+/// A coding may tell a system only, a concept a text only, a reference a display only: the first is found by
+/// `system|`, and neither is missing.
+pub(crate) fn bare(path: i32) -> i32 {
+    !path
+}
+
 /// How an element holds a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -68,8 +76,12 @@ pub(crate) fn rows(form: Form, path: i32, value: &Value, rows: &mut Rows) {
         },
         Form::Coding => coding(path, value, rows),
         Form::CodeableConcept => {
-            for item in value.items_of("coding") {
+            let codings = value.items_of("coding");
+            for item in codings {
                 coding(path, item, rows);
+            }
+            if codings.is_empty() {
+                push_bare(path, 0, rows);
             }
         }
         Form::Identifier { of_type } => identifier(path, of_type, value, rows),
@@ -82,15 +94,23 @@ pub(crate) fn rows(form: Form, path: i32, value: &Value, rows: &mut Rows) {
 }
 
 fn coding(path: i32, value: &Value, rows: &mut Rows) {
-    if let Some(code) = value.str_of("code") {
-        push(path, code, system(value), rows);
+    match value.str_of("code") {
+        Some(code) => push(path, code, system(value), rows),
+        None => push_bare(path, system(value), rows),
     }
+}
+
+/// What is there has no code; perhaps it has a system.
+pub(crate) fn push_bare(path: i32, system: i64, rows: &mut Rows) {
+    let code = text::key("");
+    let path = bare(path);
+    rows.token.push(TokenRow { path, code, system });
 }
 
 /// The rows of an identifier: system and value, and for each of its types a row to be found by `:of-type`.
 pub(crate) fn identifier(path: i32, of_type: i32, identifier: &Value, rows: &mut Rows) {
     let Some(value) = identifier.str_of("value") else {
-        return;
+        return push_bare(path, system(identifier), rows);
     };
     push(path, value, system(identifier), rows);
     let types = identifier.get("type").map(|kind| kind.items_of("coding"));
@@ -142,12 +162,13 @@ pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<
             tests.push(wanted);
         }
     }
-    Ok(vec![Probe::new(
-        TableKind::Token,
-        source.path,
-        reach,
-        tests,
-    )])
+    let probe = |path, reach, tests| Probe::new(TableKind::Token, path, reach, tests);
+    let mut probes = vec![probe(source.path, reach, tests.clone())];
+    let is_tuple = source.table == TableKind::Composite;
+    if !has_code && !source.element.is_primitive && !is_tuple {
+        probes.push(probe(bare(source.path), Reach::Some, tests));
+    }
+    Ok(probes)
 }
 
 /// What a value says of code and system. None: nothing can be found.

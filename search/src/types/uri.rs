@@ -48,7 +48,8 @@ pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<
 
 /// The uri and its beginnings up to each of its steps, with and without the slash.
 fn above(uri: &str) -> Result<Vec<&str>, String> {
-    let host = uri.find("://").map_or(0, |at| at + 3);
+    // Names such as `urn:oid:1.2` have no steps.
+    let host = uri.find("://").map_or(uri.len(), |at| at + 3);
     let mut above = vec![uri];
     for (at, _) in uri.match_indices('/').filter(|(at, _)| *at >= host) {
         above.extend([uri.get(..at), uri.get(..=at)].into_iter().flatten());
