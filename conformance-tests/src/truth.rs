@@ -15,6 +15,7 @@ mod date;
 pub mod documents;
 mod folding;
 mod include;
+pub mod load;
 mod near;
 mod order;
 pub mod queries;
@@ -43,6 +44,9 @@ pub type Wrong = String;
 /// A resource, by type and id.
 pub type Name<'a> = (&'a str, &'a str);
 
+/// What a parameter has in a document.
+type Values<'a> = Rc<Vec<Found<'a>>>;
+
 /// All that is there, with the rules to ask about it.
 pub struct World<'a> {
     definitions: &'a Definitions,
@@ -52,7 +56,7 @@ pub struct World<'a> {
     now: i64,
     documents: HashMap<&'a str, Vec<&'a Value>>,
     /// Values by document (its address) and parameter (its url): expressions take their time.
-    known: RefCell<HashMap<(usize, &'a str), Rc<Vec<Found<'a>>>>>,
+    known: RefCell<HashMap<(usize, &'a str), Values<'a>>>,
     expressions: RefCell<HashMap<(String, String), Rc<Expression>>>,
 }
 
@@ -175,7 +179,7 @@ impl<'a> World<'a> {
     }
 
     /// What a parameter finds in a document.
-    pub fn values(&self, document: &'a Value, parameter: &'a SearchParameter) -> Rc<Vec<Found<'a>>> {
+    pub fn values(&self, document: &'a Value, parameter: &'a SearchParameter) -> Values<'a> {
         let key = (std::ptr::from_ref(document).addr(), &*parameter.url);
         if let Some(known) = self.known.borrow().get(&key) {
             return Rc::clone(known);
@@ -208,7 +212,10 @@ impl<'a> World<'a> {
             .borrow_mut()
             .insert(key, Rc::clone(&expression));
         let items = expression.evaluate_on(context, item).unwrap_or_default();
-        items.into_iter().filter_map(|item| self.found(item)).collect()
+        items
+            .into_iter()
+            .filter_map(|item| self.found(item))
+            .collect()
     }
 
     fn found(&self, item: Item<'a>) -> Option<Found<'a>> {

@@ -34,7 +34,7 @@ impl App {
         let definitions = Arc::new(definitions);
         Self {
             validator: Arc::new(Validator::new(Arc::clone(&definitions))),
-            search: Arc::new(Registry::new(definitions)),
+            search: Arc::new(config.outside.registry(definitions)),
             store,
             clock: system_clock,
             ids: ordered_id,

@@ -7,7 +7,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use fhir_spec::definitions::Definitions;
+use search::Registry;
 use serde::Deserialize;
 
 pub use addresses::{Network, Origin, PublicUrl, is_host};
@@ -58,6 +61,15 @@ pub struct Outside {
 }
 
 impl Outside {
+    /// What resources are found by. References that begin with the public url are references to this server.
+    pub fn registry(&self, definitions: Arc<Definitions>) -> Registry {
+        let registry = Registry::new(definitions);
+        match &self.public_url {
+            Some(url) => registry.at(&format!("{url}/fhir")),
+            None => registry,
+        }
+    }
+
     /// Whether this is a proxy that is believed.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let proxies = self.trusted_proxies.iter();

@@ -118,7 +118,9 @@ impl Amount {
             "ge" => reaches(high, number, Ordering::Greater),
             "le" => reaches(low, number, Ordering::Less),
             "sa" => low.is_some_and(|(low, is_open)| low > number || (low == number && is_open)),
-            "eb" => high.is_some_and(|(high, is_open)| high < number || (high == number && is_open)),
+            "eb" => {
+                high.is_some_and(|(high, is_open)| high < number || (high == number && is_open))
+            }
             "ap" => {
                 reaches(high, number - tenth, Ordering::Greater)
                     && reaches(low, number + tenth, Ordering::Less)
@@ -152,7 +154,9 @@ pub(super) fn read(text: &str) -> Option<(Decimal, Decimal)> {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (text, 0),
     };
-    let digits = mantissa.split_once('.').map_or(0, |(_, digits)| digits.len());
+    let digits = mantissa
+        .split_once('.')
+        .map_or(0, |(_, digits)| digits.len());
     let mut number: Decimal = mantissa.parse().ok()?;
     let mut half = Decimal::new(5, 1);
     for _ in 0..digits {

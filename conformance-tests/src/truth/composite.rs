@@ -57,7 +57,11 @@ fn kind_of<'a>(ask: &Ask<'_, 'a>, url: &str) -> Option<&'a str> {
 }
 
 /// Whether one of the elements has a value for each component.
-pub(super) fn has_value<'a>(ask: &Ask<'_, 'a>, document: &'a Value, elements: &[Found<'a>]) -> bool {
+pub(super) fn has_value<'a>(
+    ask: &Ask<'_, 'a>,
+    document: &'a Value,
+    elements: &[Found<'a>],
+) -> bool {
     elements.iter().any(|element| {
         let components = &ask.parameter.component;
         let found = tuples(ask, document, element);

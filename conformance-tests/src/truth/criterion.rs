@@ -4,13 +4,20 @@ use fhir_spec::definitions::SearchParameter;
 use fhir_spec::json::Value;
 
 use super::{
-    Ask, Found, World, Wrong, amount, composite, date, id_of, near, reference, split, string, token,
-    type_of, unescaped, uri,
+    Ask, Found, World, Wrong, amount, composite, date, id_of, near, reference, split, string,
+    token, type_of, unescaped, uri,
 };
 
 /// Parameters about the answer and not about what is found.
 const ABOUT_THE_ANSWER: &[&str] = &[
-    "_sort", "_count", "_total", "_include", "_revinclude", "_summary", "_elements", "_format",
+    "_sort",
+    "_count",
+    "_total",
+    "_include",
+    "_revinclude",
+    "_summary",
+    "_elements",
+    "_format",
 ];
 
 impl<'a> World<'a> {

@@ -118,7 +118,14 @@ fn clock(text: &str) -> Option<Interval> {
     } else if let Some((time, zone)) = text.split_once(['+', '-', ' ']) {
         let (hours, minutes) = zone.split_once(':')?;
         let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
-        (time, if text.contains('-') { -minutes } else { minutes })
+        (
+            time,
+            if text.contains('-') {
+                -minutes
+            } else {
+                minutes
+            },
+        )
     } else {
         (text, 0)
     };
@@ -147,11 +154,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let february = if is_leap { 29 } else { 28 };
     let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let before: i64 = months
-        .iter()
-        .zip(1..month)
-        .map(|(length, _)| *length)
-        .sum();
+    let before: i64 = months.iter().zip(1..month).map(|(length, _)| *length).sum();
     (year - 1970) * 365 + leaps(year - 1) - leaps(1969) + before + day - 1
 }
 

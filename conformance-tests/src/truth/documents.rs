@@ -3,6 +3,11 @@
 //! References of every form, dates of every precision, amounts with and without units, codings that lack this or that,
 //! names with accents. The values come from small pools, so that documents share them.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "these are members of JSON objects, which are made when they are set"
+)]
+
 mod elements;
 mod resources;
 
@@ -121,7 +126,11 @@ fn contained(kind: &str) -> Value {
 
 fn id(kind: &str, number: usize) -> String {
     // Ids of different types meet: only type and id together name a resource.
-    let letter = if kind.len() % 2 == 0 { "x" } else { "Y-" };
+    let letter = if kind.len().is_multiple_of(2) {
+        "x"
+    } else {
+        "Y-"
+    };
     format!("{letter}{number}")
 }
 
@@ -135,8 +144,12 @@ fn documents_are_valid() {
     for (path, text) in maker.all() {
         let document = fhir_spec::json::parse(text.as_bytes()).unwrap();
         let issues = Validator::r4().validate(&document, &Request::default());
-        let errors = issues.into_iter().filter(|issue| issue.severity == Severity::Error);
-        wrong.extend(errors.map(|issue| format!("{path}: {:?} {}", issue.expression, issue.diagnostics)));
+        let errors = issues
+            .into_iter()
+            .filter(|issue| issue.severity == Severity::Error);
+        wrong.extend(
+            errors.map(|issue| format!("{path}: {:?} {}", issue.expression, issue.diagnostics)),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -14,8 +14,12 @@ impl<'a> World<'a> {
         parameters: &[(String, String)],
     ) -> Result<BTreeSet<(String, String)>, Wrong> {
         let mut all: Vec<&Value> = hits.to_vec();
-        let is_include = |name: &str| name.starts_with("_include") || name.starts_with("_revinclude");
-        let asked: Vec<_> = parameters.iter().filter(|(name, _)| is_include(name)).collect();
+        let is_include =
+            |name: &str| name.starts_with("_include") || name.starts_with("_revinclude");
+        let asked: Vec<_> = parameters
+            .iter()
+            .filter(|(name, _)| is_include(name))
+            .collect();
         for (name, value) in asked.iter().filter(|(name, _)| !name.contains(':')) {
             for hit in hits {
                 self.add(name, value, hit, &mut all)?;
@@ -30,10 +34,18 @@ impl<'a> World<'a> {
             at += 1;
         }
         let added = all.iter().skip(hits.len());
-        Ok(added.map(|added| (type_of(added).into(), id_of(added).into())).collect())
+        Ok(added
+            .map(|added| (type_of(added).into(), id_of(added).into()))
+            .collect())
     }
 
-    fn add(&self, name: &str, value: &str, from: &'a Value, all: &mut Vec<&'a Value>) -> Result<(), Wrong> {
+    fn add(
+        &self,
+        name: &str,
+        value: &str,
+        from: &'a Value,
+        all: &mut Vec<&'a Value>,
+    ) -> Result<(), Wrong> {
         let mut parts = value.split(':');
         let source = parts.next().unwrap_or_default();
         let code = parts.next().unwrap_or("*");
@@ -48,7 +60,10 @@ impl<'a> World<'a> {
         } else if is_wanted(from) {
             for other in self.of_type(source) {
                 let referred = self.referred(other, code)?;
-                if referred.iter().any(|resource| std::ptr::eq(*resource, from)) {
+                if referred
+                    .iter()
+                    .any(|resource| std::ptr::eq(*resource, from))
+                {
                     found.push(other);
                 }
             }
@@ -67,7 +82,8 @@ impl<'a> World<'a> {
         let parameters = match code {
             "*" => {
                 let all = definitions.search_parameters_for(type_of(document));
-                all.filter(|parameter| &*parameter.kind == "reference").collect()
+                all.filter(|parameter| &*parameter.kind == "reference")
+                    .collect()
             }
             code => self.references(type_of(document), code)?,
         };

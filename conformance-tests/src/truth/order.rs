@@ -20,7 +20,11 @@ pub enum SortKey {
 
 impl<'a> World<'a> {
     /// The keys of a document for `-date,family`, in the order in which they are compared.
-    pub fn sort_keys(&self, document: &'a Value, sort: &str) -> Result<Vec<Option<SortKey>>, Wrong> {
+    pub fn sort_keys(
+        &self,
+        document: &'a Value,
+        sort: &str,
+    ) -> Result<Vec<Option<SortKey>>, Wrong> {
         let keys = sort.split(',').map(|key| key.trim_start_matches('-'));
         keys.zip(sort.split(','))
             .map(|(code, written)| {
@@ -86,15 +90,23 @@ fn sort_values_of(ask: &Ask<'_, '_>, found: &Found<'_>) -> Result<Vec<SortKey>, 
         }
         "token" => {
             let tokens = token::tokens(ask, found).into_iter();
-            tokens.filter_map(|(_, code)| code.map(SortKey::Text)).collect()
+            tokens
+                .filter_map(|(_, code)| code.map(SortKey::Text))
+                .collect()
         }
         "date" => {
             let interval = date::interval(found);
-            interval.map(|(first, _)| SortKey::Time(first)).into_iter().collect()
+            interval
+                .map(|(first, _)| SortKey::Time(first))
+                .into_iter()
+                .collect()
         }
         "number" | "quantity" => {
             let amount = amount::amount(found);
-            amount.map(|amount| SortKey::Number(amount.least())).into_iter().collect()
+            amount
+                .map(|amount| SortKey::Number(amount.least()))
+                .into_iter()
+                .collect()
         }
         "uri" => {
             let uri = found.value.as_str().map(|uri| SortKey::Text(uri.into()));

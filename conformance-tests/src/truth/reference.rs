@@ -76,7 +76,10 @@ pub(super) fn sort_text(world: &World<'_>, found: &Found<'_>) -> Option<String> 
     if let Some((_, id)) = local(world, found) {
         return Some(id);
     }
-    let text = found.value.as_str().or_else(|| found.value.str_of("reference"))?;
+    let text = found
+        .value
+        .as_str()
+        .or_else(|| found.value.str_of("reference"))?;
     let is_contained = text.starts_with('#');
     let plain = text.split('|').next().unwrap_or_default();
     let plain = plain.split("/_history/").next().unwrap_or_default();

@@ -41,7 +41,9 @@ pub(super) fn related(
     let codes: Vec<String> = if is_above {
         above(code)
     } else {
-        let below = tree.iter().filter(|(_, above)| above.iter().any(|a| a == code));
+        let below = tree
+            .iter()
+            .filter(|(_, above)| above.iter().any(|a| a == code));
         below.map(|(own, _)| own.clone()).collect()
     };
     let all = codes.into_iter().chain([code.to_owned()]);
@@ -77,12 +79,17 @@ pub(super) fn implied_system(ask: &Ask<'_, '_>) -> Option<String> {
     let mut kind = types.named(ask.resource_type);
     for name in branches.next()?.split('.') {
         element = kind?.element(name);
-        kind = element?.types.first().map(|type_ref| types.get(type_ref.id));
+        kind = element?
+            .types
+            .first()
+            .map(|type_ref| types.get(type_ref.id));
     }
     let binding = element?.binding.as_ref()?;
     let value_set = definitions.artifact_of_type("ValueSet", &binding.value_set)?;
     let includes = value_set.get("compose")?.items_of("include");
     let system = includes.first()?.str_of("system")?;
-    let is_one = includes.iter().all(|include| include.str_of("system") == Some(system));
+    let is_one = includes
+        .iter()
+        .all(|include| include.str_of("system") == Some(system));
     is_one.then(|| system.to_owned())
 }

@@ -56,7 +56,10 @@ pub(super) fn tokens(ask: &Ask<'_, '_>, found: &Found<'_>) -> Vec<Token> {
         "CodeableConcept" => codings(value),
         "Coding" => vec![(text(value, "system"), text(value, "code"))],
         "Identifier" | "ContactPoint" => vec![(text(value, "system"), text(value, "value"))],
-        "boolean" => vec![(Some(BOOLEANS.into()), value.as_bool().map(|b| b.to_string()))],
+        "boolean" => vec![(
+            Some(BOOLEANS.into()),
+            value.as_bool().map(|b| b.to_string()),
+        )],
         kind => {
             let code = match &value.data {
                 Data::String(code) => Some(code.to_string()),

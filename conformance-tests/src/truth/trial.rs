@@ -60,7 +60,12 @@ impl<'a> World<'a> {
     }
 
     /// The hits in their order, every page looked at.
-    fn pages(&self, client: &Client, query: &Query, wanted: &[&'a Value]) -> Result<Vec<String>, String> {
+    fn pages(
+        &self,
+        client: &Client,
+        query: &Query,
+        wanted: &[&'a Value],
+    ) -> Result<Vec<String>, String> {
         let value_of = |wanted: &str| {
             let mut named = query.parameters.iter().filter(|(name, _)| name == wanted);
             named.next().map(|(_, value)| value.as_str())
@@ -73,12 +78,19 @@ impl<'a> World<'a> {
             if seen.len() > PAGES_MAX || !seen.insert(url.clone()) {
                 return Err(format!("pages have no end: {url}"));
             }
-            let page = Page::fetch(client, &url)?;
+            // The server may be known to the world by another name.
+            let page = Page::fetch(client, url.strip_prefix(self.base).unwrap_or(&url))?;
             if count.is_some_and(|count| page.hits.len() > count) {
                 return Err(format!("{} hits on a page", page.hits.len()));
             }
-            if value_of("_total") == Some("accurate") && page.total != u64::try_from(wanted.len()).ok() {
-                return Err(format!("total {:?}, {} are there", page.total, wanted.len()));
+            if value_of("_total") == Some("accurate")
+                && page.total != u64::try_from(wanted.len()).ok()
+            {
+                return Err(format!(
+                    "total {:?}, {} are there",
+                    page.total,
+                    wanted.len()
+                ));
             }
             self.check_included(query, &page, wanted)?;
             hits.extend(page.hits);
@@ -87,7 +99,12 @@ impl<'a> World<'a> {
         Ok(hits)
     }
 
-    fn check_included(&self, query: &Query, page: &Page, wanted: &[&'a Value]) -> Result<(), String> {
+    fn check_included(
+        &self,
+        query: &Query,
+        page: &Page,
+        wanted: &[&'a Value],
+    ) -> Result<(), String> {
         let own = page.hits.iter().filter_map(|id| {
             let mut all = wanted.iter().copied();
             all.find(|hit| id_of(hit) == id)
@@ -120,7 +137,9 @@ impl<'a> World<'a> {
             if let Some((other, other_keys)) = &before
                 && Self::compares(sort, other_keys, &keys) == Ordering::Greater
             {
-                return Err(format!("{other} ({other_keys:?}) comes before {id} ({keys:?})"));
+                return Err(format!(
+                    "{other} ({other_keys:?}) comes before {id} ({keys:?})"
+                ));
             }
             before = Some((id, keys));
         }
@@ -172,7 +191,11 @@ fn target(query: &Query) -> String {
     let text = text.finish();
     let compartment = query.compartment.as_ref();
     let compartment = compartment.map(|(kind, id)| format!("{kind}/{id}/"));
-    format!("/{}{}?{text}", compartment.unwrap_or_default(), query.resource_type)
+    format!(
+        "/{}{}?{text}",
+        compartment.unwrap_or_default(),
+        query.resource_type
+    )
 }
 
 impl Page {

@@ -23,5 +23,6 @@ fn is_above(uri: &str, wanted: &str) -> bool {
         return false;
     };
     let is_whole = uri.contains("://") && !uri.ends_with("://");
-    rest.is_empty() || (is_whole && !uri.ends_with(":/") && (uri.ends_with('/') || rest.starts_with('/')))
+    rest.is_empty()
+        || (is_whole && !uri.ends_with(":/") && (uri.ends_with('/') || rest.starts_with('/')))
 }

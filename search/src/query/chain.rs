@@ -79,11 +79,8 @@ impl<'r> Reader<'r> {
                 let targets = self.targets(parameter, *target, rest).map_err(&wrong)?;
                 let links = targets.into_iter().map(|known| {
                     let condition = self.beyond(known).condition(rest, values)?;
-                    Ok(Condition::Refers(Box::new(Link {
-                        paths: paths_to(&parameter.sources, &known.name),
-                        other_type: known.name.clone(),
-                        condition,
-                    })))
+                    let link = link(parameter, &known.name, known, condition);
+                    Ok(link.map_or(Condition::Never, Condition::Refers))
                 });
                 let links: Result<Vec<Condition>, Issue> = links.collect();
                 links.map(Condition::any)
@@ -100,11 +97,9 @@ impl<'r> Reader<'r> {
                     let text = format!("`{code}` of {source} never refers to a {own}");
                     return Err(wrong(text));
                 }
-                Ok(Condition::IsReferred(Box::new(Link {
-                    paths: paths_to(&parameter.sources, own),
-                    other_type: known.name.clone(),
-                    condition: beyond.condition(rest, values)?,
-                })))
+                let condition = beyond.condition(rest, values)?;
+                let link = link(parameter, own, known, condition);
+                Ok(link.map_or(Condition::Never, Condition::IsReferred))
             }
         }
     }
@@ -173,6 +168,23 @@ impl<'r> Reader<'r> {
         }
         Ok(known)
     }
+}
+
+/// By the paths that lead to a type. None: R4 names targets that the expression rules out, as in `patient` of Groups.
+fn link(
+    parameter: &Parameter,
+    target: &str,
+    other: &ResourceType,
+    condition: Condition,
+) -> Option<Box<Link>> {
+    let paths = paths_to(&parameter.sources, target);
+    (!paths.is_empty()).then(|| {
+        Box::new(Link {
+            paths,
+            other_type: other.name.clone(),
+            condition,
+        })
+    })
 }
 
 /// The paths by which resources of a type can be reached.

@@ -48,13 +48,18 @@ impl Form {
 pub(crate) fn rows(form: Form, path: i32, value: &Value, scope: &Scope<'_>, rows: &mut Rows) {
     match form {
         Form::Reference { identifier } => {
+            if value.as_object().is_none() {
+                return;
+            }
             let stated = value.str_of("type");
             let literal = value.str_of("reference").unwrap_or_default();
             match literal.strip_prefix('#') {
                 None if !literal.is_empty() => literal_row(path, literal, stated, scope.base, rows),
                 // It is there, though it leads to nothing that is stored.
                 inner => {
-                    let kind = inner.and_then(|id| contained(scope.resource, id)).or(stated);
+                    let kind = inner
+                        .and_then(|id| contained(scope.resource, id))
+                        .or(stated);
                     token::push_bare(path, kind.map_or(0, hash::short).into(), rows);
                 }
             }

@@ -7,9 +7,9 @@ use super::database::{Database, R4, STRICT, pairs};
 const DOCUMENTS: &[&str] = &[
     r#"{"resourceType": "Observation", "id": "text", "code": {"text": "a rash"}, "subject": {"display": "Ann"},
         "identifier": [{"system": "http://mrn"}], "valueQuantity": {"value": 5, "comparator": "<"}}"#,
-    r#"{"resourceType": "Observation", "id": "system", "code": {"coding": [{"system": "http://loinc.org", "display": "?"}]},
+    r##"{"resourceType": "Observation", "id": "system", "code": {"coding": [{"system": "http://loinc.org", "display": "?"}]},
         "subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p"}],
-        "valueQuantity": {"value": 5, "comparator": ">="}}"#,
+        "valueQuantity": {"value": 5, "comparator": ">="}}"##,
     r#"{"resourceType": "Observation", "id": "whole", "code": {"coding": [{"system": "http://loinc.org", "code": "1-8"}]},
         "subject": {"reference": "Patient/p"},
         "valueSampledData": {"origin": {"value": 0, "system": "http://unitsofmeasure.org", "code": "mg"}, "period": 1, "lowerLimit": 1, "upperLimit": 9, "dimensions": 1}}"#,
@@ -26,9 +26,17 @@ const DOCUMENTS: &[&str] = &[
 fn what_says_little_is_found_by_it() {
     let database = Database::of(DOCUMENTS);
     for (resource_type, query, wanted) in [
-        ("Observation", "code=http://loinc.org|", &["system", "whole"][..]),
+        (
+            "Observation",
+            "code=http://loinc.org|",
+            &["system", "whole"][..],
+        ),
         ("Observation", "code=http://other|", &[]),
-        ("Observation", "code:not=http://loinc.org|", &["text", "none"]),
+        (
+            "Observation",
+            "code:not=http://loinc.org|",
+            &["text", "none"],
+        ),
         ("Observation", "identifier=http://mrn|", &["text"]),
         ("Observation", "code:missing=true", &["none"]),
         ("Observation", "subject:missing=true", &["none"]),
@@ -36,7 +44,11 @@ fn what_says_little_is_found_by_it() {
         ("Observation", "identifier:missing=false", &["text"]),
         // An end that is open is not reached.
         ("Observation", "value-quantity=ge5", &["system", "whole"]),
-        ("Observation", "value-quantity=le5", &["text", "system", "whole"]),
+        (
+            "Observation",
+            "value-quantity=le5",
+            &["text", "system", "whole"],
+        ),
         ("Observation", "value-quantity=eb5", &["text"]),
         (
             "Observation",
@@ -63,7 +75,11 @@ fn a_computed_parameter_sorts_each_once() {
         let query = parse(&R4, "Patient", &pairs(sort), STRICT).unwrap();
         let name = |rid: &i64| {
             let all = database.resources.iter();
-            all.clone().find(|resource| resource.0 == *rid).unwrap().2.clone()
+            all.clone()
+                .find(|resource| resource.0 == *rid)
+                .unwrap()
+                .2
+                .clone()
         };
         let found: Vec<String> = database.sorted(&query, 10).iter().map(name).collect();
         assert_eq!(found, wanted, "{sort}");

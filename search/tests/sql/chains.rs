@@ -1,6 +1,7 @@
 //! Chains, forwards and backwards.
 
 use fhir_spec::outcome::IssueCode;
+use search::condition::Condition;
 use search::query::{CHAIN_STEPS_MAX, parse};
 
 use super::database::{Database, R4, STRICT, pairs};
@@ -25,6 +26,23 @@ fn check(resource_type: &str, cases: &[(&str, &[&str])]) {
     for (query, wanted) in cases {
         let found = database.search(resource_type, query);
         assert_eq!(found, *wanted, "{resource_type}?{query}");
+    }
+}
+
+/// R4 names Groups among the targets of `patient`, and its expression rules them out: no list of paths is empty.
+#[test]
+fn a_way_that_leads_nowhere() {
+    for (resource_type, query) in [
+        ("Group", "_has:Observation:patient:status=final"),
+        ("Observation", "patient:Group.identifier=g"),
+    ] {
+        let query = parse(&R4, resource_type, &pairs(query), STRICT).unwrap();
+        assert_eq!(
+            query.criteria[0].condition,
+            Condition::Never,
+            "{resource_type}"
+        );
+        assert_eq!(database().found(&query), [""; 0]);
     }
 }
 

@@ -109,7 +109,7 @@ pub(super) fn restore(flags: &RestoreFlags) -> Result<ExitCode, Error> {
     let file = &flags.file;
     let read = |error| Error::Read(file.clone(), error);
     let archive = archive::Reader::open(file).map_err(read)?;
-    let registry = refill::registry(&config.packages)?;
+    let registry = refill::registry(&config)?;
     let permit = may(Caller::Open, Action::Maintain)?;
     let mut target = Refill::begin(&config.database, &permit)?;
     let mut progress = Progress::new("restoring", "versions");

@@ -46,7 +46,7 @@ pub(super) enum Error {
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
-    let registry = refill::registry(&config.packages)?;
+    let registry = refill::registry(&config)?;
     let source = flags.place.open_existing()?;
     let permit = may(Caller::Open, Action::Maintain)?;
     let database = flags.to.database();

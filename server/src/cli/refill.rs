@@ -8,6 +8,7 @@ use search::{Registry, Rows};
 use super::ordered;
 use super::progress::Progress;
 use super::say;
+use crate::config::Config;
 use crate::packages;
 use crate::store::{self, Copied, Refill};
 
@@ -31,12 +32,12 @@ impl Packages {
 }
 
 /// What resources are found by, with these packages.
-pub(super) fn registry(packages: &[PathBuf]) -> Result<Registry, packages::Error> {
-    let (definitions, missing) = packages::lay_over(packages)?;
+pub(super) fn registry(config: &Config) -> Result<Registry, packages::Error> {
+    let (definitions, missing) = packages::lay_over(&config.packages)?;
     for issue in missing {
         say(&format!("kiln: {}", issue.diagnostics));
     }
-    Ok(Registry::new(Arc::new(definitions)))
+    Ok(config.outside.registry(Arc::new(definitions)))
 }
 
 /// Versions that travel together.

@@ -56,7 +56,7 @@ pub(in crate::cli) enum Error {
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
-    let registry = refill::registry(&config.packages)?;
+    let registry = refill::registry(&config)?;
     let store = flags.place.open_existing()?;
     let (findings, took) = check(&store, &registry)?;
     if findings.count == 0 {

@@ -37,3 +37,4 @@ mod search_pages;
 mod search_system;
 mod smallest;
 mod store;
+mod truth;

@@ -5,9 +5,30 @@ use serde_json::{Value, json};
 use super::{Maker, id};
 
 const NAMES: &[&str] = &[
-    "Müller", "muller", "MULLER", "Mueller", "O'Neil", "van der Berg", "Łukasz", "Ångström",
-    "de la Cruz", "Zoë", "zoe", "Straße", "STRASSE", "Anna", "Ann", "anna maria", "100%", "a_b",
-    "x,y", "p|q", "c\\d", "m$n", "Ωmega", "東京",
+    "Müller",
+    "muller",
+    "MULLER",
+    "Mueller",
+    "O'Neil",
+    "van der Berg",
+    "Łukasz",
+    "Ångström",
+    "de la Cruz",
+    "Zoë",
+    "zoe",
+    "Straße",
+    "STRASSE",
+    "Anna",
+    "Ann",
+    "anna maria",
+    "100%",
+    "a_b",
+    "x,y",
+    "p|q",
+    "c\\d",
+    "m$n",
+    "Ωmega",
+    "東京",
 ];
 const DECIMALS: &[&str] = &[
     "5", "5.4", "5.40", "5.35", "5.45", "5.395", "5.405", "100", "99.5", "100.5", "1e2", "0.001",
@@ -64,7 +85,9 @@ impl Maker {
             "12:30:15.123",
             "23:59:59",
         ]);
-        let zone = self.random.pick(&["Z", "+00:00", "+02:00", "-11:30", "+14:00"]);
+        let zone = self
+            .random
+            .pick(&["Z", "+00:00", "+02:00", "-11:30", "+14:00"]);
         format!("{year}-{month}-{day}T{time}{zone}")
     }
 
@@ -157,9 +180,11 @@ impl Maker {
     }
 
     pub(super) fn identifier(&mut self) -> Value {
-        let mut identifier = json!({"value": self.random.pick(&["1", "2", "3", "A-1", "a-1", "1|2"])});
+        let mut identifier =
+            json!({"value": self.random.pick(&["1", "2", "3", "A-1", "a-1", "1|2"])});
         if self.random.is(75) {
-            identifier["system"] = json!(self.random.pick(&["http://mrn.example", "urn:oid:1.2.3"]));
+            identifier["system"] =
+                json!(self.random.pick(&["http://mrn.example", "urn:oid:1.2.3"]));
         }
         if self.random.is(40) {
             let system = "http://terminology.hl7.org/CodeSystem/v2-0203";
@@ -232,7 +257,11 @@ impl Maker {
         let kind = self.random.pick(kinds);
         // A few are referred to by many.
         let number = self.number_of(kind);
-        let number = if self.random.is(50) { number.min(4) } else { number };
+        let number = if self.random.is(50) {
+            number.min(4)
+        } else {
+            number
+        };
         let path = format!("{kind}/{}", id(kind, self.random.below(number)));
         match self.random.below(20) {
             0 => json!({"reference": format!("{path}/_history/1")}),

@@ -166,6 +166,25 @@ impl Maker {
             3 => {}
             _ => observation["effectiveDateTime"] = json!(self.date_time()),
         }
+        // obs-7: no component has the code of the whole.
+        let codings = |element: &Value| {
+            element["code"]["coding"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        };
+        let own = codings(&observation);
+        let components = observation["component"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        if components
+            .iter()
+            .flat_map(codings)
+            .any(|coding| own.contains(&coding))
+        {
+            observation["component"] = Value::Null;
+        }
         self.add_value(&mut observation);
         observation
     }

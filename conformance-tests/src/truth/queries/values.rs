@@ -6,7 +6,9 @@ use fhir_spec::json::Value;
 use super::super::{Ask, Found, composite, escaped, string, token};
 use super::Asker;
 
-const PREFIXES: &[&str] = &["", "", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"];
+const PREFIXES: &[&str] = &[
+    "", "", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap",
+];
 
 impl<'a> Asker<'_, 'a> {
     pub(super) fn value_of(
@@ -49,7 +51,7 @@ impl<'a> Asker<'_, 'a> {
             "string" => self.string(modifier, found),
             "token" => self.token(ask, modifier, found),
             "reference" => self.reference_value(modifier, found),
-            "date" => self.date(found),
+            "date" => self.date(&ask.parameter.code, found),
             "number" => self.number(found),
             "quantity" => self.quantity(found),
             "uri" => self.uri(modifier, found),
@@ -66,25 +68,35 @@ impl<'a> Asker<'_, 'a> {
             (0, _) => text.to_uppercase(),
             (1, Some("exact")) => text.to_lowercase(),
             (1, _) => text.chars().take(self.random.below(count) + 1).collect(),
-            (2, Some("contains")) => {
-                text.chars().skip(self.random.below(count)).collect()
-            }
+            (2, Some("contains")) => text.chars().skip(self.random.below(count)).collect(),
             _ => (*text).to_owned(),
         };
         (!text.trim().is_empty()).then(|| escaped(&text))
     }
 
-    fn token(&mut self, ask: &Ask<'_, 'a>, modifier: Option<&str>, found: &Found<'a>) -> Option<String> {
+    fn token(
+        &mut self,
+        ask: &Ask<'_, 'a>,
+        modifier: Option<&str>,
+        found: &Found<'a>,
+    ) -> Option<String> {
         match modifier {
             Some("of-type") => return self.of_type(found),
             Some("in" | "not-in") => {
-                let name = self.random.pick(&["administrative-gender", "observation-status", "encounter-status"]);
-                return (found.kind == "code").then(|| format!("http://hl7.org/fhir/ValueSet/{name}"));
+                let name = self.random.pick(&[
+                    "administrative-gender",
+                    "observation-status",
+                    "encounter-status",
+                ]);
+                return (found.kind == "code")
+                    .then(|| format!("http://hl7.org/fhir/ValueSet/{name}"));
             }
             Some("above" | "below") => {
                 let system = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
                 let is_known = found.value.str_of("system") == Some(system);
-                let code = self.random.pick(&["AMB", "IMP", "ACUTE", "_ActEncounterCode"]);
+                let code = self
+                    .random
+                    .pick(&["AMB", "IMP", "ACUTE", "_ActEncounterCode"]);
                 return is_known.then(|| format!("{system}|{code}"));
             }
             _ => {}
@@ -110,7 +122,12 @@ impl<'a> Asker<'_, 'a> {
         let kind = found.value.get("type")?.items_of("coding").first()?;
         let (system, code) = (kind.str_of("system")?, kind.str_of("code")?);
         let value = if self.random.is(20) { "9" } else { value };
-        Some(format!("{}|{}|{}", escaped(system), escaped(code), escaped(value)))
+        Some(format!(
+            "{}|{}|{}",
+            escaped(system),
+            escaped(code),
+            escaped(value)
+        ))
     }
 
     fn reference_value(&mut self, modifier: Option<&str>, found: &Found<'a>) -> Option<String> {
@@ -149,7 +166,7 @@ impl<'a> Asker<'_, 'a> {
     }
 
     /// A date of the value, perhaps less exact than it is there.
-    fn date(&mut self, found: &Found<'a>) -> Option<String> {
+    fn date(&mut self, code: &str, found: &Found<'a>) -> Option<String> {
         let period = |value: &Value| {
             let ends = ["start", "end"].map(|end| value.str_of(end).map(str::to_owned));
             ends.into_iter().flatten().collect::<Vec<String>>()
@@ -158,12 +175,22 @@ impl<'a> Asker<'_, 'a> {
             "Period" => period(&found.value),
             "Timing" => {
                 let events = found.value.items_of("event").iter();
-                let mut dates: Vec<String> = events.filter_map(|e| Some(e.as_str()?.to_owned())).collect();
-                let bounds = found.value.get("repeat").and_then(|r| r.get("boundsPeriod"));
+                let mut dates: Vec<String> = events
+                    .filter_map(|e| Some(e.as_str()?.to_owned()))
+                    .collect();
+                let bounds = found
+                    .value
+                    .get("repeat")
+                    .and_then(|r| r.get("boundsPeriod"));
                 dates.extend(bounds.map(period).unwrap_or_default());
                 dates
             }
-            _ => found.value.as_str().map(str::to_owned).into_iter().collect(),
+            _ => found
+                .value
+                .as_str()
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
         };
         if dates.is_empty() {
             return None;
@@ -171,7 +198,12 @@ impl<'a> Asker<'_, 'a> {
         let date = dates.swap_remove(self.random.below(dates.len()));
         let length = self.random.pick(&[4, 7, 10, usize::MAX, usize::MAX]);
         let date = date.get(..length).unwrap_or(&date);
-        Some(format!("{}{date}", self.random.pick(PREFIXES)))
+        let prefix = match self.random.pick(PREFIXES) {
+            // A tenth of what has passed since then is another one at each moment.
+            "ap" if code == "_lastUpdated" => "",
+            prefix => prefix,
+        };
+        Some(format!("{prefix}{date}"))
     }
 
     fn number(&mut self, found: &Found<'a>) -> Option<String> {
@@ -205,7 +237,12 @@ impl<'a> Asker<'_, 'a> {
         let system = value.str_of("system").unwrap_or_default();
         Some(match (unit, self.random.below(6)) {
             (Some(unit), 0 | 1) => {
-                format!("{}|{}|{}", self.with_prefix(number), escaped(system), escaped(unit))
+                format!(
+                    "{}|{}|{}",
+                    self.with_prefix(number),
+                    escaped(system),
+                    escaped(unit)
+                )
             }
             (Some(unit), 2) => format!("{}||{}", self.with_prefix(number), escaped(unit)),
             (Some("mg" | "g" | "kg"), 3) => {
@@ -233,7 +270,9 @@ impl<'a> Asker<'_, 'a> {
     fn near(&mut self, found: &Found<'a>) -> Option<String> {
         let latitude = found.value.get("latitude")?.as_number()?;
         let longitude = found.value.get("longitude")?.as_number()?;
-        let distance = self.random.pick(&["", "|5", "|20|km", "|900|m", "|30000|km"]);
+        let distance = self
+            .random
+            .pick(&["", "|5", "|20|km", "|900|m", "|30000|km"]);
         Some(format!("{latitude}|{longitude}{distance}"))
     }
 }
