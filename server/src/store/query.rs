@@ -9,6 +9,7 @@ use search::sql::{self, Page, Position, Sorted, SortedPage};
 
 use super::connection::{Connection, Dialect};
 use super::error::Error;
+use super::resources;
 use super::row::{Hit, Referring, Several};
 use super::statement::{Bind, Statement};
 use super::view::View;
@@ -17,25 +18,57 @@ use crate::auth::Action;
 /// The key of a resource's first version is the resource's own number.
 const SELECT_ID: &str = "SELECT id FROM versions WHERE key = ?";
 
-const BODIES: &str = "SELECT r.rid, r.id, v.change, v.codec, v.body FROM resources r \
-     JOIN versions v ON v.key = r.head WHERE r.type = ? AND r.";
-const REFERENCES: &str = "SELECT rid, path, target, type, version FROM search_reference WHERE rid";
 /// Types that have, or had, resources: a step for each of them, whatever they have.
 const TYPES: &str = "WITH RECURSIVE t(type) AS (SELECT min(type) FROM resources UNION ALL \
      SELECT (SELECT min(r.type) FROM resources r WHERE r.type > t.type) FROM t WHERE t.type IS NOT NULL) \
      SELECT type FROM t WHERE type IS NOT NULL";
 
-/// How many values a list of a statement takes. Shorter lists are filled up with a value that is in them, so that there
+/// How many values a list of a statement takes. Shorter lists are filled up with a value that nothing has, so that there
 /// are few statements to prepare.
 const WIDTHS: &[usize] = &[1, 8, 64, 512];
-static BODIES_BY_RID: LazyLock<Vec<String>> = LazyLock::new(|| lists(&format!("{BODIES}rid")));
-static BODIES_BY_ID: LazyLock<Vec<String>> = LazyLock::new(|| lists(&format!("{BODIES}id")));
-static REFERENCES_OF: LazyLock<Vec<String>> = LazyLock::new(|| lists(REFERENCES));
 
-fn lists(before: &str) -> Vec<String> {
+/// A statement for each width.
+#[derive(Debug)]
+struct Lists {
+    sqlite: Vec<String>,
+    postgres: Vec<String>,
+}
+
+static BODIES_BY_RID: LazyLock<Lists> = LazyLock::new(|| bodies_by("rid"));
+static BODIES_BY_ID: LazyLock<Lists> = LazyLock::new(|| bodies_by("id"));
+static REFERENCES: LazyLock<Lists> = LazyLock::new(|| {
+    let before = "SELECT rid, path, target, type, version FROM search_reference WHERE rid IN (";
+    Lists {
+        sqlite: lists(before, "?", ")"),
+        postgres: lists(before, "?", ")"),
+    }
+});
+
+/// SQLite is told to go through the list: it thinks that a type has ten resources, and would look at all of them.
+fn bodies_by(column: &str) -> Lists {
+    let columns = "SELECT r.rid, r.id, v.change, v.codec, v.body FROM ";
+    let sqlite = format!(
+        ") w CROSS JOIN resources r ON r.type = ? AND r.{column} = w.column1 \
+         CROSS JOIN versions v ON v.key = r.head"
+    );
+    let postgres = format!(") AND r.type = ?");
+    Lists {
+        sqlite: lists(&format!("{columns}(VALUES "), "(?)", &sqlite),
+        postgres: lists(
+            &format!(
+                "{columns}resources r JOIN versions v ON v.key = r.head WHERE r.{column} IN ("
+            ),
+            "?",
+            &postgres,
+        ),
+    }
+}
+
+fn lists(before: &str, value: &str, after: &str) -> Vec<String> {
     let texts = WIDTHS.iter();
+    let others = format!(", {value}");
     texts
-        .map(|width| format!("{before} IN (?{})", ", ?".repeat(width - 1)))
+        .map(|width| format!("{before}{value}{}{after}", others.repeat(width - 1)))
         .collect()
 }
 
@@ -105,7 +138,7 @@ impl View<'_> {
     ) -> Result<Vec<Body>, Error> {
         self.demand(&[action])?;
         let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
-        self.bodies_of(&BODIES_BY_RID, resource_type, &rids)
+        self.bodies_of(&BODIES_BY_RID, resource_type, &rids, NO_RID)
     }
 
     /// The same by their ids.
@@ -117,23 +150,44 @@ impl View<'_> {
     ) -> Result<Vec<Body>, Error> {
         self.demand(&[action])?;
         let ids: Vec<Bind<'_>> = ids.iter().map(|id| Bind::Text(id)).collect();
-        self.bodies_of(&BODIES_BY_ID, resource_type, &ids)
+        self.bodies_of(&BODIES_BY_ID, resource_type, &ids, NO_ID)
+    }
+
+    /// A version of a resource that is named by a reference.
+    pub fn body_of_version(
+        &mut self,
+        action: Action,
+        resource_type: &'static str,
+        id: &str,
+        version: u64,
+    ) -> Result<Option<Body>, Error> {
+        self.demand(&[action])?;
+        let done = resources::version(self.connection, resource_type, id, version);
+        let found = self.noted(done)?.filter(|found| !found.is_deleted());
+        Ok(found.map(|found| Body {
+            rid: found.rid.0,
+            id: id.to_owned(),
+            text: found.body,
+        }))
     }
 
     fn bodies_of(
         &mut self,
-        texts: &[String],
+        lists: &Lists,
         resource_type: &str,
         values: &[Bind<'_>],
+        nothing: Bind<'_>,
     ) -> Result<Vec<Body>, Error> {
         let mut bodies = Vec::with_capacity(values.len());
-        let done = in_lists(texts, &[Bind::Text(resource_type)], values, |sql, binds| {
+        let texts = lists.of(self.connection);
+        let after = [Bind::Text(resource_type)];
+        let done = in_lists(texts, values, nothing, &after, |sql, binds| {
             type BodyRow = (BigInt, Text, SmallInt, SmallInt, Binary);
             let rows: Vec<(i64, String, i16, i16, Vec<u8>)> =
                 self.connection
                     .rows(Statement::<BodyRow>::new(sql, binds))?;
             for (rid, id, change, codec, body) in rows {
-                if let Some(text) = super::resources::text(change, codec, body)? {
+                if let Some(text) = resources::text(change, codec, body)? {
                     bodies.push(Body { rid, id, text });
                 }
             }
@@ -148,7 +202,8 @@ impl View<'_> {
         self.demand(&[action])?;
         let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
         let mut references = Vec::new();
-        let done = in_lists(&REFERENCES_OF, &[], &rids, |sql, binds| {
+        let texts = REFERENCES.of(self.connection);
+        let done = in_lists(texts, &rids, NO_RID, &[], |sql, binds| {
             let rows: Vec<Referring> = self
                 .connection
                 .rows(Statement::<Several>::new(sql, binds))?;
@@ -167,24 +222,37 @@ impl View<'_> {
     }
 }
 
+/// What no resource has.
+const NO_RID: Bind<'static> = Bind::Int(-1);
+const NO_ID: Bind<'static> = Bind::Text("");
+
+impl Lists {
+    fn of(&self, connection: &Connection) -> &[String] {
+        match connection.dialect() {
+            Dialect::Sqlite => &self.sqlite,
+            Dialect::Postgres => &self.postgres,
+        }
+    }
+}
+
 /// Runs a statement over a list of values, some at a time.
 fn in_lists(
     texts: &[String],
-    before: &[Bind<'_>],
     values: &[Bind<'_>],
+    nothing: Bind<'_>,
+    after: &[Bind<'_>],
     mut run: impl FnMut(&str, &[Bind<'_>]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let widest = WIDTHS.last().copied().unwrap_or(1);
     for some in values.chunks(widest) {
-        let fitting = WIDTHS.iter().zip(texts);
-        let fitting = fitting.filter(|(width, _)| **width >= some.len()).min();
-        let (Some((width, text)), Some(last)) = (fitting, some.last()) else {
+        let mut fitting = WIDTHS.iter().zip(texts);
+        let Some((width, text)) = fitting.find(|(width, _)| **width >= some.len()) else {
             continue;
         };
-        let mut binds = Vec::with_capacity(before.len() + width);
-        binds.extend_from_slice(before);
+        let mut binds = Vec::with_capacity(width + after.len());
         binds.extend_from_slice(some);
-        binds.resize(before.len() + width, *last);
+        binds.resize(*width, nothing);
+        binds.extend_from_slice(after);
         run(text, &binds)?;
     }
     Ok(())

@@ -307,8 +307,25 @@ fn what_comes_along_comes_once(database: &Database) {
     }
     let counted = found(kiln.address, "Observation?_include=*&_count=4");
     assert_eq!(counted.get("total").unwrap().as_u64(), Some(4));
+    // A reference to a version brings that one.
+    put(kiln.address, &patient(3));
+    put(
+        kiln.address,
+        r#"{"resourceType":"Patient","id":"p03","active":true}"#,
+    );
+    put(kiln.address, &observation(7, "p03/_history/1"));
+    put(kiln.address, &observation(8, "p03"));
+    let versions = found(
+        kiln.address,
+        "Observation?_id=o07,o08&_include=Observation:subject",
+    );
+    assert_eq!(ids(&versions, "include"), ["p03", "p03"]);
+    let versions: Vec<bool> = (versions.items_of("entry").iter().skip(2))
+        .map(|entry| entry.get("resource").unwrap().get("active").is_some())
+        .collect();
+    assert_eq!(versions, [false, true]);
     send(kiln.address, "DELETE", "/fhir/Practitioner/dr", &[], b"").unwrap();
-    assert_eq!(along("Observation?_include=*"), "p00 p01");
+    assert_eq!(along("Observation?_id=o00,o01&_include=*"), "p00 p01");
 }
 
 fn what_comes_along_is_cut_aloud(database: &Database) {

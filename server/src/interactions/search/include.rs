@@ -15,10 +15,12 @@ use crate::accept::resource_type;
 use crate::auth::Action;
 use crate::fault::Fault;
 use crate::limits::INCLUDES_WALKED_MAX;
-use crate::store::{Body, View};
+use crate::store::{Body, Referring, View};
 
 /// Hits that one search for what refers to them asks about.
 const REFERRED_MAX: usize = 100;
+/// No version has this number: it stands for the current one.
+const CURRENT: u64 = 0;
 
 /// What came along.
 #[derive(Debug, Default)]
@@ -63,7 +65,7 @@ pub(super) fn included(
         asked,
         seen: hits
             .iter()
-            .map(|hit| (hit.resource_type, hit.rid))
+            .map(|hit| (hit.resource_type, hit.rid, CURRENT))
             .collect(),
         found: Vec::new(),
         fresh: Vec::new(),
@@ -99,7 +101,7 @@ pub(super) fn is_walkable(skipped: usize) -> bool {
 struct Walk<'a, 'v> {
     view: &'a mut View<'v>,
     asked: &'a Asked,
-    seen: HashSet<(&'static str, i64)>,
+    seen: HashSet<(&'static str, i64, u64)>,
     found: Vec<Entry>,
     /// Those of this round, for the next one.
     fresh: Vec<Anchor>,
@@ -133,15 +135,27 @@ impl Walk<'_, '_> {
         let mut rids: Vec<i64> = types.keys().copied().collect();
         rids.sort_unstable();
         let mut rows: HashMap<i64, Rows> = HashMap::new();
-        for referring in self.view.references(Action::Include, &rids)? {
-            let rows = rows.entry(referring.rid).or_default();
-            rows.reference.push(referring.row);
-        }
         let mut targets: Vec<Target> = Vec::new();
+        let mut versioned: Vec<(Target, u64)> = Vec::new();
+        let registry = &self.asked.registry;
+        for Referring { rid, row } in self.view.references(Action::Include, &rids)? {
+            let Some(version) = row.version.parse().ok() else {
+                rows.entry(rid).or_default().reference.push(row);
+                continue;
+            };
+            let kind = types.get(&rid).copied().unwrap_or_default();
+            let rows = Rows {
+                reference: vec![row],
+                ..Rows::default()
+            };
+            let targets = include.targets(registry, kind, &rows);
+            versioned.extend(targets.into_iter().map(|target| (target, version)));
+        }
         for (rid, rows) in &rows {
             let kind = types.get(rid).copied().unwrap_or_default();
-            targets.extend(include.targets(&self.asked.registry, kind, rows));
+            targets.extend(include.targets(registry, kind, rows));
         }
+        self.versions(versioned)?;
         targets.sort_unstable();
         targets.dedup();
         for same in targets.chunk_by(|one, other| one.resource_type == other.resource_type) {
@@ -151,7 +165,21 @@ impl Walk<'_, '_> {
             };
             let ids: Vec<&str> = same.iter().map(|target| &*target.id).collect();
             let bodies = self.view.bodies_by_id(Action::Include, kind, &ids)?;
-            self.take(kind, bodies);
+            self.take(kind, CURRENT, bodies);
+        }
+        Ok(())
+    }
+
+    /// References to a version bring that version along, beside the current one when that is wanted too.
+    fn versions(&mut self, mut versioned: Vec<(Target, u64)>) -> Result<(), Fault> {
+        versioned.sort_unstable();
+        versioned.dedup();
+        for (target, version) in versioned {
+            let Some(kind) = resource_type(&target.resource_type) else {
+                continue;
+            };
+            let body = (self.view).body_of_version(Action::Include, kind, &target.id, version)?;
+            self.take(kind, version, body.into_iter().collect());
         }
         Ok(())
     }
@@ -180,10 +208,10 @@ impl Walk<'_, '_> {
             while !self.is_full() {
                 let hits = self.view.hits(kind, &query, &page)?;
                 let length = i64::try_from(hits.len()).unwrap_or(i64::MAX);
-                let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid));
+                let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid, CURRENT));
                 let rids: Vec<i64> = hits.iter().map(|hit| hit.rid).filter(is_new).collect();
                 let bodies = self.view.bodies(Action::Include, kind, &rids)?;
-                self.take(kind, bodies);
+                self.take(kind, CURRENT, bodies);
                 if length < page.limit {
                     break;
                 }
@@ -194,13 +222,13 @@ impl Walk<'_, '_> {
     }
 
     /// In the order in which they came to be, those that are new.
-    fn take(&mut self, resource_type: &'static str, mut bodies: Vec<Body>) {
+    fn take(&mut self, resource_type: &'static str, version: u64, mut bodies: Vec<Body>) {
         bodies.sort_unstable_by_key(|body| body.rid);
         for Body { rid, id, text } in bodies {
             if self.is_full() {
                 return;
             }
-            if !self.seen.insert((resource_type, rid)) {
+            if !self.seen.insert((resource_type, rid, version)) {
                 continue;
             }
             let is_shown = self.found.len() >= self.skipped;
