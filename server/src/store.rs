@@ -21,6 +21,7 @@ mod row;
 mod scan;
 mod sealing;
 mod statement;
+mod totals;
 mod tx;
 mod view;
 mod writer;

@@ -1,2 +1,3 @@
+DROP INDEX versions_deleted;
 DROP TABLE long_searches;
 DROP TABLE sealing_keys;

@@ -11,3 +11,6 @@ CREATE TABLE long_searches (
     expires_at  INTEGER NOT NULL           -- microseconds since 1970 UTC
 );
 CREATE INDEX long_searches_expire ON long_searches (expires_at);
+
+-- Which resources of a type are gone: to count those that are there by the index of the type.
+CREATE INDEX versions_deleted ON versions (type, id, key) WHERE change = 3;

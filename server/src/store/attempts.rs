@@ -53,7 +53,10 @@ pub(super) fn read<T, E: From<Error>>(
     // What the database has to say goes around the closure's own error, which it does not know.
     let outcome = look(pool, &|connection: &mut Connection| {
         connection.begin_read()?;
-        let mut view = View::new(connection, permit);
+        let mut view = View {
+            totals: Some(&pool.totals),
+            ..View::new(connection, permit)
+        };
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut view)))
             .unwrap_or_else(|_| Err(E::from(Error::Panicked)));
         if view.again == Some(Again::Lost) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::error::Error;
 use super::meters::Meters;
+use super::totals::Totals;
 
 pub(super) struct Pool {
     make: Box<dyn Fn() -> Result<Connection, Error> + Send + Sync>,
@@ -14,6 +15,7 @@ pub(super) struct Pool {
     state: Mutex<State>,
     freed: Condvar,
     pub(super) meters: Box<Meters>,
+    pub(super) totals: Box<Totals>,
 }
 
 #[derive(Default)]
@@ -37,6 +39,7 @@ impl Pool {
             state: Mutex::default(),
             freed: Condvar::new(),
             meters: Box::default(),
+            totals: Box::default(),
         }
     }
 

@@ -51,7 +51,6 @@ fn bodies_by(column: &str) -> Lists {
         ") w CROSS JOIN resources r ON r.type = ? AND r.{column} = w.column1 \
          CROSS JOIN versions v ON v.key = r.head"
     );
-    let postgres = format!(") AND r.type = ?");
     Lists {
         sqlite: lists(&format!("{columns}(VALUES "), "(?)", &sqlite),
         postgres: lists(
@@ -59,7 +58,7 @@ fn bodies_by(column: &str) -> Lists {
                 "{columns}resources r JOIN versions v ON v.key = r.head WHERE r.{column} IN ("
             ),
             "?",
-            &postgres,
+            ") AND r.type = ?",
         ),
     }
 }
@@ -151,24 +150,6 @@ impl View<'_> {
         self.demand(&[action])?;
         let ids: Vec<Bind<'_>> = ids.iter().map(|id| Bind::Text(id)).collect();
         self.bodies_of(&BODIES_BY_ID, resource_type, &ids, NO_ID)
-    }
-
-    /// A version of a resource that is named by a reference.
-    pub fn body_of_version(
-        &mut self,
-        action: Action,
-        resource_type: &'static str,
-        id: &str,
-        version: u64,
-    ) -> Result<Option<Body>, Error> {
-        self.demand(&[action])?;
-        let done = resources::version(self.connection, resource_type, id, version);
-        let found = self.noted(done)?.filter(|found| !found.is_deleted());
-        Ok(found.map(|found| Body {
-            rid: found.rid.0,
-            id: id.to_owned(),
-            text: found.body,
-        }))
     }
 
     fn bodies_of(

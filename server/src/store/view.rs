@@ -7,6 +7,7 @@ use super::error::Error;
 use super::history::{self, Past, Range};
 use super::query;
 use super::resources::{self, Found};
+use super::totals::Totals;
 use crate::auth::{Action, Permit};
 
 /// What `Store::read` hands to its closure; a `Tx` is one too.
@@ -17,6 +18,8 @@ pub struct View<'a> {
     pub(super) failed: bool,
     /// The same work may succeed when it is done again.
     pub(super) again: Option<Again>,
+    /// Counts made before. None for a transaction that writes.
+    pub(super) totals: Option<&'a Totals>,
 }
 
 /// Why work may succeed when it is done again.
@@ -45,6 +48,7 @@ impl<'a> View<'a> {
             permit,
             failed: false,
             again: None,
+            totals: None,
         }
     }
 

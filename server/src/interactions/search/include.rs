@@ -19,8 +19,6 @@ use crate::store::{Body, Referring, View};
 
 /// Hits that one search for what refers to them asks about.
 const REFERRED_MAX: usize = 100;
-/// No version has this number: it stands for the current one.
-const CURRENT: u64 = 0;
 
 /// What came along.
 #[derive(Debug, Default)]
@@ -65,7 +63,7 @@ pub(super) fn included(
         asked,
         seen: hits
             .iter()
-            .map(|hit| (hit.resource_type, hit.rid, CURRENT))
+            .map(|hit| (hit.resource_type, hit.rid))
             .collect(),
         found: Vec::new(),
         fresh: Vec::new(),
@@ -101,7 +99,7 @@ pub(super) fn is_walkable(skipped: usize) -> bool {
 struct Walk<'a, 'v> {
     view: &'a mut View<'v>,
     asked: &'a Asked,
-    seen: HashSet<(&'static str, i64, u64)>,
+    seen: HashSet<(&'static str, i64)>,
     found: Vec<Entry>,
     /// Those of this round, for the next one.
     fresh: Vec<Anchor>,
@@ -135,27 +133,14 @@ impl Walk<'_, '_> {
         let mut rids: Vec<i64> = types.keys().copied().collect();
         rids.sort_unstable();
         let mut rows: HashMap<i64, Rows> = HashMap::new();
-        let mut targets: Vec<Target> = Vec::new();
-        let mut versioned: Vec<(Target, u64)> = Vec::new();
-        let registry = &self.asked.registry;
         for Referring { rid, row } in self.view.references(Action::Include, &rids)? {
-            let Some(version) = row.version.parse().ok() else {
-                rows.entry(rid).or_default().reference.push(row);
-                continue;
-            };
-            let kind = types.get(&rid).copied().unwrap_or_default();
-            let rows = Rows {
-                reference: vec![row],
-                ..Rows::default()
-            };
-            let targets = include.targets(registry, kind, &rows);
-            versioned.extend(targets.into_iter().map(|target| (target, version)));
+            rows.entry(rid).or_default().reference.push(row);
         }
+        let mut targets: Vec<Target> = Vec::new();
         for (rid, rows) in &rows {
             let kind = types.get(rid).copied().unwrap_or_default();
-            targets.extend(include.targets(registry, kind, rows));
+            targets.extend(include.targets(&self.asked.registry, kind, rows));
         }
-        self.versions(versioned)?;
         targets.sort_unstable();
         targets.dedup();
         for same in targets.chunk_by(|one, other| one.resource_type == other.resource_type) {
@@ -165,21 +150,7 @@ impl Walk<'_, '_> {
             };
             let ids: Vec<&str> = same.iter().map(|target| &*target.id).collect();
             let bodies = self.view.bodies_by_id(Action::Include, kind, &ids)?;
-            self.take(kind, CURRENT, bodies);
-        }
-        Ok(())
-    }
-
-    /// References to a version bring that version along, beside the current one when that is wanted too.
-    fn versions(&mut self, mut versioned: Vec<(Target, u64)>) -> Result<(), Fault> {
-        versioned.sort_unstable();
-        versioned.dedup();
-        for (target, version) in versioned {
-            let Some(kind) = resource_type(&target.resource_type) else {
-                continue;
-            };
-            let body = (self.view).body_of_version(Action::Include, kind, &target.id, version)?;
-            self.take(kind, version, body.into_iter().collect());
+            self.take(kind, bodies);
         }
         Ok(())
     }
@@ -208,10 +179,10 @@ impl Walk<'_, '_> {
             while !self.is_full() {
                 let hits = self.view.hits(kind, &query, &page)?;
                 let length = i64::try_from(hits.len()).unwrap_or(i64::MAX);
-                let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid, CURRENT));
+                let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid));
                 let rids: Vec<i64> = hits.iter().map(|hit| hit.rid).filter(is_new).collect();
                 let bodies = self.view.bodies(Action::Include, kind, &rids)?;
-                self.take(kind, CURRENT, bodies);
+                self.take(kind, bodies);
                 if length < page.limit {
                     break;
                 }
@@ -222,13 +193,13 @@ impl Walk<'_, '_> {
     }
 
     /// In the order in which they came to be, those that are new.
-    fn take(&mut self, resource_type: &'static str, version: u64, mut bodies: Vec<Body>) {
+    fn take(&mut self, resource_type: &'static str, mut bodies: Vec<Body>) {
         bodies.sort_unstable_by_key(|body| body.rid);
         for Body { rid, id, text } in bodies {
             if self.is_full() {
                 return;
             }
-            if !self.seen.insert((resource_type, rid, version)) {
+            if !self.seen.insert((resource_type, rid)) {
                 continue;
             }
             let is_shown = self.found.len() >= self.skipped;

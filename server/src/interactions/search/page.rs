@@ -232,14 +232,22 @@ fn total(
     match asked.total {
         Some(Total::Accurate) => count(view, parts, None).map(Some),
         Some(Total::Estimate) => count(view, parts, Some(ESTIMATE_MAX)).map(Some),
-        Some(Total::None) | None => Ok(None),
+        Some(Total::None) => Ok(None),
+        None => match parts {
+            // How many there are of a type is known.
+            [part] if part.query.is_empty() => count(view, parts, None).map(Some),
+            _ => Ok(None),
+        },
     }
 }
 
 fn count(view: &mut View<'_>, parts: &[Part], hits_max: Option<i64>) -> Result<u64, Fault> {
     let mut all = 0_u64;
     for part in parts {
-        let hits = view.hits_count(part.resource_type, &part.query, hits_max)?;
+        let hits = match part.query.is_empty() {
+            true => view.total(part.resource_type)?,
+            false => view.hits_count(part.resource_type, &part.query, hits_max)?,
+        };
         all = all.saturating_add(u64::try_from(hits).unwrap_or_default());
     }
     Ok(all)
