@@ -34,6 +34,10 @@ fn main() {
         let _gone = std::fs::remove_file(format!("{}{end}", path.display()));
     }
     let connection = Connection::open(&path).unwrap();
+    let flags = rusqlite::functions::FunctionFlags::SQLITE_UTF8;
+    connection
+        .create_scalar_function(search::sql::IN_TIME, 1, flags, |_| Ok(true))
+        .unwrap();
     for migration in [
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA mmap_size = 1000000000",
         include_str!("../../migrations/sqlite/0001_resources/up.sql"),

@@ -22,6 +22,10 @@ pub enum Dialect {
     Postgres,
 }
 
+/// The SQL function that statements for SQLite call for each resource that comes along: it takes the number of a resource
+/// and answers true, or fails when the statement has taken too long.
+pub const IN_TIME: &str = "in_time";
+
 /// Text with `?` for each value, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
@@ -97,6 +101,15 @@ impl Writer {
 
     fn push(&mut self, text: &str) {
         self.text.push_str(text);
+    }
+
+    /// Where a walk may be long: a function that the store gives to SQLite ends it when its time is over. PostgreSQL looks
+    /// at the clock by itself.
+    fn in_time(&mut self, rid: &str) {
+        if self.dialect == Dialect::Sqlite {
+            // One in sixteen is enough to ask for.
+            self.push(&format!(" AND ({rid} & 15 OR {IN_TIME}({rid}))"));
+        }
     }
 
     fn bind(&mut self, value: Bind) {

@@ -152,7 +152,7 @@ impl From<store::Error> for Fault {
             ),
             E::TooSlow(_) => told(
                 Kind::TooCostly,
-                "the database would work on this for longer than it may (postgres_statement_ms)",
+                "the database would work on this for longer than it may (statement_ms): ask for less at a time, or add a criterion that finds few",
             ),
             E::QueueFull | E::Contended(_) => told(
                 Kind::Unavailable,

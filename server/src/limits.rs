@@ -104,8 +104,8 @@ limits! {
     postgres_connections_max: usize = 20, from 2, to 10_000;
     /// How long a request waits for a connection to the database when all are taken.
     connection_wait_ms: u64 = 5_000, from 1, to 600_000;
-    /// How long PostgreSQL may work on one statement.
-    postgres_statement_ms: u64 = 30_000, from 10, to 3_600_000;
+    /// How long the database may work on one statement; on SQLite, on one of a search.
+    statement_ms: u64 = 30_000, from 10, to 3_600_000;
 }
 
 /// A file that a command reads: what fits into a package, and into memory ten times.

@@ -3,6 +3,7 @@
 mod attempts;
 mod audit;
 mod connection;
+mod deadline;
 mod error;
 mod feed;
 mod followers;
@@ -99,13 +100,14 @@ impl Store {
         let engine = match database {
             Database::Sqlite(path) => {
                 make_directory(path)?;
-                let mut connection = Connection::sqlite_writer(path)?;
+                let statement_ms = Some(limits.statement_ms);
+                let mut connection = Connection::sqlite_writer(path, statement_ms)?;
                 migrate::up(&mut connection)?;
                 secret = sealing::secret(&mut connection)?;
                 prepare(&mut connection)?;
                 let again = path.clone();
                 let reopen = move || {
-                    let mut connection = Connection::sqlite_writer(&again)?;
+                    let mut connection = Connection::sqlite_writer(&again, statement_ms)?;
                     prepare(&mut connection)?;
                     Ok(connection)
                 };
@@ -120,7 +122,7 @@ impl Store {
                 migrate::up(&mut connection)?;
                 secret = sealing::secret(&mut connection)?;
                 let url = url.clone();
-                let statement_ms = limits.postgres_statement_ms;
+                let statement_ms = limits.statement_ms;
                 Engine::Postgres(Arc::new(Pool::new(
                     limits.postgres_connections_max,
                     limits.connection_wait_ms,
@@ -140,8 +142,8 @@ impl Store {
         let Database::Sqlite(path) = database else {
             return Self::open(database, limits);
         };
-        if !migrate::is_current(&mut Connection::sqlite_reader(path)?)? {
-            migrate::up(&mut Connection::sqlite_writer(path)?)?;
+        if !migrate::is_current(&mut Connection::sqlite_reader(path, None)?)? {
+            migrate::up(&mut Connection::sqlite_writer(path, None)?)?;
         }
         let engine = Engine::Sqlite {
             writer: Writer::closed(),
@@ -369,10 +371,11 @@ impl Engine {
 
 fn readers(path: &Path, limits: &Limits) -> Pool {
     let path = path.to_owned();
+    let statement_ms = Some(limits.statement_ms);
     Pool::new(
         limits::SQLITE_READERS_MAX,
         limits.connection_wait_ms,
-        move || Connection::sqlite_reader(&path),
+        move || Connection::sqlite_reader(&path, statement_ms),
     )
 }
 

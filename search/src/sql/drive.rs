@@ -94,6 +94,7 @@ impl Writer {
             other => {
                 self.push("SELECT d.rid FROM resources d WHERE d.type = ");
                 self.bind(Bind::Text(resource_type.into()));
+                self.in_time("d.rid");
                 self.push(" AND ");
                 self.is_current("d");
                 let scope = Scope {
@@ -129,6 +130,7 @@ impl Writer {
         self.push(&format!(
             " AND d.target = t.id AND d.type = {target_type} WHERE 1 = 1"
         ));
+        self.in_time("d.rid");
     }
 
     /// From what refers, to what is referred to.
@@ -147,6 +149,7 @@ impl Writer {
         self.bind(Bind::Text(resource_type.into()));
         self.push(" AND d.id = e.target WHERE ");
         self.is_current("d");
+        self.in_time("d.rid");
     }
 
     /// The resource is there, and not deleted.

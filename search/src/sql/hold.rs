@@ -206,6 +206,8 @@ impl Writer {
         }
         if is_range {
             self.window(group.window, &column);
+            // Before the tests, of which many rows may pass none.
+            self.in_time(&column("rid"));
         }
         self.tests(&group.tests, alias);
     }

@@ -143,6 +143,7 @@ fn walked(
             "d",
         );
         writer.bound(page, key, &format!("d.{}", rows.column));
+        writer.in_time("d.rid");
         if !rows.is_single {
             writer.is_first(key, rows);
         }
@@ -174,6 +175,7 @@ fn walked_by_time(query: &Query, dialect: Dialect, page: &SortedPage, key: &Sort
     writer.bind(Bind::Text(query.resource_type.clone().into()));
     writer.push(" AND w.change <> 3 AND d.type = w.type AND d.id = w.id AND d.head = w.key");
     writer.bound(page, key, "w.at");
+    writer.in_time("d.rid");
     let scope = Scope::of(&query.resource_type);
     for condition in conditions(query) {
         writer.push(" AND ");

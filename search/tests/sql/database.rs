@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{self, Value};
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, params_from_iter};
 use search::condition::{Bind, Test};
@@ -46,6 +47,10 @@ pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
 impl Database {
     pub(super) fn new() -> Self {
         let connection = Connection::open_in_memory().unwrap();
+        let always = FunctionFlags::SQLITE_UTF8;
+        connection
+            .create_scalar_function(search::sql::IN_TIME, 1, always, |_| Ok(true))
+            .unwrap();
         for migration in [
             include_str!("../../../migrations/sqlite/0001_resources/up.sql"),
             include_str!("../../../migrations/sqlite/0002_history/up.sql"),

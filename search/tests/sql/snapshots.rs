@@ -177,7 +177,7 @@ fn every_step_uses_an_index() {
 fn counting_sorts_nothing() {
     let query = parse(&R4, "Patient", &pairs("gender=male"), STRICT).unwrap();
     let statement = count(&query, Dialect::Sqlite);
-    let text = "SELECT COUNT(*) FROM (SELECT DISTINCT d.rid FROM search_token d WHERE d.path = [Patient.gender] AND d.code = ?) counted";
+    let text = "SELECT COUNT(*) FROM (SELECT DISTINCT d.rid FROM search_token d WHERE d.path = [Patient.gender] AND d.code = ? AND (d.rid & 15 OR in_time(d.rid))) counted";
     assert_eq!(named(&statement.text), text);
     assert!(!Database::new().plan(&statement).contains("ORDER BY"));
 }
@@ -253,7 +253,7 @@ fn measuring_is_bounded() {
         .collect();
     assert_eq!(
         texts[0],
-        "SELECT COUNT(*) FROM (SELECT 1 FROM search_token WHERE path = [Observation.code] AND code = ? LIMIT ?) m"
+        "SELECT COUNT(*) FROM (SELECT 1 FROM search_token WHERE path = [Observation.code] AND code = ? AND (rid & 15 OR in_time(rid)) LIMIT ?) m"
     );
     assert_eq!(texts[1].matches("UNION ALL").count(), 2);
 }

@@ -9,6 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection, RunQueryDsl, SqliteConnection};
 
+use super::deadline::{Deadline, OVERDUE};
 use super::error::Error;
 use super::statement::Statement;
 
@@ -34,7 +35,7 @@ const POSTGRES: &str =
     SET idle_in_transaction_session_timeout = '60s';";
 
 enum Handle {
-    Sqlite(Box<SqliteConnection>),
+    Sqlite(Box<SqliteConnection>, Deadline),
     Postgres(Box<PgConnection>),
 }
 
@@ -52,15 +53,16 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn sqlite_writer(path: &Path) -> Result<Self, Error> {
-        Self::sqlite(path, SQLITE_WRITER)
+    /// `statement_ms`: how long a search may take; None: as long as it takes.
+    pub(super) fn sqlite_writer(path: &Path, statement_ms: Option<u64>) -> Result<Self, Error> {
+        Self::sqlite(path, SQLITE_WRITER, statement_ms)
     }
 
-    pub(super) fn sqlite_reader(path: &Path) -> Result<Self, Error> {
-        Self::sqlite(path, SQLITE_READER)
+    pub(super) fn sqlite_reader(path: &Path, statement_ms: Option<u64>) -> Result<Self, Error> {
+        Self::sqlite(path, SQLITE_READER, statement_ms)
     }
 
-    fn sqlite(path: &Path, pragmas: &str) -> Result<Self, Error> {
+    fn sqlite(path: &Path, pragmas: &str, statement_ms: Option<u64>) -> Result<Self, Error> {
         // A path is handed over as it is, never as a URL: `?` and `%` in it are ordinary characters.
         let path = path.to_str().ok_or(Error::Path)?;
         let path = if path.starts_with("file:") || path.starts_with("sqlite:") {
@@ -71,7 +73,8 @@ impl Connection {
         let mut connection = SqliteConnection::establish(&path)?;
         connection.batch_execute(SQLITE_EVERY)?;
         connection.batch_execute(pragmas)?;
-        Ok(Self::new(Handle::Sqlite(Box::new(connection))))
+        let deadline = Deadline::on(&mut connection, statement_ms)?;
+        Ok(Self::new(Handle::Sqlite(Box::new(connection), deadline)))
     }
 
     /// `statement_ms`: how long a statement may take; None: as long as it takes.
@@ -93,7 +96,7 @@ impl Connection {
     /// Several statements in one text, without values and without caching.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(connection) => connection.batch_execute(sql),
+            Handle::Sqlite(connection, _) => connection.batch_execute(sql),
             Handle::Postgres(connection) => connection.batch_execute(sql),
         }
     }
@@ -101,7 +104,7 @@ impl Connection {
     /// Runs a statement; answers how many rows it touched.
     pub(super) fn execute(&mut self, statement: Statement<'_>) -> Result<usize, DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(connection) => statement.execute(&mut **connection),
+            Handle::Sqlite(connection, _) => statement.execute(&mut **connection),
             Handle::Postgres(connection) => statement.execute(&mut **connection),
         }
     }
@@ -114,7 +117,10 @@ impl Connection {
         Statement<'q, Row>: LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T>,
     {
         match &mut self.handle {
-            Handle::Sqlite(connection) => statement.load(&mut **connection),
+            Handle::Sqlite(connection, deadline) => {
+                deadline.start();
+                statement.load(&mut **connection)
+            }
             Handle::Postgres(connection) => statement.load(&mut **connection),
         }
     }
@@ -131,7 +137,8 @@ impl Connection {
     {
         let failed = |error: DieselError| E::from(Error::from(error));
         match &mut self.handle {
-            Handle::Sqlite(connection) => {
+            Handle::Sqlite(connection, deadline) => {
+                deadline.start();
                 let rows = statement.load_iter::<T, DefaultLoadingMode>(&mut **connection);
                 for row in rows.map_err(failed)? {
                     take(row.map_err(failed)?)?;
@@ -150,7 +157,7 @@ impl Connection {
     /// For a process that does little else than to write.
     pub(super) fn write_much(&mut self) -> Result<(), DieselError> {
         match self.handle {
-            Handle::Sqlite(_) => self.batch(SQLITE_BULK),
+            Handle::Sqlite(..) => self.batch(SQLITE_BULK),
             Handle::Postgres(_) => Ok(()),
         }
     }
@@ -160,7 +167,7 @@ impl Connection {
     /// as if the process held the whole file.
     pub(super) fn take_time(&mut self) -> Result<(), DieselError> {
         self.batch(match self.handle {
-            Handle::Sqlite(_) => "PRAGMA mmap_size = 0",
+            Handle::Sqlite(..) => "PRAGMA mmap_size = 0",
             Handle::Postgres(_) => "SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off",
         })
     }
@@ -168,7 +175,7 @@ impl Connection {
     /// Opens a transaction that sees one state of the database and whose effect is as if it had run alone.
     pub(super) fn begin(&mut self) -> Result<(), DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(_) => {
+            Handle::Sqlite(..) => {
                 // Another process may have written since: ask again which key comes next.
                 self.keys = (0, 0);
                 self.execute(Statement::new("BEGIN IMMEDIATE", &[]))?;
@@ -198,7 +205,7 @@ impl Connection {
     /// Opens a transaction that sees one state of the database and changes nothing.
     pub(super) fn begin_read(&mut self) -> Result<(), DieselError> {
         let sql = match self.handle {
-            Handle::Sqlite(_) => "BEGIN DEFERRED",
+            Handle::Sqlite(..) => "BEGIN DEFERRED",
             Handle::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         };
         self.execute(Statement::new(sql, &[])).map(drop)
@@ -216,7 +223,7 @@ impl Connection {
     pub(super) fn key(&mut self) -> Result<i64, DieselError> {
         if self.keys.0 >= self.keys.1 {
             self.keys = match &self.handle {
-                Handle::Sqlite(_) => (
+                Handle::Sqlite(..) => (
                     self.number("SELECT coalesce(max(key), 0) + 1 FROM versions")?,
                     i64::MAX,
                 ),
@@ -235,7 +242,7 @@ impl Connection {
     pub(super) fn check_takes_writes(&mut self) -> Result<(), Error> {
         const IS_READ_ONLY: &str = "SELECT count(*) FROM pg_settings WHERE name = 'transaction_read_only' AND setting <> 'off'";
         let is_read_only = match &self.handle {
-            Handle::Sqlite(_) => {
+            Handle::Sqlite(..) => {
                 self.batch("SELECT 1")?;
                 false
             }
@@ -260,7 +267,7 @@ impl Connection {
 
     pub(super) fn dialect(&self) -> Dialect {
         match self.handle {
-            Handle::Sqlite(_) => Dialect::Sqlite,
+            Handle::Sqlite(..) => Dialect::Sqlite,
             Handle::Postgres(_) => Dialect::Postgres,
         }
     }
@@ -268,7 +275,7 @@ impl Connection {
     /// Empties the log into the database file, so that a copy of the file alone is whole.
     pub(super) fn checkpoint(&mut self) -> Result<(), DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(connection) => {
+            Handle::Sqlite(connection, _) => {
                 connection.batch_execute("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);")
             }
             Handle::Postgres(_) => Ok(()),
@@ -281,7 +288,7 @@ impl Connection {
         postgres: impl FnOnce(&mut PgConnection) -> T,
     ) -> T {
         match &mut self.handle {
-            Handle::Sqlite(connection) => sqlite(connection),
+            Handle::Sqlite(connection, _) => sqlite(connection),
             Handle::Postgres(connection) => postgres(connection),
         }
     }
@@ -356,6 +363,7 @@ impl Trouble {
             "database is locked" | "deadlock detected" => Self::Contended,
             _ if message.ends_with("due to lock timeout") => Self::Contended,
             _ if message.ends_with("due to statement timeout") => Self::TooSlow,
+            _ if message.contains(OVERDUE) => Self::TooSlow,
             _ if is_one_of(FULL) => Self::Full,
             _ if is_one_of(LOST) => Self::Lost,
             _ => Self::Other,

@@ -90,11 +90,11 @@ impl Refill {
         }
         let mut beside = None;
         let mut connection = match database {
-            Database::Sqlite(path) if path.exists() => Connection::sqlite_writer(path)?,
+            Database::Sqlite(path) if path.exists() => Connection::sqlite_writer(path, None)?,
             Database::Sqlite(path) => {
                 make_directory(path)?;
                 let building = building(path)?;
-                let mut connection = Connection::sqlite_writer(&building)?;
+                let mut connection = Connection::sqlite_writer(&building, None)?;
                 connection.batch(BUILDING)?;
                 beside = Some((building, path.clone()));
                 connection

@@ -199,7 +199,8 @@ fn a_page_has_no_more_entries_than_it_may() {
 #[test]
 fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
     let Some(database) = postgres() else { return };
-    let settings = "[limits]\npostgres_connections_max = 2\npostgres_statement_ms = 3000\nconnection_wait_ms = 50\n";
+    let settings =
+        "[limits]\npostgres_connections_max = 2\nstatement_ms = 3000\nconnection_wait_ms = 50\n";
     let kiln = Kiln::configured(&database, settings);
     let created = with(kiln.address, "POST", "/fhir/Patient", &[]).json();
     let path = format!("/fhir/Patient/{}", created.str_of("id").unwrap());
@@ -218,11 +219,11 @@ fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
     answers.sort_by_key(|answer| answer.issue_code());
     let codes: Vec<String> = answers.iter().map(Answer::issue_code).collect();
     assert_eq!(codes, ["too-costly", "too-costly", "transient"]);
-    for (answer, limit) in answers.iter().zip([
-        "postgres_statement_ms",
-        "postgres_statement_ms",
-        "connection_wait_ms",
-    ]) {
+    for (answer, limit) in
+        answers
+            .iter()
+            .zip(["statement_ms", "statement_ms", "connection_wait_ms"])
+    {
         assert_eq!(answer.status, Kind::TooCostly.row().status);
         assert!(answer.text().contains(limit), "{}", answer.text());
     }

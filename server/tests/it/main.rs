@@ -35,6 +35,7 @@ mod search;
 mod search_bundles;
 mod search_pages;
 mod search_system;
+mod search_time;
 mod smallest;
 mod store;
 mod truth;
