@@ -2,13 +2,15 @@
 //! <https://hl7.org/fhir/R4/narrative.html>
 //!
 //! [`check`] says what breaks the invariants `txt-1` and `txt-2`. [`sanitise`] makes a text safe to put into a page: what is
-//! allowed stays as it is written, what is not goes. Its result always passes [`check`].
+//! allowed stays as it is written, what is not goes. Its result always passes [`check`]. [`plain`] gives the words.
 
 mod allowed;
+mod plain;
 mod sanitise;
 
 use crate::xml::pull::{Event, Pull, Space, Tag};
 
+pub use plain::plain;
 pub use sanitise::sanitise;
 
 /// After so many problems [`check`] stops looking for more.

@@ -1,6 +1,9 @@
 //! What must hold of a resource to be found: the meaning of a query, before it becomes SQL or is held against rows.
 
+use std::sync::Arc;
+
 use crate::table::{TableKind, Value};
+use crate::text::Sought;
 
 /// A condition on one resource of a known type.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +21,10 @@ pub enum Condition {
     IsReferred(Box<Link>),
     /// Its last change was at a moment of which these hold; the column is `at`.
     Updated(Vec<Test>),
+    /// Its text is found: for the text index to say, which makes [`Condition::Among`] of it.
+    Text(Box<Sought>),
+    /// Its number is one of these, in ascending order.
+    Among(Arc<[i64]>),
     Never,
 }
 
@@ -210,6 +217,40 @@ impl Condition {
         } else {
             Self::Rows(probes)
         }
+    }
+
+    /// Whether the text index has to be asked first.
+    pub fn asks_for_text(&self) -> bool {
+        match self {
+            Self::Text(_) => true,
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(Self::asks_for_text),
+            Self::Not(inner) => inner.asks_for_text(),
+            Self::Refers(link) | Self::IsReferred(link) => link.condition.asks_for_text(),
+            _ => false,
+        }
+    }
+
+    /// Puts what the text index answers in the place of its questions. It is told the type of the resources.
+    pub fn answer_text<E>(
+        &mut self,
+        resource_type: &str,
+        answer: &mut impl FnMut(&str, &Sought) -> Result<Arc<[i64]>, E>,
+    ) -> Result<(), E> {
+        match self {
+            Self::Text(sought) => *self = Self::Among(answer(resource_type, sought)?),
+            Self::All(inner) | Self::Any(inner) => {
+                for condition in inner {
+                    condition.answer_text(resource_type, answer)?;
+                }
+            }
+            Self::Not(inner) => inner.answer_text(resource_type, answer)?,
+            Self::Refers(link) | Self::IsReferred(link) => {
+                let other_type = link.other_type.clone();
+                link.condition.answer_text(&other_type, answer)?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     pub fn negated(self) -> Self {

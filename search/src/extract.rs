@@ -3,7 +3,7 @@
 use fhir_spec::fhirpath::{Context, Item};
 use fhir_spec::json::Value;
 
-use crate::plan::Scope;
+use crate::plan::{Node, Scope};
 use crate::registry::{Registry, ResourceType};
 use crate::rows::Rows;
 
@@ -30,28 +30,34 @@ fn extract(registry: &Registry, known: &ResourceType, resource: &Value) -> Extra
         resource,
         base: registry.base(),
     };
-    known.root.walk(resource, &scope, &mut extracted.rows);
-    if !known.computed.is_empty() {
-        compute(registry, known, &scope, &mut extracted);
-    }
+    let rows = &mut extracted.rows;
+    known.root.walk(resource, &scope, rows);
+    extracted.problems = compute(registry, known, resource, |node, value| {
+        node.walk(value, &scope, rows);
+    });
     extracted.rows.settle();
     extracted
 }
 
-fn compute(
+/// Each value that FHIRPath has to find, with the leaves that take it; and what could not be worked out.
+pub(crate) fn compute(
     registry: &Registry,
     known: &ResourceType,
-    scope: &Scope<'_>,
-    extracted: &mut Extracted,
-) {
+    resource: &Value,
+    mut found: impl FnMut(&Node, &Value),
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if known.computed.is_empty() {
+        return problems;
+    }
     let types = registry.definitions().types();
-    let context = Context::new(types, scope.resource);
+    let context = Context::new(types, resource);
     for computed in &known.computed {
         let items = match computed.expression.evaluate(&context) {
             Ok(items) => items,
             Err(error) => {
                 let text = computed.expression.text();
-                extracted.problems.push(format!("`{text}`: {error}"));
+                problems.push(format!("`{text}`: {error}"));
                 continue;
             }
         };
@@ -70,10 +76,11 @@ fn compute(
             };
             let take = computed.takes.iter().find(|(own, _)| Some(*own) == type_id);
             if let (Some((_, node)), Some(value)) = (take, value) {
-                node.walk(value, scope, &mut extracted.rows);
+                found(node, value);
             }
         }
     }
+    problems
 }
 
 /// The FHIR type of a value of FHIRPath's own.

@@ -14,6 +14,7 @@
 
 pub mod condition;
 pub mod extract;
+mod folding;
 mod hash;
 pub mod matching;
 mod plan;
@@ -23,7 +24,7 @@ pub mod rows;
 pub mod sql;
 pub mod table;
 pub mod terminology;
-mod text;
+pub mod text;
 pub mod types;
 
 pub use registry::Registry;

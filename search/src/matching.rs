@@ -74,7 +74,8 @@ impl Condition {
                 let at = |_: &str| Some(Value::Int(subject.at));
                 tests.iter().all(|test| test.holds(&at))
             }
-            Self::Never => false,
+            // Rows do not tell: whoever has nothing else refuses such conditions ([`Condition::asks_for_text`]).
+            Self::Text(_) | Self::Among(_) | Self::Never => false,
         }
     }
 }

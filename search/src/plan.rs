@@ -63,20 +63,27 @@ impl Node {
     }
 
     pub(crate) fn walk(&self, value: &Value, scope: &Scope<'_>, rows: &mut Rows) {
+        self.visit(value, &mut |leaf, value| {
+            leaf.take.rows(leaf.path, value, scope, rows);
+        });
+    }
+
+    /// Each element of the document that a leaf takes.
+    pub(crate) fn visit(&self, value: &Value, seen: &mut impl FnMut(&Leaf, &Value)) {
         match &value.data {
             Data::Null => {}
             Data::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.item(item, Some(index), scope, rows);
+                    self.item(item, Some(index), seen);
                 }
             }
-            _ => self.item(value, None, scope, rows),
+            _ => self.item(value, None, seen),
         }
     }
 
-    fn item(&self, value: &Value, index: Option<usize>, scope: &Scope<'_>, rows: &mut Rows) {
+    fn item(&self, value: &Value, index: Option<usize>, seen: &mut impl FnMut(&Leaf, &Value)) {
         for leaf in &self.leaves {
-            leaf.take.rows(leaf.path, value, scope, rows);
+            seen(leaf, value);
         }
         for (guard, node) in &self.guarded {
             let holds = match guard {
@@ -84,21 +91,21 @@ impl Node {
                 Guard::Nth(wanted) => index.unwrap_or(0) == *wanted,
             };
             if holds {
-                node.item(value, None, scope, rows);
+                node.item(value, None, seen);
             }
         }
         if let Data::Object(object) = &value.data
             && !self.edges.is_empty()
         {
-            self.members(object, scope, rows);
+            self.members(object, seen);
         }
     }
 
-    fn members(&self, object: &Object, scope: &Scope<'_>, rows: &mut Rows) {
+    fn members(&self, object: &Object, seen: &mut impl FnMut(&Leaf, &Value)) {
         for (name, value) in object.iter() {
             let edge = self.edges.iter().find(|(known, _)| **known == *name);
             if let Some((_, node)) = edge {
-                node.walk(value, scope, rows);
+                node.visit(value, seen);
             }
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod escape;
 mod include;
 mod sort;
 pub(crate) mod spelling;
+mod text;
 
 use fhir_spec::outcome::{Issue, IssueCode, Severity};
 use fhir_spec::reference::is_id;
@@ -74,6 +75,9 @@ pub enum Total {
 /// Parameters that are no matter of rows.
 pub const BY_NAME: &[&str] = &["_id", "_lastUpdated", "_list"];
 
+/// Parameters that the text index answers.
+pub const BY_TEXT: &[&str] = &[text::NARRATIVE, text::CONTENT];
+
 /// Parameters about the answer and not about what is searched: others look after them.
 pub const ABOUT_THE_ANSWER: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
 
@@ -101,6 +105,12 @@ impl Query {
     /// Whether anything was asked for: conditional interactions refuse to mean everything.
     pub fn is_empty(&self) -> bool {
         self.criteria.is_empty()
+    }
+
+    /// The name of a criterion that only the text index can answer.
+    pub fn asks_for_text(&self) -> Option<&str> {
+        let mut asking = self.criteria.iter().filter(|c| c.condition.asks_for_text());
+        asking.next().map(|criterion| &*criterion.name)
     }
 }
 
@@ -259,6 +269,7 @@ impl<'r> Reader<'r> {
             "_id" => self.ids(modifier, values),
             "_lastUpdated" => self.updated(modifier, values),
             "_list" => self.listed(modifier, values),
+            code if BY_TEXT.contains(&code) => self.text(code, modifier, values),
             _ => {
                 let parameter = self.parameter(code).map_err(unsupported)?;
                 self.check_modifier(parameter, modifier)
@@ -328,6 +339,9 @@ impl<'r> Reader<'r> {
     ) -> Result<Condition, String> {
         if modifier == Some("missing") {
             return missing(parameter, values);
+        }
+        if modifier == Some("text") {
+            return text::beside(parameter, values);
         }
         let ask = Ask {
             registry: self.registry,
@@ -442,5 +456,5 @@ fn present(sources: &[Source]) -> Condition {
 /// What a client wrote, cut to what a message can hold.
 fn shown(written: &str) -> &str {
     const SHOWN_BYTES_MAX: usize = 100;
-    crate::text::beginning(written, SHOWN_BYTES_MAX)
+    crate::folding::beginning(written, SHOWN_BYTES_MAX)
 }

@@ -81,6 +81,8 @@ pub struct ElementFacts {
     pub is_identifying: bool,
     /// It may end with a version after `|`.
     pub is_canonical: bool,
+    /// People's words may stand beside it: for `:text`.
+    pub has_text: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

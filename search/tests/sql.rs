@@ -17,4 +17,5 @@ mod sql {
     mod meaning;
     mod snapshots;
     mod special;
+    mod texts;
 }

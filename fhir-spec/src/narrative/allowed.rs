@@ -6,6 +6,33 @@
 use crate::xml::attribute::Attribute;
 use crate::xml::pull::Space;
 
+/// Whether an element stands in the middle of a line, even of a word.
+pub(super) fn is_within_a_line(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "abbr"
+            | "acronym"
+            | "b"
+            | "bdo"
+            | "big"
+            | "cite"
+            | "code"
+            | "dfn"
+            | "em"
+            | "i"
+            | "kbd"
+            | "q"
+            | "samp"
+            | "small"
+            | "span"
+            | "strong"
+            | "sub"
+            | "sup"
+            | "tt"
+            | "var"
+    )
+}
+
 pub(super) fn is_element(name: &str) -> bool {
     matches!(
         name,

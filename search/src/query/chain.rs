@@ -141,7 +141,8 @@ impl<'r> Reader<'r> {
         }
         let first = rest.split(['.', ':']).next().unwrap_or_default();
         let knows = |known: &&ResourceType| {
-            matches!(first, "_id" | "_lastUpdated" | "_has") || known.parameter(first).is_some()
+            matches!(first, "_id" | "_lastUpdated" | "_has" | "_content")
+                || known.parameter(first).is_some()
         };
         let reachable =
             |known: &&ResourceType| !paths_to(&parameter.sources, &known.name).is_empty();

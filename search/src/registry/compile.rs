@@ -11,6 +11,7 @@ use super::{ElementFacts, Only, Parameter, ResourceType, Source};
 use crate::hash;
 use crate::plan::{Edge, Guard, Leaf, Node, Take};
 use crate::table::TableKind;
+use crate::text;
 use crate::types::{SearchType, token};
 
 /// A parameter that is more than a path: FHIRPath answers it, and its values are taken by their types.
@@ -354,6 +355,7 @@ impl<'d> Compiler<'d> {
                     is_primitive: is_token && definition.kind == Kind::Primitive,
                     is_identifying: matches!(&*definition.name, "Identifier" | "ContactPoint"),
                     is_canonical: &*definition.name == "canonical",
+                    has_text: text::has_text(&take),
                 },
                 take,
             });

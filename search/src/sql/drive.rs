@@ -87,7 +87,7 @@ impl Writer {
                 self.referred(resource_type, link);
                 found
             }
-            Some(Condition::Never) => {
+            Some(Condition::Never | Condition::Text(_)) => {
                 self.push("SELECT d.rid FROM resources d WHERE 1 = 0");
                 found
             }
@@ -207,7 +207,13 @@ pub(super) fn parts_of(probes: &[Probe]) -> Vec<Group> {
 /// How much a condition would find when it drives; nothing when it cannot.
 pub(super) fn rank(condition: &Condition) -> Option<Reach> {
     match condition {
-        Condition::Never | Condition::Id(_) => Some(Reach::One),
+        Condition::Never | Condition::Id(_) | Condition::Text(_) => Some(Reach::One),
+        Condition::Among(rids) => Some(match rids.len() {
+            0..=1 => Reach::One,
+            2..=100 => Reach::Few,
+            101..=2_000 => Reach::Some,
+            _ => Reach::Many,
+        }),
         Condition::Rows(probes) => probes.iter().map(|probe| probe.reach).max(),
         Condition::All(all) => all.iter().filter_map(rank).min(),
         // Where most of the others will do, what comes along is asked for its own: the first page is soon found.

@@ -76,7 +76,9 @@ impl Writer {
                 self.tests(tests, "v");
                 self.push(")");
             }
-            Condition::Never => self.push("1 = 0"),
+            Condition::Among(rids) => self.among(&scope.rid, rids),
+            // What nobody has asked the text index for finds nothing.
+            Condition::Text(_) | Condition::Never => self.push("1 = 0"),
         }
     }
 
@@ -244,6 +246,24 @@ impl Writer {
             self.bind(value.clone());
         }
         self.push(")");
+    }
+
+    /// One value to bind, however many they are.
+    pub(super) fn among(&mut self, rid: &str, rids: &[i64]) {
+        let rids: Vec<String> = rids.iter().map(ToString::to_string).collect();
+        let rids = rids.join(",");
+        let (before, after, rids) = match self.dialect {
+            Dialect::Sqlite => (
+                " IN (SELECT value FROM json_each(",
+                "))",
+                format!("[{rids}]"),
+            ),
+            Dialect::Postgres => (" = ANY(CAST(", " AS bigint[]))", format!("{{{rids}}}")),
+        };
+        self.push(rid);
+        self.push(before);
+        self.bind(Bind::Text(rids));
+        self.push(after);
     }
 
     pub(super) fn tests(&mut self, tests: &[Test], alias: &str) {

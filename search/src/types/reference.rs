@@ -8,16 +8,16 @@ use fhir_spec::reference::{Literal, is_id};
 
 use super::{Ask, token};
 use crate::condition::{Probe, Reach, Test};
+use crate::folding;
 use crate::hash;
 use crate::plan::Scope;
 use crate::query::escape::unescaped;
 use crate::registry::{Only, Source};
 use crate::rows::{ReferenceRow, Rows};
 use crate::table::TableKind;
-use crate::text;
 
 /// And each type that the target may have.
-pub(crate) const MODIFIERS: &[&str] = &[IDENTIFIER];
+pub(crate) const MODIFIERS: &[&str] = &[IDENTIFIER, "text"];
 
 /// The path of the identifiers of targets, beside that of the targets.
 pub(crate) const IDENTIFIER: &str = "identifier";
@@ -126,12 +126,12 @@ fn push(path: i32, target: &str, target_type: i32, version: &str, rows: &mut Row
     }
     rows.reference.push(ReferenceRow {
         path,
-        target: text::key(target),
+        target: folding::key(target),
         target_type,
         version: if version.is_empty() {
             Text::default()
         } else {
-            text::key(version)
+            folding::key(version)
         },
     });
 }
@@ -157,12 +157,12 @@ pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<
     if types.any(|other| Some(other) != first) {
         return Ok(Vec::new());
     }
-    let mut tests = vec![Test::equal("target", text::key(&wanted.target))];
+    let mut tests = vec![Test::equal("target", folding::key(&wanted.target))];
     tests.extend(first.map(|target_type| Test::equal("type", target_type)));
     tests.extend(
         wanted
             .version
-            .map(|version| Test::equal("version", text::key(version))),
+            .map(|version| Test::equal("version", folding::key(version))),
     );
     let probe = Probe::new(TableKind::Reference, source.path, Reach::Few, tests);
     Ok(vec![probe])

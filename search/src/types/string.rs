@@ -7,12 +7,12 @@ use fhir_spec::json::Value;
 
 use super::Ask;
 use crate::condition::{Op, Probe, Reach, Test};
+use crate::folding;
 use crate::hash;
 use crate::query::escape::unescaped;
 use crate::registry::Source;
 use crate::rows::{Rows, StringRow};
 use crate::table::TableKind;
-use crate::text;
 
 pub(crate) const MODIFIERS: &[&str] = &["exact", "contains"];
 
@@ -24,7 +24,7 @@ pub(crate) fn rows(path: i32, value: &Value, rows: &mut Rows) {
     let Some(written) = value.as_str() else {
         return;
     };
-    let value = text::folded(written);
+    let value = folding::folded(written);
     if !value.is_empty() {
         let exact = exact(written, &value);
         rows.string.push(StringRow { path, value, exact });
@@ -43,7 +43,7 @@ pub(crate) fn exact(written: &str, folded: &str) -> i64 {
 /// The beginning of a text, a part of it (`:contains`), or all of it as written (`:exact`).
 pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
     let written = unescaped(value);
-    let folded = text::folded(&written);
+    let folded = folding::folded(&written);
     if folded.is_empty() {
         return Err(format!("nothing of `{written}` can be searched for"));
     }

@@ -6,15 +6,15 @@ use fhir_spec::json::{Data, Value};
 
 use super::Ask;
 use crate::condition::{Probe, Reach, Test};
+use crate::folding;
 use crate::hash;
 use crate::query::escape::{split, unescaped};
 use crate::registry::{Only, Source};
 use crate::rows::{Rows, TokenRow};
 use crate::table::TableKind;
 use crate::terminology::CODES_MAX;
-use crate::text;
 
-pub(crate) const MODIFIERS: &[&str] = &["not", "of-type", "in", "not-in", "above", "below"];
+pub(crate) const MODIFIERS: &[&str] = &["not", "text", "of-type", "in", "not-in", "above", "below"];
 
 /// What booleans are codes of.
 pub(crate) const BOOLEANS: &str = "http://terminology.hl7.org/CodeSystem/special-values";
@@ -102,7 +102,7 @@ fn coding(path: i32, value: &Value, rows: &mut Rows) {
 
 /// What is there has no code; perhaps it has a system.
 pub(crate) fn push_bare(path: i32, system: i64, rows: &mut Rows) {
-    let code = text::key("");
+    let code = folding::key("");
     let path = bare(path);
     rows.token.push(TokenRow { path, code, system });
 }
@@ -132,7 +132,7 @@ fn system(value: &Value) -> i64 {
 
 fn push(path: i32, code: &str, system: i64, rows: &mut Rows) {
     if !code.is_empty() {
-        let code = text::key(code);
+        let code = folding::key(code);
         rows.token.push(TokenRow { path, code, system });
     }
 }
@@ -174,7 +174,7 @@ pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<
 /// What a value says of code and system. None: nothing can be found.
 fn tests(source: &Source, value: &str) -> Result<Option<Vec<Test>>, String> {
     let parts: Vec<String> = split(value, '|').into_iter().map(unescaped).collect();
-    let code = |code: &str| Test::equal("code", text::key(code));
+    let code = |code: &str| Test::equal("code", folding::key(code));
     let system = |system: &str| Test::equal("system", hash::long(system));
     Ok(Some(match parts.as_slice() {
         [only] => vec![code(only)],
@@ -219,7 +219,7 @@ fn related(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, St
         ));
     }
     let probes = codes.iter().map(|(system, code)| {
-        let mut tests = vec![Test::equal("code", text::key(code))];
+        let mut tests = vec![Test::equal("code", folding::key(code))];
         // A primitive has no system to be of another.
         if !source.element.is_primitive {
             tests.push(Test::equal("system", hash::long(system)));
@@ -240,7 +240,7 @@ fn of_type(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, St
     let Some(path) = ask.known.path_beside(source.path, OF_TYPE) else {
         return Err(format!("`{}` is no identifier", ask.parameter.code));
     };
-    let code = text::key(&typed(code, value));
+    let code = folding::key(&typed(code, value));
     let tests = vec![
         Test::equal("code", code),
         Test::equal("system", hash::long(system)),

@@ -5,11 +5,11 @@ use fhir_spec::json::Value;
 use super::Ask;
 use super::string::begins_with;
 use crate::condition::{Probe, Reach, Test};
+use crate::folding;
 use crate::query::escape::unescaped;
 use crate::registry::Source;
 use crate::rows::{Rows, UriRow};
 use crate::table::TableKind;
-use crate::text;
 
 pub(crate) const MODIFIERS: &[&str] = &["below", "above"];
 /// Urls with more steps than this stand above nothing that anybody keeps.
@@ -21,7 +21,7 @@ pub(crate) fn takes(type_name: &str) -> bool {
 
 pub(crate) fn rows(path: i32, value: &Value, rows: &mut Rows) {
     if let Some(value) = value.as_str().filter(|value| !value.is_empty()) {
-        let value = text::key(value);
+        let value = folding::key(value);
         rows.uri.push(UriRow { path, value });
     }
 }
@@ -30,16 +30,16 @@ pub(crate) fn rows(path: i32, value: &Value, rows: &mut Rows) {
 pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<Probe>, String> {
     let uri = unescaped(value);
     let probe = |tests| Probe::new(TableKind::Uri, source.path, Reach::Some, tests);
-    let equal = |uri: &str| vec![Test::equal("value", text::key(uri))];
+    let equal = |uri: &str| vec![Test::equal("value", folding::key(uri))];
     Ok(match ask.modifier {
-        Some("below") => vec![probe(begins_with("value", &text::key(&uri)))],
+        Some("below") => vec![probe(begins_with("value", &folding::key(&uri)))],
         Some("above") => {
             let above = above(&uri)?;
             above.into_iter().map(|uri| probe(equal(uri))).collect()
         }
         // Without a version every version is meant.
         _ if source.element.is_canonical && !uri.contains('|') => {
-            let versions = begins_with("value", &text::key(&format!("{uri}|")));
+            let versions = begins_with("value", &folding::key(&format!("{uri}|")));
             vec![probe(equal(&uri)), probe(versions)]
         }
         _ => vec![probe(equal(&uri))],

@@ -357,7 +357,7 @@ const NOT_UNDERSTOOD: &[(&str, &str)] = &[
     ),
     (
         "gender:exact=x",
-        "`gender:exact`: a token has no modifier `:exact`, only :not, :of-type, :in, :not-in, :above, :below, :missing",
+        "`gender:exact`: a token has no modifier `:exact`, only :not, :text, :of-type, :in, :not-in, :above, :below, :missing",
     ),
     (
         "birthdate=2020-13-01",

@@ -47,6 +47,12 @@ impl Criteria {
         };
         let query = query::parse(&app.search, resource_type, parameters, settings)
             .map_err(|issues| Fault::of_issues(Kind::WrongParameter, issues))?;
+        if let Some(name) = query.asks_for_text() {
+            // The index of texts is behind what was written last, and nobody waits for it inside the door.
+            let diagnostics =
+                format!("`{name}`: texts are for searches, they decide about no write");
+            return Err(Fault::new(Kind::WrongParameter, diagnostics));
+        }
         if query.is_empty() {
             let diagnostics = "without criteria this would be about every resource of the type";
             return Err(Fault::new(Kind::WrongParameter, diagnostics));

@@ -25,6 +25,8 @@ struct Reader<'a> {
     scope: &'a Scope,
     /// For times close to now.
     asked_at: Instant,
+    /// There is an index of texts.
+    has_text: bool,
 }
 
 /// Reads the parameters; those of a link to a page say all that is asked, and where the page begins.
@@ -97,6 +99,7 @@ fn understood(
         registry: &registry,
         scope: &scope,
         asked_at: place.asked_at,
+        has_text: false,
     };
     let mut ignored = Vec::new();
     let parts = match (reader.parts(&parameters), handling) {
@@ -227,7 +230,14 @@ impl Reader<'_> {
             handling: Handling::Strict,
             now: self.asked_at.micros(),
         };
-        query::parse(self.registry, resource_type, parameters, settings)
+        let query = query::parse(self.registry, resource_type, parameters, settings)?;
+        match query.asks_for_text() {
+            Some(name) if !self.has_text => {
+                let told = format!("`{name}`: this server keeps no index of texts (text_index)");
+                Err(vec![Issue::error(IssueCode::NotSupported, told)])
+            }
+            _ => Ok(query),
+        }
     }
 
     /// Whether a parameter is understood by itself; else what is wrong with it is told.
