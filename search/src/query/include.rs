@@ -8,7 +8,7 @@ use fhir_spec::outcome::{Issue, IssueCode};
 use super::{Criterion, Query, Reader, shown};
 use crate::condition::{Condition, Probe, Reach, Test};
 use crate::hash;
-use crate::registry::{Only, Registry, Source};
+use crate::registry::{Only, Parameter, Registry, Source};
 use crate::rows::Rows;
 use crate::table::TableKind;
 use crate::types::SearchType;
@@ -78,7 +78,17 @@ impl Include {
         targets
     }
 
-    /// The search for what refers to these resources; none when nothing can.
+    /// The same for one of the types that may refer.
+    #[must_use]
+    pub fn of(&self, source_type: &str) -> Self {
+        Self {
+            source_type: Some(source_type.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The search for what refers to these resources; none when nothing can. It is of one type: where any may refer, each is
+    /// asked by itself ([`Include::of`]).
     pub fn referring(&self, registry: &Registry, hits: &[Target]) -> Option<Query> {
         let source_type = self.source_type.as_ref()?;
         let sources = match &self.sources {
@@ -86,7 +96,13 @@ impl Include {
             None => {
                 let known = registry.of(source_type)?;
                 let all = known.parameters().iter();
-                let references = all.filter(|parameter| parameter.kind == SearchType::Reference);
+                let leads = |parameter: &&Parameter| {
+                    let targets = &parameter.targets;
+                    let is_target = |hit: &Target| targets.contains(&hit.resource_type);
+                    parameter.kind == SearchType::Reference
+                        && (targets.is_empty() || hits.iter().any(is_target))
+                };
+                let references = all.filter(leads);
                 let mut sources: Vec<Source> = references
                     .flat_map(|parameter| parameter.sources.clone())
                     .collect();
@@ -152,13 +168,8 @@ impl Reader<'_> {
             ));
         };
         if source == "*" && code.is_none() {
-            let text = "`*` needs a type in front: `Observation:*`";
-            let source_type = match direction {
-                Direction::To => None,
-                Direction::From => return Err(wrong(text.into())),
-            };
             return Ok(Include {
-                source_type,
+                source_type: None,
                 sources: None,
                 target_type: None,
                 iterates,

@@ -88,6 +88,13 @@ fn what_refers() {
         referring("_revinclude=Observation:*", &patients[..1]),
         ["height"]
     );
+    // Whatever refers: each type is asked by itself.
+    let any = parse(&R4, "Patient", &pairs("_revinclude=*"), STRICT).unwrap();
+    let any = &any.includes[0];
+    assert_eq!(any.referring(&R4, &patients), None);
+    let of_type = any.of("Observation").referring(&R4, &patients).unwrap();
+    assert_eq!(database.found(&of_type), ["height", "smoker"]);
+    assert_eq!(any.of("Medication").referring(&R4, &patients), None);
     let group = [target("Group", "anna")];
     assert_eq!(
         referring("_revinclude=Observation:patient", &group),
@@ -154,10 +161,6 @@ fn what_is_not_understood_is_told() {
         (
             "_include:twice=Patient:organization",
             "`_include:twice`: there is no modifier `:twice`, only :iterate",
-        ),
-        (
-            "_revinclude=*",
-            "`_revinclude`: `*` needs a type in front: `Observation:*`",
         ),
         (
             "_sort=nmae",

@@ -151,10 +151,13 @@ impl Asked {
     pub fn actions(&self) -> impl Iterator<Item = Action> {
         let searched = self.parts.iter().map(|part| part.resource_type);
         let includes = self.includes().iter();
-        let referring = includes.filter_map(|include| match include.direction {
-            Direction::To => None,
-            Direction::From => include.source_type.as_deref().and_then(resource_type),
+        let referring = includes.filter(|include| include.direction == Direction::From);
+        let all = || self.registry.definitions().resource_types().collect();
+        let referring = referring.flat_map(move |include| match include.source_type.as_deref() {
+            Some(named) => vec![named],
+            None => all(),
         });
+        let referring = referring.filter_map(resource_type);
         let includes = (!self.includes().is_empty()).then_some(Action::Include);
         searched
             .chain(referring)

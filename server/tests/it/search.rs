@@ -356,6 +356,11 @@ fn what_comes_along_comes_once(database: &Database) {
         ("Observation?_include=Patient:organization", ""),
         ("Patient?_revinclude=Observation:subject", "o00 o01 o02 o03"),
         ("Patient?_id=p00&_revinclude=Observation:*", "o00 o02"),
+        ("Patient?_id=p00&_revinclude=*", "o00 o02"),
+        (
+            "Practitioner?_revinclude:iterate=*&_include=*",
+            "o00 o01 o02 o03",
+        ),
         (
             "Patient?_id=p00&_revinclude=Observation:subject&_include=Observation:performer",
             "o00 o02",

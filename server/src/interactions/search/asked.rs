@@ -162,12 +162,24 @@ impl Reader<'_> {
                 query,
             })
         };
-        if let Some(resource_type) = self.scope.resource_type {
+        let is_types = |(name, _): &(String, String)| name == TYPES;
+        if let (Some(resource_type), false) =
+            (self.scope.resource_type, parameters.iter().any(is_types))
+        {
             return Ok(vec![part(resource_type, parameters)?]);
         }
-        let is_types = |(name, _): &(String, String)| name == TYPES;
         let (types, others): (Vec<_>, Vec<_>) = parameters.iter().cloned().partition(is_types);
         let types = self.types(&types)?;
+        if let Some(resource_type) = self.scope.resource_type {
+            let mut part = part(resource_type, &others)?;
+            if !types.contains(&resource_type) {
+                part.query.criteria.push(Criterion {
+                    name: TYPES.into(),
+                    condition: Condition::Never,
+                });
+            }
+            return Ok(vec![part]);
+        }
         let parts = types.into_iter();
         let parts = parts.map(|resource_type| part(resource_type, &others));
         let parts = parts.collect::<Result<Vec<Part>, Vec<Issue>>>()?;

@@ -157,8 +157,9 @@ impl Walk<'_, '_> {
 
     /// What refers to the anchors: a search of its own, no further than there is room.
     fn referring(&mut self, include: &Include, anchors: &[Anchor]) -> Result<(), Fault> {
-        let Some(kind) = include.source_type.as_deref().and_then(resource_type) else {
-            return Ok(());
+        let kinds = match include.source_type.as_deref() {
+            Some(named) => vec![named.to_owned()],
+            None => self.view.types_present(Action::Include)?,
         };
         let targets: Vec<Target> = anchors
             .iter()
@@ -167,6 +168,18 @@ impl Walk<'_, '_> {
                 id: anchor.id.as_str().into(),
             })
             .collect();
+        for kind in kinds.iter().filter_map(|name| resource_type(name)) {
+            self.referring_of(&include.of(kind), kind, &targets)?;
+        }
+        Ok(())
+    }
+
+    fn referring_of(
+        &mut self,
+        include: &Include,
+        kind: &'static str,
+        targets: &[Target],
+    ) -> Result<(), Fault> {
         for some in targets.chunks(REFERRED_MAX) {
             let Some(query) = include.referring(&self.asked.registry, some) else {
                 continue;
