@@ -195,15 +195,19 @@ impl Definitions {
         &self,
         resource_type: &str,
     ) -> impl Iterator<Item = &SearchParameter> {
+        let all = self.search_parameters().iter();
+        all.filter(move |parameter| self.is_for(parameter, resource_type))
+    }
+
+    /// Whether resources of this type can be searched by a parameter.
+    pub fn is_for(&self, parameter: &SearchParameter, resource_type: &str) -> bool {
         let types = self.types();
         let wanted = types.by_name(resource_type);
-        self.search_parameters().iter().filter(move |parameter| {
-            parameter.base.iter().any(|base| {
-                **base == *resource_type
-                    || wanted
-                        .zip(types.by_name(base))
-                        .is_some_and(|(id, base)| types.is_a(id, base))
-            })
+        parameter.base.iter().any(|base| {
+            **base == *resource_type
+                || wanted
+                    .zip(types.by_name(base))
+                    .is_some_and(|(id, base)| types.is_a(id, base))
         })
     }
 

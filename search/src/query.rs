@@ -6,9 +6,11 @@ mod chain;
 mod compartment;
 pub(crate) mod escape;
 mod include;
+mod rules;
 mod sort;
 pub(crate) mod spelling;
 mod text;
+mod unready;
 
 use fhir_spec::outcome::{Issue, IssueCode, Severity};
 use fhir_spec::reference::is_id;
@@ -80,6 +82,30 @@ pub const BY_TEXT: &[&str] = &[text::NARRATIVE, text::CONTENT];
 
 /// Parameters about the answer and not about what is searched: others look after them.
 pub const ABOUT_THE_ANSWER: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
+
+/// Names that mean the same in every search.
+pub(crate) const RESERVED: &[&str] = &[
+    "_contained",
+    "_containedType",
+    "_count",
+    "_elements",
+    "_explain",
+    "_filter",
+    "_format",
+    "_has",
+    "_id",
+    "_include",
+    "_lastUpdated",
+    "_list",
+    "_pretty",
+    "_query",
+    "_revinclude",
+    "_score",
+    "_sort",
+    "_summary",
+    "_total",
+    "_type",
+];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Criterion {
@@ -155,7 +181,7 @@ pub fn parse_with(
         steps: 0,
     };
     let mut query = Query::of(&known.name);
-    let mut wrong = Vec::new();
+    let mut wrong = reader.repeated(parameters);
     for (name, value) in parameters {
         match reader.parameter_of(name, value, &mut query) {
             Ok(()) => {}
@@ -166,6 +192,8 @@ pub fn parse_with(
             Err(issue) => wrong.push(issue),
         }
     }
+    // Nobody is lenient about this: what is not there yet would be passed over in silence.
+    wrong.extend(registry.unready_in(&query));
     if wrong.is_empty() {
         Ok(query)
     } else {
@@ -274,6 +302,8 @@ impl<'r> Reader<'r> {
                 let parameter = self.parameter(code).map_err(unsupported)?;
                 self.check_modifier(parameter, modifier)
                     .map_err(unsupported)?;
+                let rules = &parameter.rules;
+                rules.check(parameter, modifier, values).map_err(unsupported)?;
                 self.asked(parameter, modifier, values)
             }
         };

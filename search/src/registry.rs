@@ -6,13 +6,18 @@
 //! parameters of one path cost what one costs, and a new parameter over known paths needs no new rows.
 //!
 //! A path is known by the hash of its name, the same on every node and in both databases.
+//!
+//! What the definitions say is worked out once. Parameters that users post ([`own`]) are laid over it: a new registry
+//! shares everything but the types on which they bear. Paths whose rows are still being made are [`unready`].
 
 mod compile;
+pub mod own;
 mod path;
 mod take;
 mod tuple;
+pub mod unready;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use fhir_spec::definitions::{Definitions, SearchParameter};
@@ -23,10 +28,24 @@ use crate::table::TableKind;
 use crate::types::SearchType;
 
 pub use compile::Computed;
+use own::Own;
+use unready::Unready;
 
-/// All parameters of all resource types; those of a type are worked out when it is first asked for.
-#[derive(Debug)]
+/// How rows are made of paths: a number that grows when the same path of the same resource yields other rows.
+pub const ROWS_VERSION: u32 = 1;
+
+/// All parameters of all resource types; those of a type are worked out when it is first asked for. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Registry {
+    known: Arc<Known>,
+    own: Arc<Own>,
+    unready: Arc<Unready>,
+    generation: i64,
+}
+
+/// What the definitions say.
+#[derive(Debug)]
+struct Known {
     definitions: Arc<Definitions>,
     /// The url of this server: references that begin with it are local ones.
     base: Option<Box<str>>,
@@ -45,7 +64,15 @@ pub struct ResourceType {
     /// The names of the paths, by their numbers.
     paths: HashMap<i32, Box<str>>,
     /// Parameters that cannot be served, and why.
-    pub problems: Vec<Box<str>>,
+    pub problems: Vec<Problem>,
+}
+
+/// Why a parameter cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub code: Box<str>,
+    pub url: Box<str>,
+    pub told: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +86,18 @@ pub struct Parameter {
     pub tuples: Vec<Tuple>,
     /// For references: the types that may be the target. Empty: any.
     pub targets: Vec<Box<str>>,
+    pub rules: Rules,
+}
+
+/// How a parameter may be asked, where its definition says less than its type allows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The only modifiers; empty: all.
+    pub modifiers: Vec<Box<str>>,
+    /// The only prefixes; empty: all.
+    pub comparators: Vec<Box<str>>,
+    pub is_of_one_value: bool,
+    pub is_given_once: bool,
 }
 
 /// A path in a table, and which of its rows count.
@@ -113,44 +152,59 @@ pub struct Part {
 impl Registry {
     pub fn new(definitions: Arc<Definitions>) -> Self {
         Self {
-            definitions,
-            base: None,
-            types: OnceLock::new(),
-            by_hash: OnceLock::new(),
+            known: Arc::new(Known::new(definitions, None)),
+            own: Arc::default(),
+            unready: Arc::default(),
+            generation: 0,
         }
     }
 
     /// The same for a server at this url.
     #[must_use]
     pub fn at(self, base: &str) -> Self {
+        let base = Some(base.trim_end_matches('/').into());
+        let definitions = Arc::clone(&self.known.definitions);
         Self {
-            base: Some(base.trim_end_matches('/').into()),
+            known: Arc::new(Known::new(definitions, base)),
             ..self
         }
     }
 
     pub fn definitions(&self) -> &Definitions {
-        &self.definitions
+        &self.known.definitions
     }
 
     pub(crate) fn base(&self) -> Option<&str> {
-        self.base.as_deref()
+        self.known.base.as_deref()
+    }
+
+    /// Which state of the parameters this is; whoever hands out registries counts.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    #[must_use]
+    pub fn of_generation(&self, generation: i64) -> Self {
+        Self {
+            generation,
+            ..self.clone()
+        }
     }
 
     /// Nothing when FHIR has no such resource type.
     pub fn of(&self, resource_type: &str) -> Option<&ResourceType> {
-        let types = self.types.get_or_init(|| {
-            let names = self.definitions.resource_types();
-            names.map(|name| (name.into(), OnceLock::new())).collect()
-        });
-        let (name, compiled) = types.get_key_value(resource_type)?;
-        Some(compiled.get_or_init(|| compile::resource_type(&self.definitions, name)))
+        if let Some((name, compiled)) = self.own.types.get_key_value(resource_type) {
+            return Some(compiled.get_or_init(|| {
+                compile::resource_type(&self.known.definitions, name, &self.own.parameters)
+            }));
+        }
+        self.known.of(resource_type)
     }
 
     /// The resource type of which this is the hash.
     pub(crate) fn type_of(&self, hash: i32) -> Option<&str> {
-        let types = self.by_hash.get_or_init(|| {
-            let names = self.definitions.resource_types();
+        let types = self.known.by_hash.get_or_init(|| {
+            let names = self.known.definitions.resource_types();
             names
                 .map(|name| (crate::hash::short(name), name.into()))
                 .collect()
@@ -160,8 +214,47 @@ impl Registry {
 
     /// A SearchParameter resource by its canonical url.
     pub fn by_url(&self, url: &str) -> Option<&SearchParameter> {
-        let all = self.definitions.search_parameters();
-        all.iter().find(|parameter| *parameter.url == *url)
+        let own = self.own.parameters.iter().map(|own| &own.definition);
+        let all = own.chain(self.known.definitions.search_parameters());
+        all.into_iter().find(|parameter| *parameter.url == *url)
+    }
+
+    /// How rows are made of paths here: rows that were made in another way say nothing.
+    pub fn maker(&self) -> String {
+        format!("{ROWS_VERSION} {}", self.base().unwrap_or_default())
+    }
+
+    /// One number for all paths of all types, and how their rows are made: where it is the same, the rows are.
+    pub fn fingerprint(&self) -> i64 {
+        let mut sum = crate::hash::long(&self.maker());
+        for name in self.known.definitions.resource_types() {
+            if let Some(known) = self.of(name) {
+                let paths: Vec<String> = known.paths().iter().map(i32::to_string).collect();
+                let text = format!("{name} {}", paths.join(","));
+                sum = sum.wrapping_mul(31).wrapping_add(crate::hash::long(&text));
+            }
+        }
+        sum
+    }
+}
+
+impl Known {
+    fn new(definitions: Arc<Definitions>, base: Option<Box<str>>) -> Self {
+        Self {
+            definitions,
+            base,
+            types: OnceLock::new(),
+            by_hash: OnceLock::new(),
+        }
+    }
+
+    fn of(&self, resource_type: &str) -> Option<&ResourceType> {
+        let types = self.types.get_or_init(|| {
+            let names = self.definitions.resource_types();
+            names.map(|name| (name.into(), OnceLock::new())).collect()
+        });
+        let (name, compiled) = types.get_key_value(resource_type)?;
+        Some(compiled.get_or_init(|| compile::resource_type(&self.definitions, name, &[])))
     }
 }
 
@@ -189,6 +282,11 @@ impl ResourceType {
     pub fn served(&self) -> impl Iterator<Item = &Parameter> {
         let all = self.parameters.iter();
         all.filter(|parameter| parameter.is_served())
+    }
+
+    /// The numbers of all paths that resources of this type have rows at.
+    pub fn paths(&self) -> BTreeSet<i32> {
+        self.paths.keys().copied().collect()
     }
 
     /// The path of tokens of that name that is filled beside another one.

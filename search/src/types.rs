@@ -162,6 +162,11 @@ impl Prefix {
         ("ap", Self::Near),
     ];
 
+    pub(crate) fn code(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(_, prefix)| *prefix == self);
+        known.map_or("eq", |(code, _)| code)
+    }
+
     /// The prefix and what follows it; letters that are none are an error.
     pub(crate) fn cut(value: &str) -> Result<(Self, &str), String> {
         let letters = value.bytes().take_while(u8::is_ascii_alphabetic).count();

@@ -19,6 +19,11 @@ pub struct SearchParameter {
     pub component: Vec<(Box<str>, Box<str>)>,
     pub modifier: Vec<Box<str>>,
     pub comparator: Vec<Box<str>>,
+    /// Whether a search may give it several values, and give it several times; None: it does not say.
+    pub multiple_or: Option<bool>,
+    pub multiple_and: Option<bool>,
+    /// The canonical url of the parameter that it narrows.
+    pub derived_from: Option<Box<str>>,
 }
 
 impl SearchParameter {
@@ -52,6 +57,9 @@ impl SearchParameter {
                 .collect(),
             modifier: texts("modifier"),
             comparator: texts("comparator"),
+            multiple_or: resource.get("multipleOr").and_then(Value::as_bool),
+            multiple_and: resource.get("multipleAnd").and_then(Value::as_bool),
+            derived_from: text("derivedFrom"),
         })
     }
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use fhir_spec::definitions::{Binding, Definitions, Kind, SearchParameter, TypeId, Types};
 use fhir_spec::fhirpath::Expression;
 
+use super::own::OwnParameter;
 use super::path::{self, Step};
 use super::take::parts_of;
-use super::{ElementFacts, Only, Parameter, ResourceType, Source};
+use super::{ElementFacts, Only, Parameter, Problem, ResourceType, Rules, Source};
 use crate::hash;
 use crate::plan::{Edge, Guard, Leaf, Node, Take};
 use crate::table::TableKind;
@@ -21,27 +22,49 @@ pub struct Computed {
     pub(crate) takes: Vec<(TypeId, Node)>,
 }
 
-pub(super) type Problem = String;
+pub(super) type Told = String;
 
-pub(super) fn resource_type(definitions: &Definitions, name: &str) -> ResourceType {
+/// What the definitions say of a type, with what users have posted laid over it: under the url of a parameter of the
+/// definitions it takes the place of that one.
+pub(super) fn resource_type(
+    definitions: &Definitions,
+    name: &str,
+    own: &[OwnParameter],
+) -> ResourceType {
     let types = definitions.types();
     let mut compiler = Compiler {
         definitions,
         types,
         name,
         own: types.by_name(name),
+        posted: own,
+        is_posted: false,
         root: Node::default(),
         computed: Vec::new(),
         paths: HashMap::new(),
     };
     let mut parameters: BTreeMap<Box<str>, Parameter> = BTreeMap::new();
     let mut problems = Vec::new();
-    for definition in definitions.search_parameters_for(name) {
-        let added = compiler
-            .parameter(definition)
-            .and_then(|parameter| join(&mut parameters, parameter));
-        if let Err(problem) = added {
-            problems.push(format!("{} ({}): {problem}", definition.code, definition.url).into());
+    let is_replaced = |url: &str| own.iter().any(|own| *own.definition.url == *url);
+    let given = definitions.search_parameters_for(name);
+    let given = given.filter(|definition| !is_replaced(&definition.url));
+    let posted = own.iter().map(|own| &own.definition);
+    let posted = posted.filter(|definition| definitions.is_for(definition, name));
+    let all = given.map(|given| (given, false));
+    for (definition, is_posted) in all.chain(posted.map(|posted| (posted, true))) {
+        compiler.is_posted = is_posted;
+        let added = compiler.parameter(definition).and_then(|parameter| {
+            if is_posted {
+                fit(&parameters, &parameter, definition)?;
+            }
+            join(&mut parameters, parameter)
+        });
+        if let Err(told) = added {
+            problems.push(Problem {
+                code: definition.code.clone(),
+                url: definition.url.clone(),
+                told,
+            });
         }
     }
     ResourceType {
@@ -54,8 +77,31 @@ pub(super) fn resource_type(definitions: &Definitions, name: &str) -> ResourceTy
     }
 }
 
+/// Whether a parameter that somebody posted may stand beside what is known by its code: it must say nothing else, or
+/// derive from it.
+fn fit(
+    known: &BTreeMap<Box<str>, Parameter>,
+    new: &Parameter,
+    definition: &SearchParameter,
+) -> Result<(), Told> {
+    let Some(old) = known.get(&new.code) else {
+        return Ok(());
+    };
+    let says_the_same = old.kind == new.kind
+        && new.sources.iter().all(|source| old.sources.contains(source))
+        && new.tuples.iter().all(|tuple| old.tuples.contains(tuple));
+    let derives = old.kind == new.kind && definition.derived_from.as_ref() == Some(&old.url);
+    if says_the_same || derives {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}` is the code of {} already: choose another code, or the url of that one to take its place",
+        new.code, old.url
+    ))
+}
+
 /// A package may say a code again: what either finds is found, as long as both are of one type.
-fn join(known: &mut BTreeMap<Box<str>, Parameter>, new: Parameter) -> Result<(), Problem> {
+fn join(known: &mut BTreeMap<Box<str>, Parameter>, new: Parameter) -> Result<(), Told> {
     let Some(old) = known.get_mut(&new.code) else {
         known.insert(new.code.clone(), new);
         return Ok(());
@@ -80,7 +126,38 @@ fn join(known: &mut BTreeMap<Box<str>, Parameter>, new: Parameter) -> Result<(),
             old.targets.push(target);
         }
     }
+    old.rules = std::mem::take(&mut old.rules).or(&new.rules);
     Ok(())
+}
+
+impl Rules {
+    pub(super) fn of(definition: &SearchParameter) -> Self {
+        Self {
+            modifiers: definition.modifier.clone(),
+            comparators: definition.comparator.clone(),
+            is_of_one_value: definition.multiple_or == Some(false),
+            is_given_once: definition.multiple_and == Some(false),
+        }
+    }
+
+    /// What either allows.
+    fn or(mut self, other: &Self) -> Self {
+        let either = |own: &mut Vec<Box<str>>, other: &[Box<str>]| {
+            if other.is_empty() {
+                own.clear();
+            }
+            if !own.is_empty() {
+                let more = other.iter().filter(|name| !own.contains(name));
+                let more: Vec<Box<str>> = more.cloned().collect();
+                own.extend(more);
+            }
+        };
+        either(&mut self.modifiers, &other.modifiers);
+        either(&mut self.comparators, &other.comparators);
+        self.is_of_one_value &= other.is_of_one_value;
+        self.is_given_once &= other.is_given_once;
+        self
+    }
 }
 
 pub(super) struct Compiler<'d> {
@@ -88,6 +165,10 @@ pub(super) struct Compiler<'d> {
     pub(super) types: &'d Types,
     name: &'d str,
     own: Option<TypeId>,
+    /// What users have posted, whatever it is for.
+    pub(super) posted: &'d [OwnParameter],
+    /// The parameter at hand is one of those: it is looked at more closely.
+    is_posted: bool,
     pub(super) root: Node,
     computed: Vec<Computed>,
     paths: HashMap<i32, Box<str>>,
@@ -121,7 +202,7 @@ pub(super) struct Found {
 }
 
 impl<'d> Compiler<'d> {
-    fn parameter(&mut self, definition: &SearchParameter) -> Result<Parameter, Problem> {
+    fn parameter(&mut self, definition: &SearchParameter) -> Result<Parameter, Told> {
         let kind = SearchType::from_code(&definition.kind)
             .ok_or_else(|| format!("no type of search is called `{}`", definition.kind))?;
         let mut parameter = Parameter {
@@ -131,6 +212,7 @@ impl<'d> Compiler<'d> {
             sources: Vec::new(),
             tuples: Vec::new(),
             targets: definition.target.clone(),
+            rules: Rules::of(definition),
         };
         // Columns of the store's own tables, or answered by other means.
         let has_rows = !matches!(&*definition.code, "_id" | "_lastUpdated");
@@ -139,24 +221,46 @@ impl<'d> Compiler<'d> {
         } else if has_rows {
             parameter.sources = self.sources(kind, &definition.expression)?;
         }
+        let is_empty = parameter.sources.is_empty() && parameter.tuples.is_empty();
+        if self.is_posted && has_rows && is_empty {
+            let (expression, name) = (&definition.expression, self.name);
+            return Err(format!("`{expression}` leads to nothing in a {name}"));
+        }
         Ok(parameter)
     }
 
-    fn sources(&mut self, kind: SearchType, expression: &str) -> Result<Vec<Source>, Problem> {
+    fn sources(&mut self, kind: SearchType, expression: &str) -> Result<Vec<Source>, Told> {
         let mut sources = Vec::new();
         for branch in path::branches(expression) {
             let Some(steps) = path::steps(branch) else {
-                sources.extend(self.computed(kind, branch)?);
+                if self.is_of_another(branch) {
+                    continue;
+                }
+                sources.extend(self.computed(kind, branch, self.is_posted)?);
                 continue;
             };
             if let Some(steps) = self.own_steps(&steps) {
-                let walk = self.follow(self.start(), steps, kind)?;
-                sources.extend(self.keep(kind, &walk)?);
+                sources.extend(match self.follow(self.start(), steps, kind) {
+                    Ok(walk) => self.keep(kind, &walk)?,
+                    // Within other resources, whose types are only known when they are seen, FHIRPath finds its way.
+                    Err(told) => self.computed(kind, branch, true).map_err(|_| told)?,
+                });
             }
         }
         sources.sort_unstable();
         sources.dedup();
         Ok(sources)
+    }
+
+    /// Whether an expression begins with the name of another resource type.
+    fn is_of_another(&self, branch: &str) -> bool {
+        let name: String = branch
+            .chars()
+            .skip_while(|c| *c == '(' || c.is_whitespace())
+            .take_while(char::is_ascii_alphanumeric)
+            .collect();
+        let named = self.types.by_name(&name);
+        named.is_some_and(|named| self.own.is_some_and(|own| !self.types.is_a(own, named)))
     }
 
     pub(super) fn start(&self) -> Walk<'d> {
@@ -190,7 +294,7 @@ impl<'d> Compiler<'d> {
         mut walk: Walk<'d>,
         steps: &[Step],
         kind: SearchType,
-    ) -> Result<Walk<'d>, Problem> {
+    ) -> Result<Walk<'d>, Told> {
         for (index, step) in steps.iter().enumerate() {
             let is_last = index + 1 == steps.len();
             match step {
@@ -213,7 +317,7 @@ impl<'d> Compiler<'d> {
         Ok(walk)
     }
 
-    fn member(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Problem> {
+    fn member(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Told> {
         let mut places = Vec::new();
         for place in &walk.places {
             let Some(element) = self.types.get(place.type_id).element(name) else {
@@ -239,7 +343,7 @@ impl<'d> Compiler<'d> {
     }
 
     /// R4 writes `as(DateTime)` once, where no such type is.
-    fn of_type(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Problem> {
+    fn of_type(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Told> {
         let is_wanted = |place: &Place<'d>| {
             let own = &self.types.get(place.type_id).name;
             own.eq_ignore_ascii_case(name)
@@ -271,7 +375,7 @@ impl<'d> Compiler<'d> {
         &mut self,
         kind: SearchType,
         walk: &Walk<'d>,
-    ) -> Result<Vec<Source>, Problem> {
+    ) -> Result<Vec<Source>, Told> {
         let found = self.leaves(kind, walk)?;
         let mut sources = Vec::new();
         for found in found {
@@ -299,11 +403,11 @@ impl<'d> Compiler<'d> {
     }
 
     /// The number of a path. Two paths of one number are refused: one would find the other's rows.
-    pub(super) fn claim(&mut self, table: TableKind, text: &str) -> Result<i32, Problem> {
+    pub(super) fn claim(&mut self, table: TableKind, text: &str) -> Result<i32, Told> {
         self.claim_number(path_number(table, text), text)
     }
 
-    fn claim_number(&mut self, path: i32, text: &str) -> Result<i32, Problem> {
+    fn claim_number(&mut self, path: i32, text: &str) -> Result<i32, Told> {
         let known = self.paths.entry(path).or_insert_with(|| text.into());
         if **known == *text {
             return Ok(path);
@@ -312,7 +416,7 @@ impl<'d> Compiler<'d> {
     }
 
     /// The elements of a path that this type of search can take.
-    pub(super) fn leaves(&self, kind: SearchType, walk: &Walk<'d>) -> Result<Vec<Found>, Problem> {
+    pub(super) fn leaves(&self, kind: SearchType, walk: &Walk<'d>) -> Result<Vec<Found>, Told> {
         let mut found = Vec::new();
         for place in &walk.places {
             self.leaf(kind, place, walk, &mut found);
@@ -363,10 +467,20 @@ impl<'d> Compiler<'d> {
     }
 
     /// What FHIRPath has to answer: each type that can be searched so gets a leaf.
-    fn computed(&mut self, kind: SearchType, branch: &str) -> Result<Vec<Source>, Problem> {
+    fn computed(
+        &mut self,
+        kind: SearchType,
+        branch: &str,
+        is_checked: bool,
+    ) -> Result<Vec<Source>, Told> {
         let own = self.own.ok_or("there is no such type")?;
         let expression =
             Expression::for_search(branch, self.types, own).map_err(|error| error.to_string())?;
+        if is_checked {
+            let parsed = Expression::parse(branch);
+            let checked = parsed.and_then(|parsed| parsed.check(self.types, own, false));
+            checked.map_err(|error| error.to_string())?;
+        }
         let mut sources = Vec::new();
         let mut takes = Vec::new();
         let types = self.types;

@@ -2,7 +2,7 @@
 
 use fhir_spec::definitions::SearchParameter;
 
-use super::compile::{Compiler, Problem, Walk};
+use super::compile::{Compiler, Told, Walk};
 use super::path;
 use super::{Part, Tuple};
 use crate::plan::{Leaf, Node, Take};
@@ -17,13 +17,12 @@ impl<'d> Compiler<'d> {
     pub(super) fn composite(
         &mut self,
         definition: &SearchParameter,
-    ) -> Result<Vec<Tuple>, Problem> {
+    ) -> Result<Vec<Tuple>, Told> {
         let mut components = Vec::new();
         for (url, expression) in &definition.component {
-            let kind = self
-                .definitions
-                .search_parameters()
-                .iter()
+            let posted = self.posted.iter().map(|posted| &posted.definition);
+            let kind = posted
+                .chain(self.definitions.search_parameters())
                 .find(|parameter| parameter.url == *url)
                 .and_then(|parameter| SearchType::from_code(&parameter.kind))
                 .ok_or_else(|| format!("the component `{url}` is not known"))?;
@@ -67,7 +66,7 @@ impl<'d> Compiler<'d> {
         &mut self,
         base: &Walk<'d>,
         components: &[(SearchType, &str)],
-    ) -> Result<Tuple, Problem> {
+    ) -> Result<Tuple, Told> {
         let mut parts = Vec::new();
         for (kind, expression) in components {
             let mut sources = Vec::new();
@@ -89,7 +88,7 @@ impl<'d> Compiler<'d> {
         &mut self,
         base: &Walk<'d>,
         components: &[(SearchType, &str)],
-    ) -> Result<Tuple, Problem> {
+    ) -> Result<Tuple, Told> {
         let mut names = Vec::new();
         let mut form = Form {
             components: Vec::new(),
@@ -140,7 +139,7 @@ impl<'d> Compiler<'d> {
         start: Walk<'d>,
         branch: &str,
         kind: SearchType,
-    ) -> Result<Walk<'d>, Problem> {
+    ) -> Result<Walk<'d>, Told> {
         let steps = path::steps(branch).ok_or_else(|| format!("`{branch}` is no path"))?;
         self.follow(start, &steps, kind)
     }
