@@ -303,7 +303,9 @@ impl<'r> Reader<'r> {
                 self.check_modifier(parameter, modifier)
                     .map_err(unsupported)?;
                 let rules = &parameter.rules;
-                rules.check(parameter, modifier, values).map_err(unsupported)?;
+                rules
+                    .check(parameter, modifier, values)
+                    .map_err(unsupported)?;
                 self.asked(parameter, modifier, values)
             }
         };

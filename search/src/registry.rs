@@ -162,7 +162,8 @@ impl Registry {
     /// The same for a server at this url.
     #[must_use]
     pub fn at(self, base: &str) -> Self {
-        let base = Some(base.trim_end_matches('/').into());
+        let base = base.trim_end_matches('/');
+        let base = (!base.is_empty()).then(|| base.into());
         let definitions = Arc::clone(&self.known.definitions);
         Self {
             known: Arc::new(Known::new(definitions, base)),
@@ -222,6 +223,15 @@ impl Registry {
     /// How rows are made of paths here: rows that were made in another way say nothing.
     pub fn maker(&self) -> String {
         format!("{ROWS_VERSION} {}", self.base().unwrap_or_default())
+    }
+
+    /// The same for a server whose rows are made so, as far as that is a matter of its url.
+    #[must_use]
+    pub fn like(&self, maker: &str) -> Self {
+        match maker.split_once(' ') {
+            Some((_, base)) if base != self.base().unwrap_or_default() => self.clone().at(base),
+            _ => self.clone(),
+        }
     }
 
     /// One number for all paths of all types, and how their rows are made: where it is the same, the rows are.

@@ -180,6 +180,100 @@ impl Rows {
         }
     }
 
+    /// Takes a row as [`Self::each`] gives it; what has not the columns of the table is left out.
+    pub fn push(&mut self, table: TableKind, values: &[Value<'_>]) {
+        use Value::{Int, Real, Text as Word};
+        let int = |number: i64| i32::try_from(number).unwrap_or_default();
+        match (table, values) {
+            (TableKind::Token, [Int(path), Word(code), Int(system)]) => self.token.push(TokenRow {
+                path: int(*path),
+                code: (*code).into(),
+                system: *system,
+            }),
+            (TableKind::String, [Int(path), Word(value), Int(exact)]) => {
+                self.string.push(StringRow {
+                    path: int(*path),
+                    value: (*value).into(),
+                    exact: *exact,
+                });
+            }
+            (TableKind::Reference, [Int(path), Word(target), Int(kind), Word(version)]) => {
+                self.reference.push(ReferenceRow {
+                    path: int(*path),
+                    target: (*target).into(),
+                    target_type: int(*kind),
+                    version: (*version).into(),
+                });
+            }
+            (TableKind::Date, [Int(path), Int(span), Int(lo), Int(hi)]) => {
+                self.date.push(DateRow {
+                    path: int(*path),
+                    span: u8::try_from(*span).unwrap_or_default(),
+                    lo: *lo,
+                    hi: *hi,
+                })
+            }
+            (TableKind::Number, [Int(path), Int(unit), Int(span), Real(lo), Real(hi)]) => {
+                self.number.push(NumberRow {
+                    path: int(*path),
+                    unit: int(*unit),
+                    span: u8::try_from(*span).unwrap_or_default(),
+                    lo: *lo,
+                    hi: *hi,
+                });
+            }
+            (TableKind::Uri, [Int(path), Word(value)]) => self.uri.push(UriRow {
+                path: int(*path),
+                value: (*value).into(),
+            }),
+            (
+                TableKind::Composite,
+                [
+                    Int(path),
+                    Word(code),
+                    Int(system),
+                    Word(text),
+                    Int(key),
+                    Real(lo),
+                    Real(hi),
+                    Real(lo2),
+                    Real(hi2),
+                ],
+            ) => self.composite.push(CompositeRow {
+                path: int(*path),
+                code: (*code).into(),
+                system: *system,
+                text: (*text).into(),
+                key: *key,
+                lo: *lo,
+                hi: *hi,
+                lo2: *lo2,
+                hi2: *hi2,
+            }),
+            (TableKind::Position, [Int(path), Real(z), Real(x), Real(y)]) => {
+                self.position.push(PositionRow {
+                    path: int(*path),
+                    z: *z,
+                    x: *x,
+                    y: *y,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Keeps the rows at some paths only.
+    pub fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
+        self.token.retain(|row| is_kept(row.path));
+        self.string.retain(|row| is_kept(row.path));
+        self.reference.retain(|row| is_kept(row.path));
+        self.date.retain(|row| is_kept(row.path));
+        self.number.retain(|row| is_kept(row.path));
+        self.uri.retain(|row| is_kept(row.path));
+        self.composite.retain(|row| is_kept(row.path));
+        self.position.retain(|row| is_kept(row.path));
+    }
+
     /// What must go and what must come for `old` to become `new`.
     pub fn difference(old: Self, new: Self) -> (Self, Self) {
         let (mut gone, mut come) = (Self::default(), Self::default());
@@ -195,7 +289,7 @@ impl Rows {
     }
 
     /// Sorted, and each row once.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         settle(&mut self.token, Ord::cmp);
         settle(&mut self.string, Ord::cmp);
         settle(&mut self.reference, Ord::cmp);

@@ -154,5 +154,12 @@ mod tests {
             assert!(count > 0, "{}", table.name);
             assert_eq!(count, rows.len_of(table.kind));
         }
+        let mut again = crate::Rows::default();
+        for table in ALL {
+            rows.each(table.kind, |values| again.push(table.kind, values));
+        }
+        assert_eq!(again, rows);
+        again.keep(|path| path == 1);
+        assert_eq!((again.len(), again.date.len()), (2, 1));
     }
 }

@@ -44,8 +44,10 @@ pub struct Sealed {
     id: String,
     /// The text from behind `meta.lastUpdated` on.
     tail: Arc<str>,
-    /// What it is found by.
+    /// What it is found by,
     rows: Arc<Rows>,
+    /// and by what that was made.
+    registry: Arc<Registry>,
 }
 
 /// A sound resource with its id, version and time: the bytes that are stored and that every read answers.
@@ -126,14 +128,21 @@ impl Accepted {
         &self.document
     }
 
-    /// Writes the resource out under its id; what the client sent for id, version and time goes.
-    pub fn seal(self, id: String, registry: &Registry) -> Sealed {
+    /// Writes the resource out under its id; what the client sent for id, version and time goes. A search parameter that
+    /// cannot be served is refused.
+    pub fn seal(self, id: String, registry: &Arc<Registry>) -> Result<Sealed, Vec<Issue>> {
         let Self {
             resource_type,
             document,
             notes: _,
         } = self;
         let document = Value::from(document);
+        if resource_type == "SearchParameter" {
+            let issues = registry.check(&id, &document);
+            if !issues.is_empty() {
+                return Err(issues);
+            }
+        }
         let rows = extract::rows(registry, &document).rows;
         let mut document = match document.data {
             Data::Object(document) => document,
@@ -151,12 +160,13 @@ impl Accepted {
         let mut tail = String::new();
         append_members(meta, &mut tail);
         append_members(document, &mut tail);
-        Sealed {
+        Ok(Sealed {
             resource_type,
             id,
             tail: tail.into(),
             rows: Arc::new(rows),
-        }
+            registry: Arc::clone(registry),
+        })
     }
 }
 
@@ -189,6 +199,10 @@ impl Sealed {
 
     pub(crate) fn rows(&self) -> &Arc<Rows> {
         &self.rows
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// About how many will be stored.
@@ -272,8 +286,9 @@ mod tests {
 
     use super::*;
 
-    fn registry() -> Registry {
-        Registry::new(Arc::new(Definitions::r4().with_packages(Vec::new()).0))
+    fn registry() -> Arc<Registry> {
+        let definitions = Definitions::r4().with_packages(Vec::new()).0;
+        Arc::new(Registry::new(Arc::new(definitions)))
     }
 
     fn accepted(text: &str) -> Result<Accepted, Vec<Issue>> {
@@ -290,7 +305,8 @@ mod tests {
             r#"{"active":true,"id":"mine","meta":{"tag":[{"code":"t"}],"versionId":"9"},"resourceType":"Patient"}"#,
         )
         .unwrap()
-        .seal("a".to_owned(), &registry());
+        .seal("a".to_owned(), &registry())
+        .unwrap();
         let at = Instant::from_micros(0);
         let stamped = sealed.stamp(1, at);
         assert!(sealed.says_the_same_as(1, at, stamped.bytes()));
@@ -305,7 +321,8 @@ mod tests {
     fn a_resource_of_nothing_but_its_type_is_written_whole() {
         let sealed = accepted(r#"{"resourceType":"Patient"}"#)
             .unwrap()
-            .seal("a".to_owned(), &registry());
+            .seal("a".to_owned(), &registry())
+            .unwrap();
         assert_eq!(
             sealed.stamp(1, Instant::from_micros(0)).bytes(),
             r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","lastUpdated":"1970-01-01T00:00:00.000000Z"}}"#

@@ -17,8 +17,6 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct App {
     pub validator: Arc<Validator>,
-    /// What resources are found by.
-    pub search: Arc<Registry>,
     pub store: Store,
     pub clock: fn() -> Instant,
     /// An id for a new resource, made at that moment.
@@ -30,11 +28,9 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(store: Store, definitions: Definitions, config: &Config) -> Self {
-        let definitions = Arc::new(definitions);
+    pub fn new(store: Store, definitions: impl Into<Arc<Definitions>>, config: &Config) -> Self {
         Self {
-            validator: Arc::new(Validator::new(Arc::clone(&definitions))),
-            search: Arc::new(config.outside.registry(definitions)),
+            validator: Arc::new(Validator::new(definitions.into())),
             store,
             clock: system_clock,
             ids: ordered_id,
@@ -50,7 +46,6 @@ impl App {
     pub fn with_store(&self, store: Store) -> Self {
         Self {
             validator: Arc::clone(&self.validator),
-            search: Arc::clone(&self.search),
             store,
             clock: self.clock,
             ids: self.ids,
@@ -64,6 +59,11 @@ impl App {
     /// What FHIR says here: R4 and the packages laid over it.
     pub fn definitions(&self) -> &Definitions {
         self.validator.definitions()
+    }
+
+    /// What resources are found by, as it is now: search parameters may come and go.
+    pub fn search(&self) -> Arc<Registry> {
+        self.store.registry()
     }
 
     /// A name for a request, to find it in the log by: unique on this node.

@@ -11,6 +11,7 @@ mod ordered;
 mod place;
 mod progress;
 mod refill;
+mod reindex;
 mod serve;
 mod validate;
 mod verify;
@@ -51,6 +52,8 @@ enum Command {
     Restore(backup::RestoreFlags),
     /// Move the store into another database
     Migrate(migrate::Flags),
+    /// Make the search index of what is stored, or look at it again
+    Reindex(reindex::Flags),
     /// Check whether everything that is stored agrees
     Verify(verify::Flags),
     /// Check resources against FHIR R4, their profiles and packages
@@ -87,6 +90,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Some(Command::Backup(flags)) => backup::backup(&flags)?,
         Some(Command::Restore(flags)) => backup::restore(&flags)?,
         Some(Command::Migrate(flags)) => migrate::run(&flags)?,
+        Some(Command::Reindex(flags)) => reindex::run(&flags)?,
         Some(Command::Verify(flags)) => verify::run(&flags)?,
         Some(Command::Validate(flags)) => validate::run(&flags)?,
         Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,

@@ -67,7 +67,9 @@ table! {
     Internal         500 Exception    ERROR "tell the operator the request id";
     NotImplemented   501 NotSupported DEBUG "leave out what is not supported";
     TooCostly        503 TooCostly    WARN  "ask for less at a time";
+    Disagreement     503 Transient    ERROR "start all nodes with the same packages and version of Kiln";
     Unavailable      503 Transient    WARN  "try again in a moment";
+    NotReady         503 Incomplete   DEBUG "ask again later: the index is being made ready for this";
     Unsure           503 Incomplete   ERROR "read back what you wrote before trying again";
     Full             507 NoStore      ERROR "make room: until then everything can be read and nothing written";
 }
@@ -101,6 +103,16 @@ impl Fault {
             source: None,
             allow: None,
         }
+    }
+
+    /// Of criteria that cannot be answered: some may be later.
+    pub fn of_query(issues: Vec<Issue>) -> Self {
+        let is_wrong = |issue: &Issue| issue.code != IssueCode::Incomplete;
+        let kind = match issues.iter().any(is_wrong) {
+            true => Kind::WrongParameter,
+            false => Kind::NotReady,
+        };
+        Self::of_issues(kind, issues)
     }
 
     /// Something that should not have happened. The caller learns nothing of it but that it did.
@@ -170,6 +182,11 @@ impl From<store::Error> for Fault {
                 Kind::Full,
                 "there is no room left on the disk of the database: nothing was written",
             ),
+            E::Parameters(issues) => Self::of_issues(Kind::Unprocessable, issues.clone()),
+            E::Disagrees => told(
+                Kind::Disagreement,
+                "another node of this cluster makes the search index by other definitions: nothing was written",
+            ),
             E::Taken(_) => told(Kind::Conflict, "another write got there first"),
             _ => return Self::internal(error),
         };
@@ -216,6 +233,16 @@ mod tests {
         let cause = || diesel::result::Error::NotFound;
         assert_eq!(kind(store::Error::Taken(cause())), Kind::Conflict);
         assert_eq!(kind(store::Error::Unsure(cause())), Kind::Unsure);
+        assert_eq!(kind(store::Error::Disagrees), Kind::Disagreement);
+        assert_eq!(
+            kind(store::Error::Parameters(Vec::new())),
+            Kind::Unprocessable
+        );
+        let incomplete = Issue::error(IssueCode::Incomplete, "");
+        let wrong = Issue::error(IssueCode::Value, "");
+        let of_query = |issues: &[Issue]| Fault::of_query(issues.to_vec()).kind;
+        assert_eq!(of_query(std::slice::from_ref(&incomplete)), Kind::NotReady);
+        assert_eq!(of_query(&[incomplete, wrong]), Kind::WrongParameter);
         let refused = Forbidden(crate::auth::Action::Read("Patient"));
         assert_eq!(Fault::from(refused).kind, Kind::Forbidden);
     }

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use fhir_spec::Issue;
 
-use crate::accept::{Accepted, Stamped, Submitted, accept};
+use crate::accept::{Accepted, Sealed, Stamped, Submitted, accept};
 use crate::app::App;
 use crate::fault::{Fault, Kind};
 use crate::store::{Before, Found};
@@ -169,7 +169,7 @@ pub(crate) fn before<'a>(
 ) -> Result<Cow<'a, Before>, Fault> {
     match guess {
         Some(guess) if guess.is_of(current) => Ok(Cow::Borrowed(guess)),
-        _ => Ok(Cow::Owned(Before::of(&app.search, current)?)),
+        _ => Ok(Cow::Owned(Before::of(&app.search(), current)?)),
     }
 }
 
@@ -192,4 +192,10 @@ pub(crate) fn checked(
         .map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))?;
     let notes = accepted.take_notes();
     Ok((accepted, notes))
+}
+
+/// Written out under its id, or all that keeps it from being served.
+pub(crate) fn sealed(app: &App, accepted: Accepted, id: String) -> Result<Sealed, Fault> {
+    let sealed = accepted.seal(id, &app.search());
+    sealed.map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))
 }

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod http;
 pub mod instant;
 pub mod interactions;
+pub mod jobs;
 pub mod limits;
 pub mod metrics;
 pub mod operations;
@@ -56,9 +57,13 @@ pub async fn run(
     for issue in missing {
         tracing::warn!("{}", issue.diagnostics);
     }
-    let store = Store::open(&config.database, &config.limits)?;
+    let definitions = Arc::new(definitions);
+    let registry = config.outside.registry(Arc::clone(&definitions));
+    let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
+    let jobs = tokio::spawn(jobs::run(Arc::clone(&app)));
     let served = http::serve(app, config.listen, ready, stop).await;
+    jobs.abort();
     store.close();
     served
 }

@@ -104,6 +104,12 @@ limits! {
     postgres_connections_max: usize = 20, from 2, to 10_000;
     /// How long a request waits for a connection to the database when all are taken.
     connection_wait_ms: u64 = 5_000, from 1, to 600_000;
+    /// Resources that get the rows of new search parameters in one transaction.
+    reindex_batch_max: u32 = 128, from 1, to 10_000;
+    /// The least pause between two such transactions; each is followed by one that is as long as itself.
+    reindex_pause_ms: u64 = 1, from 0, to 5_000;
+    /// A node that was going through resources and is not heard of for so long is replaced by another one.
+    reindex_lease_ms: u64 = 10_000, from 100, to 600_000;
     /// How long the database may work on one statement; on SQLite, on one of a search.
     statement_ms: u64 = 30_000, from 10, to 3_600_000;
 }
@@ -137,6 +143,15 @@ pub const WRITE_PAUSE_US: u64 = 1_000;
 pub const WRITE_PAUSE_US_MAX: u64 = 16_000;
 /// Connections that read the SQLite file at a time: more than worker threads, so that those never wait.
 pub const SQLITE_READERS_MAX: usize = 64;
+
+/// Whoever posts a search parameter is answered when it can be used, but waits no longer than this,
+pub const PARAMETER_WAIT_MS: u64 = 2_000;
+/// and not at all for types of which there are more resources.
+pub const PARAMETER_WAIT_RESOURCES_MAX: u64 = 10_000;
+/// How often each node asks whether search parameters have changed elsewhere.
+pub const PARAMETER_POLL_MS: u64 = 1_000;
+/// How long after the last parameter of a path is gone its rows stay: searches that were begun before end earlier.
+pub const FORGOTTEN_AFTER_MS: i64 = 60_000;
 
 /// How often a transaction is planned when others keep changing what it depends on.
 pub const PLANS_MAX: usize = 20;

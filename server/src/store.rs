@@ -2,6 +2,7 @@
 
 mod attempts;
 mod audit;
+mod catalogue;
 mod connection;
 mod deadline;
 mod error;
@@ -13,10 +14,12 @@ mod index;
 mod job;
 mod meters;
 mod migrate;
+mod plan;
 mod pool;
 mod probe;
 mod query;
 mod refill;
+mod reindex;
 mod resources;
 mod row;
 mod scan;
@@ -30,8 +33,12 @@ mod writer;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use search::Registry;
 
 pub use audit::VersionRow;
+pub use catalogue::Work;
 pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};
@@ -39,8 +46,10 @@ use imports::Noting;
 pub use imports::{Reached, Step, Turn};
 pub use index::Before;
 pub use meters::Meters;
+pub use plan::Opened;
 pub use query::Body;
 pub use refill::{Copied, Refill};
+pub use reindex::{Lease, Made, Remaking};
 pub use resources::{Change, Found, Rid};
 pub use row::Referring;
 pub use scan::{Stored, Wanted};
@@ -50,7 +59,9 @@ pub use view::View;
 
 use crate::auth::{Action, Permit};
 use crate::config::Database;
+use crate::instant::Instant;
 use crate::limits::{self, Limits};
+use catalogue::Catalogue;
 use connection::Connection;
 use job::Write;
 use pool::Pool;
@@ -64,6 +75,8 @@ pub struct Store {
     noting: Option<Arc<Noting>>,
     /// None where the database is only looked at.
     secret: Option<Secret>,
+    /// What resources are found by.
+    catalogue: Arc<Catalogue>,
 }
 
 enum Engine {
@@ -83,20 +96,50 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// Opens the database, making it when it is a SQLite file that does not exist, and brings it up to date.
     pub fn open(database: &Database, limits: &Limits) -> Result<Self, Error> {
-        Self::open_with(database, limits, |_| Ok(()))
+        Self::open_with(database, limits, |_| Ok(Catalogue::of_r4()), |_| Ok(()))
     }
 
-    /// The same for a process that does little else than to write.
-    pub fn open_to_fill(database: &Database, limits: &Limits) -> Result<Self, Error> {
-        Self::open_with(database, limits, |writer| Ok(writer.write_much()?))
+    /// The same, where resources are found by this: what the index lacks of it is noted, for somebody to make.
+    pub fn open_to_serve(
+        database: &Database,
+        limits: &Limits,
+        registry: &Registry,
+    ) -> Result<Self, Error> {
+        Self::open_with(
+            database,
+            limits,
+            |connection| {
+                let known = plan::open(connection, registry, Opened::ToServe, now())?;
+                Ok(Catalogue::new(known))
+            },
+            |_| Ok(()),
+        )
+    }
+
+    /// The same for a process that does little else than to write, beside a server or before there is one.
+    pub fn open_to_fill(
+        database: &Database,
+        limits: &Limits,
+        registry: &Registry,
+    ) -> Result<Self, Error> {
+        Self::open_with(
+            database,
+            limits,
+            |connection| {
+                let known = plan::open(connection, registry, Opened::ToFill, now())?;
+                Ok(Catalogue::new(known))
+            },
+            |writer| Ok(writer.write_much()?),
+        )
     }
 
     fn open_with(
         database: &Database,
         limits: &Limits,
+        catalogue: impl FnOnce(&mut Connection) -> Result<Catalogue, Error>,
         prepare: fn(&mut Connection) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        let secret;
+        let (secret, known);
         let engine = match database {
             Database::Sqlite(path) => {
                 make_directory(path)?;
@@ -104,6 +147,7 @@ impl Store {
                 let mut connection = Connection::sqlite_writer(path, statement_ms)?;
                 migrate::up(&mut connection)?;
                 secret = sealing::secret(&mut connection)?;
+                known = catalogue(&mut connection)?;
                 prepare(&mut connection)?;
                 let again = path.clone();
                 let reopen = move || {
@@ -121,6 +165,7 @@ impl Store {
                 let mut connection = Connection::postgres(url.as_str(), None)?;
                 migrate::up(&mut connection)?;
                 secret = sealing::secret(&mut connection)?;
+                known = catalogue(&mut connection)?;
                 let url = url.clone();
                 let statement_ms = limits.statement_ms;
                 Engine::Postgres(Arc::new(Pool::new(
@@ -134,6 +179,7 @@ impl Store {
             engine: Arc::new(engine),
             noting: None,
             secret: Some(secret),
+            catalogue: Arc::new(known),
         })
     }
 
@@ -153,6 +199,7 @@ impl Store {
             engine: Arc::new(engine),
             noting: None,
             secret: None,
+            catalogue: Arc::new(Catalogue::of_r4()),
         })
     }
 
@@ -180,6 +227,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        let concerns_parameters = permit.concerns(tx::PARAMETER);
         let noting = self.noting.clone();
         if let Some(noting) = &noting {
             noting.turn.come().await?;
@@ -207,6 +255,9 @@ impl Store {
             }
         };
         self.meters().count(&written);
+        if concerns_parameters && written.is_ok() {
+            self.parameters_changed().await;
+        }
         written
     }
 
@@ -367,6 +418,11 @@ impl Engine {
             Self::Postgres(pool) => pool,
         }
     }
+}
+
+/// Of the moment when a database is opened: nobody is there yet who could hand it in.
+fn now() -> Instant {
+    SystemTime::now().into()
 }
 
 fn readers(path: &Path, limits: &Limits) -> Pool {

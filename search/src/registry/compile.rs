@@ -88,7 +88,10 @@ fn fit(
         return Ok(());
     };
     let says_the_same = old.kind == new.kind
-        && new.sources.iter().all(|source| old.sources.contains(source))
+        && new
+            .sources
+            .iter()
+            .all(|source| old.sources.contains(source))
         && new.tuples.iter().all(|tuple| old.tuples.contains(tuple));
     let derives = old.kind == new.kind && definition.derived_from.as_ref() == Some(&old.url);
     if says_the_same || derives {
@@ -371,21 +374,12 @@ impl<'d> Compiler<'d> {
     }
 
     /// Gives a path its leaves in the tree of this type.
-    pub(super) fn keep(
-        &mut self,
-        kind: SearchType,
-        walk: &Walk<'d>,
-    ) -> Result<Vec<Source>, Told> {
+    pub(super) fn keep(&mut self, kind: SearchType, walk: &Walk<'d>) -> Result<Vec<Source>, Told> {
         let found = self.leaves(kind, walk)?;
         let mut sources = Vec::new();
         for found in found {
             let path = self.claim(found.table, &found.text)?;
-            for beside in found.take.beside() {
-                self.claim(TableKind::Token, &format!("{}:{beside}", found.text))?;
-            }
-            if matches!(found.table, TableKind::Token | TableKind::Reference) {
-                self.claim_number(token::bare(path), &format!("{}:bare", found.text))?;
-            }
+            self.claim_beside(path, &found)?;
             let leaf = Leaf {
                 path,
                 take: found.take,
@@ -405,6 +399,17 @@ impl<'d> Compiler<'d> {
     /// The number of a path. Two paths of one number are refused: one would find the other's rows.
     pub(super) fn claim(&mut self, table: TableKind, text: &str) -> Result<i32, Told> {
         self.claim_number(path_number(table, text), text)
+    }
+
+    /// The paths that are filled along with one.
+    fn claim_beside(&mut self, path: i32, found: &Found) -> Result<(), Told> {
+        for beside in found.take.beside() {
+            self.claim(TableKind::Token, &format!("{}:{beside}", found.text))?;
+        }
+        if matches!(found.table, TableKind::Token | TableKind::Reference) {
+            self.claim_number(token::bare(path), &format!("{}:bare", found.text))?;
+        }
+        Ok(())
     }
 
     fn claim_number(&mut self, path: i32, text: &str) -> Result<i32, Told> {
@@ -501,6 +506,7 @@ impl<'d> Compiler<'d> {
             let mut node = Node::default();
             for found in found {
                 let path = self.claim(found.table, &found.text)?;
+                self.claim_beside(path, &found)?;
                 sources.push(Source {
                     table: found.table,
                     path,

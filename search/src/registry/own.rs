@@ -153,7 +153,11 @@ fn wrong_by_itself(definition: &SearchParameter) -> Vec<Issue> {
         wrong(IssueCode::Value, "code", told);
     }
     if definition.base.is_empty() {
-        wrong(IssueCode::Required, "base", "a resource type is missing".into());
+        wrong(
+            IssueCode::Required,
+            "base",
+            "a resource type is missing".into(),
+        );
     }
     let is_composite = SearchType::from_code(&definition.kind) == Some(SearchType::Composite);
     if is_composite && definition.component.is_empty() {

@@ -14,10 +14,7 @@ use crate::types::composite::{Component, Form};
 const FROM_RESOURCE: &str = "%resource.";
 
 impl<'d> Compiler<'d> {
-    pub(super) fn composite(
-        &mut self,
-        definition: &SearchParameter,
-    ) -> Result<Vec<Tuple>, Told> {
+    pub(super) fn composite(&mut self, definition: &SearchParameter) -> Result<Vec<Tuple>, Told> {
         let mut components = Vec::new();
         for (url, expression) in &definition.component {
             let posted = self.posted.iter().map(|posted| &posted.definition);

@@ -51,7 +51,7 @@ impl Registry {
         known: &'r ResourceType,
     ) -> impl Iterator<Item = &'r Parameter> {
         let remake = self.unready.get(&known.name);
-        known.parameters().iter().filter(move |parameter| {
+        known.served().filter(move |parameter| {
             let is_made = |path: i32| remake.is_none_or(|remake| !remake.paths.contains(&path));
             parameter.each_path(is_made)
         })

@@ -62,6 +62,16 @@ impl Permit {
     pub fn covers(&self, action: Action) -> bool {
         self.actions.contains(&action)
     }
+
+    /// Whether it lets resources of this type be changed.
+    pub fn concerns(&self, resource_type: &str) -> bool {
+        self.actions.iter().any(|action| match action {
+            Action::Create(name) | Action::Update(name) | Action::Delete(name) => {
+                *name == resource_type
+            }
+            _ => false,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ pub(super) fn restore(flags: &RestoreFlags) -> Result<ExitCode, Error> {
     for (name, handled) in &notes.followers {
         target.note_follower(name, *handled)?;
     }
-    target.finish()?;
+    target.finish(&registry)?;
     let done = progress.finish();
     print(&format!("restored {done}: {}\n", flags.file.display())).map_err(Error::Print)?;
     Ok(ExitCode::SUCCESS)

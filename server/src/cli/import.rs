@@ -94,7 +94,9 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     for issue in missing {
         say(&format!("kiln: {}", issue.diagnostics));
     }
-    let store = Store::open_to_fill(&config.database, &config.limits)?;
+    let definitions = Arc::new(definitions);
+    let registry = config.outside.registry(Arc::clone(&definitions));
+    let store = Store::open_to_fill(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, &config));
     let mut report = report::Report::new(&flags.refused);
     let base = match &config.outside.public_url {

@@ -46,13 +46,16 @@ pub(super) enum Error {
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
-    let registry = refill::registry(&config)?;
+    let base = refill::registry(&config)?;
     let source = flags.place.open_existing()?;
     let permit = may(Caller::Open, Action::Maintain)?;
     let database = flags.to.database();
     let mut target = Refill::begin(database, &permit)?;
     let mut progress = Progress::new("migrating", "versions");
-    let all = source.survey(&permit, |view| view.versions_count())?;
+    // The rows that search parameters in the store want are made at once.
+    let (all, registry) = source.survey(&permit, |view| -> Result<_, store::Error> {
+        Ok((view.versions_count()?, view.own_registry(&base)?))
+    })?;
     let rest = refill::run(&registry, &mut target, &mut progress, all, |loader| {
         source.survey(&permit, |view| -> Result<_, store::Error> {
             view.each_version(|stored| {
@@ -70,10 +73,9 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     for (name, handled) in followers {
         target.note_follower(&name, handled)?;
     }
-    target.finish()?;
+    target.finish(&registry)?;
     let done = progress.finish();
-    let (findings, took) =
-        verify::check(&Store::open_to_read(database, &config.limits)?, &registry)?;
+    let (findings, took) = verify::check(&Store::open_to_read(database, &config.limits)?, &base)?;
     if findings.count > 0 {
         for finding in &findings.shown {
             say(&format!("kiln: {finding}"));

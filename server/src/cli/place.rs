@@ -49,14 +49,18 @@ impl Place {
         settings.or(file).resolve()
     }
 
-    /// A store that is there already, to be read: a mistyped path does not make an empty one.
+    /// Whether there is a store already: a mistyped path does not make an empty one.
+    pub(super) fn check_existing(&self) -> Result<(), Error> {
+        match &self.config(None)?.database {
+            Database::Sqlite(path) if !path.exists() => Err(Error::Absent(path.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// A store that is there already, to be read.
     pub(super) fn open_existing(&self) -> Result<Store, Error> {
         let config = self.config(None)?;
-        if let Database::Sqlite(path) = &config.database
-            && !path.exists()
-        {
-            return Err(Error::Absent(path.clone()));
-        }
+        self.check_existing()?;
         Ok(Store::open_to_read(&config.database, &config.limits)?)
     }
 }

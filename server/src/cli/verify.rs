@@ -50,6 +50,8 @@ pub(in crate::cli) enum Error {
     Store(#[from] store::Error),
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    #[error("search parameters have changed meanwhile: verify again")]
+    Changed,
     #[error("what was found cannot be printed")]
     Print(#[source] std::io::Error),
 }
@@ -112,11 +114,16 @@ pub(super) fn check(store: &Store, registry: &Registry) -> Result<(Findings, Str
         findings.add(finding);
     };
     let permit = may(Caller::Open, Action::Maintain)?;
-    let all = store.survey(&permit, |view| view.versions_count())?;
+    let (all, made) = store.survey(&permit, |view| -> Result<_, store::Error> {
+        Ok((view.versions_count()?, view.made(registry)?))
+    })?;
     let (mut sequence, mut done) = (Sequence::default(), 0);
     ordered::run::<_, _, Error>(
         |give| {
             store.survey(&permit, |view| {
+                if view.made(registry)?.registry.generation() != made.registry.generation() {
+                    return Err(Error::Changed);
+                }
                 let mut load = Load::default();
                 view.each_version_row(|row| {
                     load.bytes += row.body.len();
@@ -132,13 +139,12 @@ pub(super) fn check(store: &Store, registry: &Registry) -> Result<(Findings, Str
                     add(format!("{name}/{id}: its current version is not there"));
                     Ok::<(), store::Error>(())
                 })?;
-                sums.take_index(view)
-            })?;
-            Ok(())
+                Ok(sums.take_index(view, &made)?)
+            })
         },
         |mut load| {
             for row in &mut load.rows {
-                body::check(row, registry, &sums, &add);
+                body::check(row, &made, &sums, &add);
                 // From here on only the row counts.
                 row.body = Vec::new();
             }
@@ -155,7 +161,7 @@ pub(super) fn check(store: &Store, registry: &Registry) -> Result<(Findings, Str
         },
     )?;
     sequence.finish(&add);
-    index::name(store, &permit, registry, &sums, &add)?;
+    index::name(store, &permit, &made, &sums, &add)?;
     let took = progress.finish();
     let findings = findings
         .into_inner()

@@ -91,6 +91,18 @@ fn store(page: &mut Page, store: &Store) {
         "Writes that wait for the writer.",
         meters.waiting.get(),
     );
+    let registry = store.registry();
+    let making = registry.unready();
+    page.gauge(
+        "kiln_reindex_resources_done",
+        "Resources that have the index rows of new search parameters.",
+        making.values().map(|remake| remake.done).sum::<u64>(),
+    );
+    page.gauge(
+        "kiln_reindex_resources",
+        "Resources of types whose index rows are being made; 0 when all are there.",
+        making.values().map(|remake| remake.total).sum::<u64>(),
+    );
     page.gauge(
         "kiln_store_connections_in_use",
         "Connections to the database in use; with SQLite those that read.",

@@ -16,18 +16,19 @@ use crate::cx::Cx;
 /// `operations` names those of a level: of a type, or of the system.
 pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
     let version = env!("CARGO_PKG_VERSION");
-    let referring = Referring::of(&cx.app.search);
+    let search = cx.app.search();
+    let referring = Referring::of(&search);
     let resources: Vec<Value> = cx
         .app
         .definitions()
         .resource_types()
-        .map(|name| resource(&cx.app.search, &referring, name, operations(Some(name))))
+        .map(|name| resource(&search, &referring, name, operations(Some(name))))
         .collect();
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
         ("resource", Value::from(resources)),
         ("interaction", interactions(false)),
-        ("searchParam", Value::from(of_all_types(&cx.app.search))),
+        ("searchParam", Value::from(of_all_types(&search))),
         (
             "compartment",
             Value::from(compartments(cx.app.definitions())),
@@ -65,7 +66,10 @@ fn resource(
     operations: Vec<Value>,
 ) -> Value {
     let known = registry.of(resource_type);
-    let parameters = || known.into_iter().flat_map(|known| known.served());
+    let parameters = || {
+        let known = known.into_iter();
+        known.flat_map(|known| registry.ready_parameters(known))
+    };
     let searched: Vec<Value> = parameters().map(searched).collect();
     let references = parameters().filter(|parameter| parameter.kind == SearchType::Reference);
     let included = references.map(|parameter| format!("{resource_type}:{}", parameter.code));
@@ -104,11 +108,11 @@ fn of_all_types(registry: &Registry) -> Vec<Value> {
     let Some(first) = types.next() else {
         return Vec::new();
     };
-    let mut shared: Vec<&Parameter> = first.served().collect();
+    let mut shared: Vec<&Parameter> = registry.ready_parameters(first).collect();
     for known in types {
         shared.retain(|parameter| {
-            let same = known.parameter(&parameter.code);
-            same.is_some_and(|same| same.is_served() && same.kind == parameter.kind)
+            let mut ready = registry.ready_parameters(known);
+            ready.any(|same| same.code == parameter.code && same.kind == parameter.kind)
         });
     }
     shared.into_iter().map(searched).collect()
@@ -138,7 +142,7 @@ impl Referring {
         let mut all: HashMap<Box<str>, Vec<Value>> = HashMap::new();
         let types = registry.definitions().resource_types();
         for known in types.filter_map(|name| registry.of(name)) {
-            let references = known.served();
+            let references = registry.ready_parameters(known);
             for parameter in references.filter(|parameter| parameter.kind == SearchType::Reference)
             {
                 for target in &parameter.targets {

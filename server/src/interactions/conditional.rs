@@ -4,11 +4,14 @@
 //! Nothing but the transaction decides: SQLite has one writer, PostgreSQL's transactions are serializable, so of two that
 //! find nothing and want to create, one is done again and finds what the other has made.
 
+use std::sync::Arc;
+
+use search::Registry;
 use search::query::{self, Handling, Query, Settings};
 
 use super::patch::{self, Patch, Task};
 use super::precondition::Precondition;
-use super::{Effect, Written, checked, create, delete, update};
+use super::{Effect, Written, checked, create, delete, sealed, update};
 use crate::accept::{Sealed, Submitted};
 use crate::app::App;
 use crate::auth::{Action, may_all};
@@ -22,6 +25,10 @@ use crate::store::{Deletion, Tx, View};
 pub struct Criteria {
     resource_type: &'static str,
     query: Query,
+    /// By what they were read, and from what, at which time.
+    registry: Arc<Registry>,
+    parameters: Arc<[(String, String)]>,
+    now: Instant,
 }
 
 /// What criteria have found.
@@ -41,12 +48,8 @@ impl Criteria {
         parameters: &[(String, String)],
         now: Instant,
     ) -> Result<Self, Fault> {
-        let settings = Settings {
-            handling: Handling::Strict,
-            now: now.micros(),
-        };
-        let query = query::parse(&app.search, resource_type, parameters, settings)
-            .map_err(|issues| Fault::of_issues(Kind::WrongParameter, issues))?;
+        let registry = app.search();
+        let query = read(&registry, resource_type, parameters, now)?;
         if let Some(name) = query.asks_for_text() {
             // The index of texts is behind what was written last, and nobody waits for it inside the door.
             let diagnostics =
@@ -60,6 +63,9 @@ impl Criteria {
         Ok(Self {
             resource_type,
             query,
+            registry,
+            parameters: parameters.into(),
+            now,
         })
     }
 
@@ -85,7 +91,12 @@ impl Criteria {
     /// The same inside the door, where what was just written is found too.
     pub fn ids_within(&self, tx: &mut Tx<'_>, ids_max: u32) -> Result<Vec<String>, Fault> {
         tx.flush()?;
-        self.ids(tx, ids_max)
+        let Some(newer) = tx.newer(&self.registry)? else {
+            return self.ids(tx, ids_max);
+        };
+        // What they mean may have changed, and whether it can be answered.
+        let query = read(&newer, self.resource_type, &self.parameters, self.now)?;
+        Ok(tx.matches(self.resource_type, &query, ids_max)?)
     }
 
     fn look(&self, view: &mut View<'_>) -> Result<Match, Fault> {
@@ -95,6 +106,19 @@ impl Criteria {
     fn look_within(&self, tx: &mut Tx<'_>) -> Result<Match, Fault> {
         Ok(Match::of(self.ids_within(tx, 2)?))
     }
+}
+
+fn read(
+    registry: &Registry,
+    resource_type: &str,
+    parameters: &[(String, String)],
+    now: Instant,
+) -> Result<Query, Fault> {
+    let settings = Settings {
+        handling: Handling::Strict,
+        now: now.micros(),
+    };
+    query::parse(registry, resource_type, parameters, settings).map_err(Fault::of_query)
 }
 
 impl Match {
@@ -134,7 +158,7 @@ pub async fn create(cx: &Cx, criteria: Criteria, submitted: Submitted) -> Result
     let (sealed, notes) = cx
         .compute(submitted.source.len(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
-            Ok((accepted.seal((app.ids)(now), &app.search), notes))
+            Ok((sealed(&app, accepted, (app.ids)(now))?, notes))
         })
         .await?;
     let (resource, effect) = cx
@@ -192,7 +216,7 @@ pub async fn update(
             move || {
                 let (accepted, notes) = checked(&app, resource_type, submitted)?;
                 let id = own_id.unwrap_or_else(|| (app.ids)(now));
-                Ok((accepted.seal(id, &app.search), notes))
+                Ok((sealed(&app, accepted, id)?, notes))
             }
         })
         .await?;

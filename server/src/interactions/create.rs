@@ -1,7 +1,7 @@
 //! Create: store a new resource under an id that the server chooses.
 //! <https://hl7.org/fhir/R4/http.html#create>
 
-use super::{Effect, Written, checked};
+use super::{Effect, Written, checked, sealed};
 use crate::accept::{Sealed, Stamped, Submitted};
 use crate::auth::{Action, may};
 use crate::cx::Cx;
@@ -20,7 +20,7 @@ pub async fn run(
     let (sealed, notes) = cx
         .compute(submitted.weight(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
-            Ok((accepted.seal((app.ids)(now), &app.search), notes))
+            Ok((sealed(&app, accepted, (app.ids)(now))?, notes))
         })
         .await?;
     let resource = cx

@@ -24,7 +24,7 @@ pub async fn run(
         return Ok(None);
     }
     let found = cx.app.store.find(&permit, resource_type, id, None).await?;
-    let guess = found.map(|found| Before::of(&cx.app.search, &found));
+    let guess = found.map(|found| Before::of(&cx.app.search(), &found));
     let guess = guess.transpose()?;
     let (app, now, id) = (cx.app.clone(), cx.now, id.to_owned());
     cx.app

@@ -12,7 +12,7 @@ use fhir_spec::{Issue, IssueCode};
 
 use super::precondition::Precondition;
 use super::read::{current, not_found};
-use super::{Written, checked, update};
+use super::{Written, checked, sealed, update};
 use crate::accept::{Sealed, Submitted};
 use crate::app::App;
 use crate::auth::{Action, may, may_all};
@@ -160,8 +160,8 @@ impl Task {
         let source = Bytes::new();
         let (accepted, notes) = checked(app, self.resource_type, Submitted { document, source })?;
         Ok(Tried {
-            before: Before::of(&app.search, found)?,
-            sealed: accepted.seal(self.id.clone(), &app.search),
+            before: Before::of(&app.search(), found)?,
+            sealed: sealed(app, accepted, self.id.clone())?,
             notes,
         })
     }

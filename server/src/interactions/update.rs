@@ -4,7 +4,7 @@
 use fhir_spec::reference::is_id;
 
 use super::precondition::Precondition;
-use super::{Effect, Written, before, checked};
+use super::{Effect, Written, before, checked, sealed};
 use crate::accept::{Sealed, Stamped, Submitted};
 use crate::app::App;
 use crate::auth::{Action, may};
@@ -27,8 +27,8 @@ pub async fn run(
     let (sealed, guess, notes) = cx
         .compute(submitted.weight(), move || {
             let (accepted, notes) = checked(&app, resource_type, submitted)?;
-            let guess = found.map(|found| Before::of(&app.search, &found));
-            Ok((accepted.seal(id, &app.search), guess.transpose()?, notes))
+            let guess = found.map(|found| Before::of(&app.search(), &found));
+            Ok((sealed(&app, accepted, id)?, guess.transpose()?, notes))
         })
         .await?;
     let app = cx.app.clone();

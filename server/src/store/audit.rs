@@ -3,9 +3,9 @@
 use diesel::sql_types::{BigInt, Binary, Double, SmallInt, Text};
 use search::table::{self, TableKind, Value};
 
-use super::connection::Dialect;
+use super::connection::{Connection, Dialect};
 use super::error::Error;
-use super::statement::Statement;
+use super::statement::{Bind, Statement};
 use super::view::View;
 use crate::auth::Action;
 
@@ -134,47 +134,57 @@ impl View<'_> {
     pub fn each_index_row<E: From<Error>>(
         &mut self,
         kind: TableKind,
-        mut take: impl FnMut(i64, &[Value<'_>]) -> Result<(), E>,
+        take: impl FnMut(i64, &[Value<'_>]) -> Result<(), E>,
     ) -> Result<(), E> {
         self.demand(&[Action::Maintain])?;
-        let sql = select(kind);
-        /// Reads rows of these types into values of these kinds; `rid` comes last.
-        macro_rules! rows {
-            ($($name:ident: $sql:ident $rust:ty => $value:expr),+) => {
-                self.connection.each(
-                    Statement::<($($sql,)+ BigInt)>::new(&sql, &[]),
-                    |($($name,)+ rid): ($($rust,)+ i64)| take(rid, &[$($value),+]),
-                )
-            };
-        }
-        use Value::{Int, Real, Text as Word};
-        match kind {
-            TableKind::Token | TableKind::String => rows!(
-                a: BigInt i64 => Int(a), b: Text String => Word(&b), c: BigInt i64 => Int(c)
-            ),
-            TableKind::Reference => rows!(
-                a: BigInt i64 => Int(a), b: Text String => Word(&b), c: BigInt i64 => Int(c),
-                d: Text String => Word(&d)
-            ),
-            TableKind::Date => rows!(
-                a: BigInt i64 => Int(a), b: BigInt i64 => Int(b), c: BigInt i64 => Int(c),
-                d: BigInt i64 => Int(d)
-            ),
-            TableKind::Number => rows!(
-                a: BigInt i64 => Int(a), b: BigInt i64 => Int(b), c: BigInt i64 => Int(c),
-                d: Double f64 => Real(d), e: Double f64 => Real(e)
-            ),
-            TableKind::Uri => rows!(a: BigInt i64 => Int(a), b: Text String => Word(&b)),
-            TableKind::Composite => rows!(
-                a: BigInt i64 => Int(a), b: Text String => Word(&b), c: BigInt i64 => Int(c),
-                d: Text String => Word(&d), e: BigInt i64 => Int(e), f: Double f64 => Real(f),
-                g: Double f64 => Real(g), h: Double f64 => Real(h), i: Double f64 => Real(i)
-            ),
-            TableKind::Position => rows!(
-                a: BigInt i64 => Int(a), b: Double f64 => Real(b), c: Double f64 => Real(c),
-                d: Double f64 => Real(d)
-            ),
-        }
+        each_row(self.connection, kind, ("", &[]), take)
+    }
+}
+
+/// The rows of an index table of which that holds.
+pub(super) fn each_row<E: From<Error>>(
+    connection: &mut Connection,
+    kind: TableKind,
+    (condition, binds): (&str, &[Bind<'_>]),
+    mut take: impl FnMut(i64, &[Value<'_>]) -> Result<(), E>,
+) -> Result<(), E> {
+    let sql = format!("{}{condition}", select(kind));
+    /// Reads rows of these types into values of these kinds; `rid` comes last.
+    macro_rules! rows {
+        ($($name:ident: $sql:ident $rust:ty => $value:expr),+) => {
+            connection.each(
+                Statement::<($($sql,)+ BigInt)>::new(&sql, binds),
+                |($($name,)+ rid): ($($rust,)+ i64)| take(rid, &[$($value),+]),
+            )
+        };
+    }
+    use Value::{Int, Real, Text as Word};
+    match kind {
+        TableKind::Token | TableKind::String => rows!(
+            a: BigInt i64 => Int(a), b: Text String => Word(&b), c: BigInt i64 => Int(c)
+        ),
+        TableKind::Reference => rows!(
+            a: BigInt i64 => Int(a), b: Text String => Word(&b), c: BigInt i64 => Int(c),
+            d: Text String => Word(&d)
+        ),
+        TableKind::Date => rows!(
+            a: BigInt i64 => Int(a), b: BigInt i64 => Int(b), c: BigInt i64 => Int(c),
+            d: BigInt i64 => Int(d)
+        ),
+        TableKind::Number => rows!(
+            a: BigInt i64 => Int(a), b: BigInt i64 => Int(b), c: BigInt i64 => Int(c),
+            d: Double f64 => Real(d), e: Double f64 => Real(e)
+        ),
+        TableKind::Uri => rows!(a: BigInt i64 => Int(a), b: Text String => Word(&b)),
+        TableKind::Composite => rows!(
+            a: BigInt i64 => Int(a), b: Text String => Word(&b), c: BigInt i64 => Int(c),
+            d: Text String => Word(&d), e: BigInt i64 => Int(e), f: Double f64 => Real(f),
+            g: Double f64 => Real(g), h: Double f64 => Real(h), i: Double f64 => Real(i)
+        ),
+        TableKind::Position => rows!(
+            a: BigInt i64 => Int(a), b: Double f64 => Real(b), c: Double f64 => Real(c),
+            d: Double f64 => Real(d)
+        ),
     }
 }
 

@@ -30,6 +30,8 @@ const SQLITE_BULK: &str =
     "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000; PRAGMA mmap_size = 0;";
 /// Readers map the file (what is mapped counts as memory of the server, but it is the system's to take back): what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
+const NEXT_KEY: &str =
+    "SELECT coalesce(max(key), 0) + 1, (SELECT generation FROM search_state) FROM versions";
 const POSTGRES: &str =
     "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s';
     SET idle_in_transaction_session_timeout = '60s';";
@@ -50,6 +52,8 @@ pub(super) struct Connection {
     handle: Handle,
     /// Keys taken and not yet given to a version: from the first up to, not including, the second.
     keys: (i64, i64),
+    /// Of the search index, once this transaction has seen it.
+    generation: Option<i64>,
 }
 
 impl Connection {
@@ -90,6 +94,7 @@ impl Connection {
         Self {
             handle,
             keys: (0, 0),
+            generation: None,
         }
     }
 
@@ -174,10 +179,9 @@ impl Connection {
 
     /// Opens a transaction that sees one state of the database and whose effect is as if it had run alone.
     pub(super) fn begin(&mut self) -> Result<(), DieselError> {
+        self.forget();
         match &mut self.handle {
             Handle::Sqlite(..) => {
-                // Another process may have written since: ask again which key comes next.
-                self.keys = (0, 0);
                 self.execute(Statement::new("BEGIN IMMEDIATE", &[]))?;
             }
             Handle::Postgres(connection) => {
@@ -189,6 +193,7 @@ impl Connection {
 
     /// The same on PostgreSQL, for a first attempt: it waits for no other transaction to speak of.
     pub(super) fn begin_at_once(&mut self) -> Result<(), DieselError> {
+        self.forget();
         self.batch("BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL lock_timeout = '100ms'")
     }
 
@@ -219,14 +224,46 @@ impl Connection {
         self.execute(Statement::new("ROLLBACK", &[])).map(drop)
     }
 
+    /// What was seen may not be so: a transaction begins, or some of it was taken back. On SQLite another process may have
+    /// taken the next key.
+    pub(super) fn forget(&mut self) {
+        self.generation = None;
+        if let Handle::Sqlite(..) = self.handle {
+            self.keys = (0, 0);
+        }
+    }
+
+    /// The generation of the search index, as this transaction sees it.
+    pub(super) fn generation(&mut self) -> Result<i64, DieselError> {
+        if let Some(generation) = self.generation {
+            return Ok(generation);
+        }
+        let generation = self.number("SELECT generation FROM search_state")?;
+        self.generation = Some(generation);
+        Ok(generation)
+    }
+
+    /// Some statement has told.
+    pub(super) fn sees_generation(&mut self, generation: i64) {
+        self.generation = Some(generation);
+    }
+
+    pub(super) fn has_seen_generation(&self) -> bool {
+        self.generation.is_some()
+    }
+
     /// The next key of a version. Keys grow within a transaction; one that is not used is lost, which is no harm.
     pub(super) fn key(&mut self) -> Result<i64, DieselError> {
         if self.keys.0 >= self.keys.1 {
             self.keys = match &self.handle {
-                Handle::Sqlite(..) => (
-                    self.number("SELECT coalesce(max(key), 0) + 1 FROM versions")?,
-                    i64::MAX,
-                ),
+                Handle::Sqlite(..) => {
+                    // Once for all writes of a group: no write pays for learning the generation.
+                    let rows: Vec<(i64, i64)> =
+                        self.rows(Statement::<(BigInt, BigInt)>::new(NEXT_KEY, &[]))?;
+                    let (key, generation) = rows.first().copied().ok_or(DieselError::NotFound)?;
+                    self.generation = Some(generation);
+                    (key, i64::MAX)
+                }
                 Handle::Postgres(_) => {
                     let first = self.number("SELECT nextval('versions_key')")?;
                     (first, first + KEY_BLOCK)

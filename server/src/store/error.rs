@@ -1,5 +1,7 @@
 //! What can go wrong in the store.
 
+use fhir_spec::Issue;
+
 use super::connection::Trouble;
 use crate::limits;
 
@@ -49,6 +51,12 @@ pub enum Error {
     Overtaken(String),
     #[error("what the index holds of another version was handed in")]
     Stale,
+    #[error("search parameters that cannot be served: {}", .0.first().map_or("", |issue| &issue.diagnostics))]
+    Parameters(Vec<Issue>),
+    #[error(
+        "the search index of this store is made by other definitions: start all nodes and commands with the same packages and version of Kiln"
+    )]
+    Disagrees,
     #[error("version {0} is no version number")]
     Version(i64),
     #[error("there is something in this store already")]

@@ -23,22 +23,21 @@ pub struct Before {
     rid: Rid,
     version: u64,
     rows: Rows,
+    /// By what they were made.
+    registry: Arc<Registry>,
 }
 
 impl Before {
-    pub fn of(registry: &Registry, found: &Found) -> Result<Self, Error> {
+    pub fn of(registry: &Arc<Registry>, found: &Found) -> Result<Self, Error> {
         let rows = match found.is_deleted() {
             true => Rows::default(),
-            false => {
-                let document =
-                    parse(&found.body).map_err(|malformed| Error::Body(malformed.to_string()))?;
-                extract::rows(registry, &document).rows
-            }
+            false => rows(registry, &found.body)?,
         };
         Ok(Self {
             rid: found.rid,
             version: found.version,
             rows,
+            registry: Arc::clone(registry),
         })
     }
 
@@ -49,6 +48,16 @@ impl Before {
     pub(super) fn rows(&self) -> &Rows {
         &self.rows
     }
+
+    pub(super) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+}
+
+/// What a stored version is found by.
+pub(super) fn rows(registry: &Registry, body: &[u8]) -> Result<Rows, Error> {
+    let document = parse(body).map_err(|malformed| Error::Body(malformed.to_string()))?;
+    Ok(extract::rows(registry, &document).rows)
 }
 
 /// Rows that wait to be written: those of many resources go into one statement.

@@ -87,7 +87,7 @@ pub(super) fn attempt<T, E: From<Error>>(
 ) -> Result<T, E> {
     let value = catch_unwind(AssertUnwindSafe(|| work(&mut *tx)))
         .unwrap_or_else(|_| Err(E::from(Error::Panicked)))?;
-    tx.flush()?;
+    tx.finish()?;
     if tx.failed {
         return Err(E::from(Error::Ignored));
     }

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use fhir_spec::json::parse;
 use search::{Registry, Rows, extract};
@@ -16,7 +17,7 @@ use super::imports::{self, Reached};
 use super::index::Pending;
 use super::resources::{self, Change, Version};
 use super::scan::Stored;
-use super::{followers, make_directory, migrate};
+use super::{followers, make_directory, migrate, plan};
 use crate::auth::{Action, Permit};
 use crate::config::Database;
 use crate::instant::Instant;
@@ -164,9 +165,11 @@ impl Refill {
         followers::place(&mut self.connection, name, handled)
     }
 
-    /// All is there: from here on it counts.
-    pub fn finish(mut self) -> Result<(), Error> {
+    /// All is there, with the rows that this registry makes: from here on it counts. What search parameters among what
+    /// is there want beyond is noted, for the server to make.
+    pub fn finish(mut self, registry: &Registry) -> Result<(), Error> {
         self.pending.flush(&mut self.connection)?;
+        plan::fill(&mut self.connection, registry, SystemTime::now().into())?;
         self.connection.commit()?;
         let Some((building, place)) = self.beside.take() else {
             return Ok(());

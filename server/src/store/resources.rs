@@ -2,7 +2,7 @@
 
 use diesel::sql_types::{BigInt, Binary, SmallInt};
 
-use super::connection::Connection;
+use super::connection::{Connection, Dialect};
 use super::error::Error;
 use super::statement::{Bind, Statement};
 use crate::accept::Stamped;
@@ -106,6 +106,9 @@ impl<'a> Version<'a> {
 
 const INSERT_VERSION: &str = "INSERT INTO versions (key, rid, type, id, version, at, change, codec, body) \
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// PostgreSQL has no statement per group that could tell the generation, so the first version of a transaction does.
+const INSERT_VERSION_AND_LOOK: &str = "INSERT INTO versions (key, rid, type, id, version, at, change, codec, body) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING (SELECT generation FROM search_state)";
 const INSERT_RESOURCE: &str = "INSERT INTO resources (type, id, rid, head) VALUES (?, ?, ?, ?)";
 const MOVE_HEAD: &str = "UPDATE resources SET head = ? WHERE type = ? AND id = ?";
 const SELECT_CURRENT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body \
@@ -167,6 +170,14 @@ fn insert_version(
         Bind::Small(PLAIN),
         Bind::Bytes(version.body),
     ];
+    if connection.dialect() == Dialect::Postgres && !connection.has_seen_generation() {
+        let statement = Statement::<BigInt>::new(INSERT_VERSION_AND_LOOK, &binds);
+        let seen: Vec<i64> = connection.rows(statement)?;
+        if let Some(generation) = seen.first() {
+            connection.sees_generation(*generation);
+        }
+        return Ok(());
+    }
     connection.execute(Statement::new(INSERT_VERSION, &binds))?;
     Ok(())
 }

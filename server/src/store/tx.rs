@@ -3,14 +3,16 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use search::Rows;
+use fhir_spec::{Issue, IssueCode};
+use search::{Registry, Rows};
 
 use super::connection::Connection;
 use super::error::Error;
 use super::feed::Position;
 use super::followers;
 use super::index::{self, Before, Pending};
-use super::resources::{self, Change, Found, Version};
+use super::plan;
+use super::resources::{self, Change, Found, Rid, Version};
 use super::sealing;
 use super::view::View;
 use crate::accept::{Sealed, Stamped};
@@ -24,6 +26,18 @@ pub struct Tx<'a> {
     /// Index rows not yet written. Whoever searches in here has them written first.
     pending: Pending,
     has_written: bool,
+    /// By what this transaction finds resources, once it was looked up.
+    registry: Option<Arc<Registry>>,
+    /// Search parameters that were written.
+    parameters: Option<Parameters>,
+}
+
+/// That search parameters were written: their ids, with the definitions to read them by.
+#[derive(Debug)]
+struct Parameters {
+    base: Arc<Registry>,
+    ids: Vec<String>,
+    now: Instant,
 }
 
 /// A deletion, as it was written.
@@ -34,6 +48,8 @@ pub struct Deletion {
 }
 
 const FIRST_VERSION: u64 = 1;
+/// The type whose resources change what others are found by.
+pub(super) const PARAMETER: &str = "SearchParameter";
 
 impl<'a> Deref for Tx<'a> {
     type Target = View<'a>;
@@ -55,6 +71,8 @@ impl<'a> Tx<'a> {
             view: View::new(connection, permit),
             pending: Pending::default(),
             has_written: false,
+            registry: None,
+            parameters: None,
         }
     }
 
@@ -75,7 +93,9 @@ impl<'a> Tx<'a> {
         self.has_written = true;
         let done = resources::insert(self.connection, Version::of(&stamped, change));
         let rid = self.noted(done)?;
-        self.pending.insert(rid, sealed.rows());
+        let rows = self.rows_of(sealed, &stamped)?;
+        self.pending.insert(rid, &rows);
+        self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
         Ok(stamped)
     }
 
@@ -96,7 +116,9 @@ impl<'a> Tx<'a> {
         self.has_written = true;
         let done = resources::advance(self.connection, current.rid, Version::of(&stamped, change));
         self.noted(done)?;
-        self.reindex(current, before, Rows::clone(sealed.rows()))?;
+        let rows = self.rows_of(sealed, &stamped)?;
+        self.exchange(current, before, &rows)?;
+        self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
         Ok(stamped)
     }
 
@@ -125,7 +147,8 @@ impl<'a> Tx<'a> {
         };
         let done = resources::advance(self.connection, current.rid, version);
         self.noted(done)?;
-        self.reindex(current, before, Rows::default())?;
+        self.exchange(current, before, &Rows::default())?;
+        self.note_parameter(resource_type, id, before.registry(), now);
         Ok(deletion)
     }
 
@@ -157,29 +180,127 @@ impl<'a> Tx<'a> {
         self.noted(done)
     }
 
+    /// Something is about to be written.
+    pub(super) fn writes(&mut self) {
+        self.has_written = true;
+    }
+
+    /// Rows of a resource that is there.
+    pub(super) fn add_rows(&mut self, rid: Rid, rows: Rows) {
+        self.writes();
+        self.pending.insert(rid, &Arc::new(rows));
+    }
+
     /// Whether anything was written, or tried.
     pub(super) fn has_written(&self) -> bool {
         self.has_written
     }
 
     /// Only what differs is written.
-    fn reindex(&mut self, current: &Found, before: &Before, rows: Rows) -> Result<(), Error> {
+    fn exchange(&mut self, current: &Found, before: &Before, rows: &Rows) -> Result<(), Error> {
         if !before.is_of(current) {
             return self.noted(Err(Error::Stale));
         }
+        let old = match self.newer(before.registry())? {
+            None => before.rows().clone(),
+            Some(registry) => {
+                let again = Before::of(&registry, current);
+                self.noted(again)?.rows().clone()
+            }
+        };
         // What waits may be rows of this very resource.
         self.flush()?;
-        let (gone, come) = Rows::difference(before.rows().clone(), rows);
+        let (gone, come) = Rows::difference(old, rows.clone());
         let done = index::remove(self.connection, current.rid, &gone);
         self.noted(done)?;
         self.pending.insert(current.rid, &Arc::new(come));
         Ok(())
     }
 
+    /// The rows of what is stored, as this transaction wants them: search parameters may have changed since they were made.
+    fn rows_of(&mut self, sealed: &Sealed, stamped: &Stamped) -> Result<Arc<Rows>, Error> {
+        match self.newer(sealed.registry())? {
+            None => Ok(Arc::clone(sealed.rows())),
+            Some(registry) => {
+                let rows = index::rows(&registry, stamped.bytes());
+                self.noted(rows).map(Arc::new)
+            }
+        }
+    }
+
+    /// By what this transaction finds resources; None: by that registry.
+    pub fn newer(&mut self, registry: &Arc<Registry>) -> Result<Option<Arc<Registry>>, Error> {
+        let generation = self.connection.generation().map_err(Error::from);
+        let generation = self.noted(generation)?;
+        if registry.generation() == generation {
+            return Ok(None);
+        }
+        if let Some(known) = &self.registry
+            && known.generation() == generation
+        {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let known = plan::registry(self.connection, registry);
+        let known = Arc::new(self.noted(known)?);
+        self.registry = Some(Arc::clone(&known));
+        Ok(Some(known))
+    }
+
+    fn note_parameter(
+        &mut self,
+        resource_type: &str,
+        id: &str,
+        base: &Arc<Registry>,
+        now: Instant,
+    ) {
+        if resource_type == PARAMETER {
+            let parameters = self.parameters.get_or_insert_with(|| Parameters {
+                base: Arc::clone(base),
+                ids: Vec::new(),
+                now,
+            });
+            parameters.ids.push(id.to_owned());
+        }
+    }
+
     /// Writes the index rows that wait, so that a search in here finds what was written in here.
     pub fn flush(&mut self) -> Result<(), Error> {
         let done = self.pending.flush(self.view.connection);
         self.noted(done)
+    }
+
+    /// What is left to do before the commit.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        let Some(parameters) = self.parameters.take() else {
+            return Ok(());
+        };
+        let settled = self.settle(&parameters);
+        self.noted(settled)
+    }
+
+    /// Search parameters have changed: what was written of them must be served, and what the index lacks is made.
+    fn settle(&mut self, parameters: &Parameters) -> Result<(), Error> {
+        let (generation, _) = plan::state(self.connection)?;
+        let own = plan::own(self.connection)?;
+        let base = &parameters.base;
+        if base.generation() == generation && base.own() == own {
+            // Drafts, and words about parameters.
+            return Ok(());
+        }
+        let next = base.with_own(own).of_generation(generation + 1);
+        let mut issues = Vec::new();
+        for (id, told) in next.own_problems() {
+            if parameters.ids.iter().any(|own| own == id) {
+                issues.push(Issue::error(IssueCode::NotSupported, told));
+            } else {
+                tracing::warn!(parameter = id, "a search parameter can no longer be served");
+            }
+        }
+        if !issues.is_empty() {
+            return Err(Error::Parameters(issues));
+        }
+        plan::plan(self.connection, &next, parameters.now)
     }
 }
 

@@ -221,6 +221,7 @@ fn in_savepoint(connection: &mut Connection, job: &mut dyn Job) -> Result<bool, 
     let done = job.run(connection) == Ran::Done;
     if !done {
         connection.execute(Statement::new("ROLLBACK TO one", &[]))?;
+        connection.forget();
     }
     connection.execute(Statement::new("RELEASE one", &[]))?;
     Ok(done)

@@ -63,12 +63,14 @@ fn patient(id: &str) -> Sealed {
         source: Bytes::from_static(source),
     };
     let accepted = accept(Validator::r4(), submitted).unwrap();
-    accepted.seal(id.to_owned(), registry())
+    accepted.seal(id.to_owned(), registry()).unwrap()
 }
 
-fn registry() -> &'static Registry {
-    static REGISTRY: LazyLock<Registry> =
-        LazyLock::new(|| Registry::new(Arc::new(Definitions::r4().with_packages(Vec::new()).0)));
+fn registry() -> &'static Arc<Registry> {
+    static REGISTRY: LazyLock<Arc<Registry>> = LazyLock::new(|| {
+        let definitions = Definitions::r4().with_packages(Vec::new()).0;
+        Arc::new(Registry::new(Arc::new(definitions)))
+    });
     &REGISTRY
 }
 

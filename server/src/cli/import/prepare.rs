@@ -181,10 +181,14 @@ fn resource(app: &App, document: Value, source: Bytes) -> Task {
     let id = document.str_of("id").map(str::to_owned);
     match accept(&app.validator, Submitted { document, source }) {
         Err(issues) => Task::Refuse(issues),
-        Ok(accepted) => match id {
-            Some(id) => Task::Place(accepted.seal(id, &app.search)),
-            None => Task::Create(accepted.seal((app.ids)((app.clock)()), &app.search)),
-        },
+        Ok(accepted) => {
+            let (own_id, make): (_, fn(Sealed) -> Task) = match id {
+                Some(id) => (id, Task::Place),
+                None => ((app.ids)((app.clock)()), Task::Create),
+            };
+            let sealed = accepted.seal(own_id, &app.search());
+            sealed.map_or_else(Task::Refuse, make)
+        }
     }
 }
 

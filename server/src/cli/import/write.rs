@@ -10,7 +10,7 @@ use super::transact::{Settled, Transactions};
 use crate::accept::Sealed;
 use crate::app::App;
 use crate::auth::{Action, Caller, may_all};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::bundle::Sent;
 use crate::interactions::precondition::Precondition;
@@ -129,6 +129,12 @@ impl<'a> Writing<'a> {
         };
         match task {
             Task::Run(sent) => return self.run((origin, entry), sent, noted),
+            Task::Place(sealed) if is_parameter(&sealed) => {
+                return self.parameter((origin, entry), Write::Place(sealed), noted);
+            }
+            Task::Create(sealed) if is_parameter(&sealed) => {
+                return self.parameter((origin, entry), Write::Create(sealed), noted);
+            }
             Task::Place(sealed) => self.group.push(Write::Place(sealed)),
             Task::Create(sealed) => self.group.push(Write::Create(sealed)),
             Task::Refuse(issues) => self.report.add(&origin, entry, &issues)?,
@@ -138,6 +144,28 @@ impl<'a> Writing<'a> {
         if self.group.is_full() {
             self.flush()?;
         }
+        Ok(())
+    }
+
+    /// A search parameter by itself: only when it is its turn is it known whether it fits those that came before.
+    fn parameter(
+        &mut self,
+        (origin, entry): (Origin, Option<usize>),
+        write: Write,
+        step: store::Step,
+    ) -> Result<(), Error> {
+        self.flush()?;
+        let mut group = Group::default();
+        group.push(write);
+        group.note(step.clone());
+        let Err(fault) = self.try_write(group)? else {
+            return Ok(());
+        };
+        if fault.kind != Kind::Unprocessable {
+            return Err(fault.into());
+        }
+        self.report.add(&origin, entry, &fault.issues)?;
+        self.group.note(step);
         Ok(())
     }
 
@@ -188,9 +216,13 @@ impl<'a> Writing<'a> {
     }
 
     fn write(&mut self, group: Group) -> Result<(), Error> {
+        Ok(self.try_write(group)??)
+    }
+
+    fn try_write(&mut self, group: Group) -> Result<Result<(), Fault>, Error> {
         self.report.flush()?;
         if group.steps.is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let actions = group.writes.iter().map(Write::action);
         let permit = may_all(Caller::Open, actions.chain([Action::Maintain]))?;
@@ -200,9 +232,18 @@ impl<'a> Writing<'a> {
             .app
             .store
             .write(permit, move |tx| group.write(tx, &app, now));
-        self.counts.add(self.runtime.block_on(written)?);
-        Ok(())
+        Ok(match self.runtime.block_on(written) {
+            Ok(counts) => {
+                self.counts.add(counts);
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        })
     }
+}
+
+fn is_parameter(sealed: &Sealed) -> bool {
+    sealed.resource_type() == "SearchParameter"
 }
 
 impl Group {

@@ -5,17 +5,12 @@ use search::{Registry, extract};
 
 use super::index::Sums;
 use crate::instant::Instant;
-use crate::store::{Change, VersionRow};
+use crate::store::{Change, Made, VersionRow};
 
 /// A body that is stored as it is.
 const PLAIN: i16 = 0;
 
-pub(super) fn check(
-    row: &VersionRow,
-    registry: &Registry,
-    sums: &Sums,
-    add: &(impl Fn(String) + Sync),
-) {
+pub(super) fn check(row: &VersionRow, made: &Made, sums: &Sums, add: &(impl Fn(String) + Sync)) {
     let add = |what: String| add(format!("{}: {what}", named(row)));
     let is_current = row.head == row.key;
     if row.codec != PLAIN {
@@ -56,7 +51,7 @@ pub(super) fn check(
         }
     }
     if is_current {
-        sums.add(row.rid, &rows(registry, &document));
+        sums.add(row.rid, &rows(&made.registry, &document), made);
     }
 }
 

@@ -10,12 +10,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fhir_spec::json::parse;
+use search::Rows;
 use search::table::{self, Table, TableKind, Value};
-use search::{Registry, Rows};
 
 use super::{Error, body};
 use crate::auth::Permit;
-use crate::store::{self, Store, View};
+use crate::store::{self, Made, Store, View};
 
 const SUMS: usize = 1 << 14;
 /// Sums that are looked into; the others are only counted.
@@ -32,10 +32,13 @@ impl Default for Sums {
 
 impl Sums {
     /// What a body yields.
-    pub(super) fn add(&self, rid: i64, rows: &Rows) {
+    pub(super) fn add(&self, rid: i64, rows: &Rows, made: &Made) {
         if let Some(sum) = self.0.get(place(rid)) {
             for table in table::ALL {
                 rows.each(table.kind, |values| {
+                    if !made.counts(values) {
+                        return;
+                    }
                     sum.fetch_add(hash(table.kind, rid, values), Ordering::Relaxed);
                 });
             }
@@ -43,10 +46,12 @@ impl Sums {
     }
 
     /// What the tables hold.
-    pub(super) fn take_index(&self, view: &mut View<'_>) -> Result<(), store::Error> {
+    pub(super) fn take_index(&self, view: &mut View<'_>, made: &Made) -> Result<(), store::Error> {
         for table in table::ALL {
             view.each_index_row(table.kind, |rid, values| {
-                if let Some(sum) = self.0.get(place(rid)) {
+                if let Some(sum) = self.0.get(place(rid))
+                    && made.counts(values)
+                {
                     sum.fetch_sub(hash(table.kind, rid, values), Ordering::Relaxed);
                 }
                 Ok::<(), store::Error>(())
@@ -93,7 +98,7 @@ type Balance = BTreeMap<i64, BTreeMap<String, i64>>;
 pub(super) fn name(
     store: &Store,
     permit: &Permit,
-    registry: &Registry,
+    made: &Made,
     sums: &Sums,
     add: &impl Fn(String),
 ) -> Result<(), Error> {
@@ -112,9 +117,12 @@ pub(super) fn name(
             }
             names.insert(row.rid, format!("{}/{}", row.resource_type, row.id));
             if let Ok(document) = parse(&row.body) {
-                let rows = body::rows(registry, &document);
+                let rows = body::rows(&made.registry, &document);
                 for table in table::ALL {
                     rows.each(table.kind, |values| {
+                        if !made.counts(values) {
+                            return;
+                        }
                         count(&mut balance, row.rid, table, values, 1);
                     });
                 }
@@ -123,7 +131,7 @@ pub(super) fn name(
         })?;
         for table in table::ALL {
             view.each_index_row(table.kind, |rid, values| {
-                if is_meant(rid) {
+                if is_meant(rid) && made.counts(values) {
                     count(&mut balance, rid, table, values, -1);
                 }
                 Ok::<(), store::Error>(())

@@ -170,7 +170,8 @@ impl World<'_> {
         if self.wishes.tells_notes() {
             *notes = accepted.take_notes();
         }
-        let sealed = accepted.seal(id, &self.app.search);
+        let sealed = accepted.seal(id, &self.app.search());
+        let sealed = sealed.map_err(|issues| unprocessable(place, issues))?;
         Ok(match write.how {
             How::Create => Task::Create(sealed),
             _ => Task::Update(sealed, write.precondition, self.before(found)?),
@@ -179,15 +180,13 @@ impl World<'_> {
 
     /// What the index holds of the current version.
     fn before(&self, found: Option<&Found>) -> Result<Option<Before>, Fault> {
-        let before = found.map(|found| Before::of(&self.app.search, found));
+        let before = found.map(|found| Before::of(&self.app.search(), found));
         Ok(before.transpose()?)
     }
 
     fn accept(&self, place: usize, document: Value, text: Option<&str>) -> Result<Accepted, Fault> {
-        accept_text(&self.app.validator, document, text).map_err(|issues| {
-            let issues = issues.into_iter().map(|issue| within(place, issue));
-            Fault::of_issues(Kind::Unprocessable, issues.collect())
-        })
+        accept_text(&self.app.validator, document, text)
+            .map_err(|issues| unprocessable(place, issues))
     }
 
     fn operate(&self, code: &str, entry: &Entry, document: Option<Value>) -> Result<Done, Fault> {
@@ -216,4 +215,9 @@ impl World<'_> {
             ..Done::default()
         })
     }
+}
+
+fn unprocessable(place: usize, issues: Vec<Issue>) -> Fault {
+    let issues = issues.into_iter().map(|issue| within(place, issue));
+    Fault::of_issues(Kind::Unprocessable, issues.collect())
 }

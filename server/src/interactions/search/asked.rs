@@ -1,8 +1,6 @@
 //! From the parameters of a request to a search that is understood. All that is wrong is told at once.
 //! <https://hl7.org/fhir/R4/search.html#errors>
 
-use std::sync::Arc;
-
 use fhir_spec::{Issue, IssueCode, Severity};
 use search::Registry;
 use search::condition::Condition;
@@ -90,7 +88,7 @@ fn understood(
     place: Place,
 ) -> Result<Asked, Fault> {
     // Taken once: what is known may be exchanged while this is under way.
-    let registry = Arc::clone(&cx.app.search);
+    let registry = cx.app.search();
     let limits = cx.app.limits;
     let (of_each_page, mut parameters): (Vec<_>, Vec<_>) = parameters
         .into_iter()
@@ -109,7 +107,7 @@ fn understood(
         }
         (parts, _) => parts,
     };
-    let parts = parts.map_err(|issues| Fault::of_issues(Kind::WrongParameter, issues))?;
+    let parts = parts.map_err(Fault::of_query)?;
     let first = parts.first().map(|part| &part.query);
     let count = first.and_then(|query| query.count);
     let total = first.and_then(|query| query.total);
@@ -229,6 +227,9 @@ impl Reader<'_> {
                 name: "compartment".into(),
                 condition: within.unwrap_or(Condition::Never),
             });
+            if let Some(issue) = self.registry.unready_in(&query) {
+                return Err(vec![issue]);
+            }
         }
         Ok(query)
     }
@@ -257,6 +258,10 @@ impl Reader<'_> {
         let Err(issues) = self.parts(std::slice::from_ref(parameter)) else {
             return true;
         };
+        // It is understood, and cannot be answered yet: that is not passed over.
+        if issues.iter().any(|issue| issue.code == IssueCode::Incomplete) {
+            return true;
+        }
         ignored.extend(issues.into_iter().map(|issue| Issue {
             severity: Severity::Warning,
             ..issue
