@@ -211,7 +211,7 @@ impl Rows {
                     span: u8::try_from(*span).unwrap_or_default(),
                     lo: *lo,
                     hi: *hi,
-                })
+                });
             }
             (TableKind::Number, [Int(path), Int(unit), Int(span), Real(lo), Real(hi)]) => {
                 self.number.push(NumberRow {

@@ -15,7 +15,7 @@ use super::connection::{Connection, Trouble};
 use super::error::Error;
 use super::job::attempt;
 use super::pool::Pool;
-use super::tx::Tx;
+use super::tx::{PARAMETER, Tx};
 use super::view::{Again, View};
 use crate::auth::Permit;
 use crate::limits;
@@ -68,6 +68,17 @@ pub(super) fn read<T, E: From<Error>>(
     outcome?
 }
 
+/// How a write stands to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// It gives way.
+    None,
+    /// It is its turn.
+    Taken,
+    /// And nobody else writes meanwhile.
+    Alone,
+}
+
 /// How an attempt ended that did not succeed.
 enum Stop<E> {
     /// Nothing was written, and another attempt may do better.
@@ -81,8 +92,15 @@ pub(super) fn write<T, E: From<Error>>(
     work: &impl Fn(&mut Tx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let mut attempts = 1;
+    // Whoever changes search parameters would never get through between those who only write.
+    let is_exclusive = permit.concerns(PARAMETER);
     loop {
-        match once(pool, permit, work, attempts > 1) {
+        let turn = match (is_exclusive, attempts) {
+            (true, _) => Turn::Alone,
+            (false, 1) => Turn::None,
+            (false, _) => Turn::Taken,
+        };
+        match once(pool, permit, work, turn) {
             Ok(value) => return Ok(value),
             Err(Stop::Again(_, again)) if attempts < attempts_max(again) => {
                 pool.meters.again.add(1);
@@ -115,14 +133,18 @@ fn once<T, E: From<Error>>(
     pool: &Pool,
     permit: &Permit,
     work: &impl Fn(&mut Tx<'_>) -> Result<T, E>,
-    takes_turns: bool,
+    turn: Turn,
 ) -> Result<T, Stop<E>> {
     let unreached = |error| Stop::Again(E::from(error), Again::Lost);
     let mut taken = pool.take().map_err(unreached)?;
     let connection = taken.connection().map_err(unreached)?;
-    let begun = match takes_turns {
-        true => connection.begin_in_turn(),
-        false => connection.begin_at_once(),
+    let takes_turns = turn != Turn::None;
+    let begun = match turn {
+        Turn::None => connection.begin_at_once(),
+        Turn::Taken => connection.begin_in_turn(),
+        Turn::Alone => connection
+            .begin_in_turn()
+            .and_then(|()| connection.keep_writers_out()),
     };
     if let Err(error) = begun {
         // The turn that may have been taken ends with the connection.

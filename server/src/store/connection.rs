@@ -203,6 +203,16 @@ impl Connection {
         self.begin()
     }
 
+    /// Waits for the writes under way and lets no other begin before this transaction ends. Said before anything is looked at:
+    /// what those have written is seen then. Every write reads this table, so it is the one to lock.
+    pub(super) fn keep_writers_out(&mut self) -> Result<(), DieselError> {
+        match self.handle {
+            // BEGIN IMMEDIATE does.
+            Handle::Sqlite(_) => Ok(()),
+            Handle::Postgres(_) => self.batch("LOCK TABLE search_state IN ACCESS EXCLUSIVE MODE"),
+        }
+    }
+
     pub(super) fn end_turn(&mut self) -> Result<(), DieselError> {
         self.batch("SELECT pg_advisory_unlock(7545638)")
     }

@@ -244,6 +244,7 @@ pub(super) fn open(
 fn anew(connection: &mut Connection, base: &Registry, now: Instant) -> Result<Registry, Error> {
     connection.begin()?;
     let done = (|| {
+        connection.keep_writers_out()?;
         let (generation, _) = state(connection)?;
         let own = own(connection)?;
         let next = base.with_own(own).of_generation(generation + 1);

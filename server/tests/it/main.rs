@@ -28,6 +28,8 @@ mod metrics;
 mod migrations;
 mod packed;
 mod panics;
+mod parameters;
+mod parameters_together;
 mod races;
 mod rest;
 mod scenarios;

@@ -259,7 +259,10 @@ impl Reader<'_> {
             return true;
         };
         // It is understood, and cannot be answered yet: that is not passed over.
-        if issues.iter().any(|issue| issue.code == IssueCode::Incomplete) {
+        if issues
+            .iter()
+            .any(|issue| issue.code == IssueCode::Incomplete)
+        {
             return true;
         }
         ignored.extend(issues.into_iter().map(|issue| Issue {

@@ -1,0 +1,367 @@
+//! Search parameters where several things happen at once: writers, nodes, restarts, commands, packages.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::client::get;
+use crate::commands::{Files, stderr, stdout};
+use crate::databases::{self, Database};
+use crate::kiln::{Kiln, command, output};
+use crate::parameters::{
+    NICK, PATIENCE, SLOWLY, extended, matches, parameter, posted, put, ready, stored, verified,
+};
+
+on_both_databases!(
+    nobody_slips_through_while_parameters_change,
+    a_node_that_dies_is_replaced,
+    packages_bring_and_take_parameters,
+    an_index_is_put_right_beside_its_server,
+    imports_and_restores_bring_parameters,
+);
+
+/// The number that a page of metrics has.
+fn metric(address: SocketAddr, name: &str) -> u64 {
+    let page = get(address, "/metrics").text();
+    let line = page.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap().trim().parse().unwrap()
+}
+
+/// Nodes of a cluster; SQLite has one.
+fn nodes(database: &Database, settings: &str) -> Vec<Kiln> {
+    let count = if database.is_postgres() { 2 } else { 1 };
+    (0..count)
+        .map(|_| Kiln::configured(database, settings))
+        .collect()
+}
+
+fn nobody_slips_through_while_parameters_change(database: &Database) {
+    const BETWEEN: usize = 25;
+    let nodes = nodes(database, "");
+    let (stops, count) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let addresses: Vec<SocketAddr> = nodes.iter().map(|node| node.address).collect();
+    std::thread::scope(|scope| {
+        for writer in 0..4 {
+            let (stops, count, address) = (&stops, &count, addresses[writer % addresses.len()]);
+            scope.spawn(move || {
+                for round in 0.. {
+                    if stops.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let id = format!("w{writer}-{round}");
+                    stored(
+                        address,
+                        "Patient",
+                        &id,
+                        &extended(&id, r#""valueString":"a""#),
+                    );
+                    // Every third is changed once more.
+                    if round % 3 == 0 {
+                        stored(
+                            address,
+                            "Patient",
+                            &id,
+                            &extended(&id, r#""valueString":"b""#),
+                        );
+                    }
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for code in ["one", "two", "three"] {
+            some_more(&count, BETWEEN);
+            posted(
+                addresses[0],
+                code,
+                "string",
+                &format!("{NICK} | Patient.{}", element(code)),
+            );
+        }
+        some_more(&count, BETWEEN);
+        stops.store(true, Ordering::Relaxed);
+    });
+    let all = count.load(Ordering::Relaxed);
+    for code in ["one", "two", "three"] {
+        for address in &addresses {
+            known(*address, code);
+            let (a, b) = (
+                ready(*address, &format!("{code}=a")),
+                ready(*address, &format!("{code}=b")),
+            );
+            assert_eq!(a.len() + b.len(), all.min(2_000), "{code}");
+        }
+    }
+    verified(database);
+}
+
+/// Waits until so many more were counted; when nobody counts any more, somebody has something to say.
+fn some_more(count: &AtomicUsize, more: usize) {
+    let (before, until) = (count.load(Ordering::Relaxed), Instant::now() + PATIENCE);
+    while count.load(Ordering::Relaxed) < before + more && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Something that makes paths of its own.
+fn element(code: &str) -> &'static str {
+    match code {
+        "one" => "contact.name",
+        "two" => "contact.address",
+        _ => "contact.organization.display",
+    }
+}
+
+/// Waits until a node has heard of a parameter that was posted to another one.
+fn known(address: SocketAddr, code: &str) {
+    let until = Instant::now() + PATIENCE;
+    while matches(address, &format!("{code}=a")).is_err_and(|answer| answer.status == 400) {
+        assert!(Instant::now() < until, "{code} is not known");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn a_node_that_dies_is_replaced(database: &Database) {
+    const COUNT: usize = 50;
+    let mut nodes = nodes(database, SLOWLY);
+    let address = nodes[0].address;
+    for number in 0..COUNT {
+        let id = format!("p{number}");
+        stored(
+            address,
+            "Patient",
+            &id,
+            &extended(&id, r#""valueString":"a""#),
+        );
+    }
+    posted(address, "nick", "string", NICK);
+    assert_eq!(matches(address, "nick=a").unwrap_err().status, 503);
+    nodes.remove(0).kill();
+    let other = nodes
+        .pop()
+        .unwrap_or_else(|| Kiln::configured(database, SLOWLY));
+    known(other.address, "nick");
+    assert_eq!(matches(other.address, "nick=a").unwrap_err().status, 503);
+    assert_eq!(ready(other.address, "nick=a").len(), COUNT);
+    // None was done twice: what was done before counts.
+    assert_eq!(metric(other.address, "kiln_reindex_resources "), 0);
+    verified(database);
+}
+
+/// A FHIR package with one search parameter.
+fn package(files: &Files, code: &str, expression: &str) -> String {
+    let manifest = format!(
+        r#"{{"name":"org.example.{code}","version":"1.0.0","fhirVersions":["4.0.1"],"dependencies":{{}}}}"#
+    );
+    let resource = parameter(code, "string", expression);
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut archive = tar::Builder::new(gzip);
+    for (name, text) in [
+        ("package/package.json", &manifest),
+        ("package/SearchParameter-one.json", &resource),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(u64::try_from(text.len()).unwrap());
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive
+            .append_data(&mut header, Path::new(name), text.as_bytes())
+            .unwrap();
+    }
+    let bytes = archive.into_inner().unwrap().finish().unwrap();
+    files.put(&format!("{code}.tgz"), &bytes)
+}
+
+fn packages_bring_and_take_parameters(database: &Database) {
+    let files = Files::new();
+    let (one, other) = (
+        package(&files, "one", NICK),
+        package(&files, "other", "Patient.contact.name"),
+    );
+    let start = |packages: &[&str]| {
+        let mut command = command();
+        command.arg("--data").arg(&database.directory).args([
+            "--database",
+            &database.url,
+            "--listen",
+            "127.0.0.1:0",
+        ]);
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        Kiln::from_command(&mut command)
+    };
+    let kiln = start(&[]);
+    stored(
+        kiln.address,
+        "Patient",
+        "p",
+        &extended("p", r#""valueString":"a""#),
+    );
+    drop(kiln);
+    let kiln = start(&[&one]);
+    assert_eq!(ready(kiln.address, "one=a"), ["p"]);
+    // A command with other packages does not disturb it.
+    let file = files.put(
+        "more.ndjson",
+        extended("q", r#""valueString":"a""#).as_bytes(),
+    );
+    let refused = command()
+        .args(["import", "--database", &database.url, &file])
+        .current_dir(&files.0)
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", stdout(&refused));
+    assert!(
+        stderr(&refused).contains("same packages"),
+        "{}",
+        stderr(&refused)
+    );
+    if database.is_postgres() {
+        // A node with other packages wins: the first one writes nothing any more, instead of rows that are not those of the
+        // others.
+        let second = start(&[&one, &other]);
+        let until = Instant::now() + PATIENCE;
+        let body = extended("r", r#""valueString":"a""#);
+        let answer = loop {
+            let answer = put(kiln.address, "Patient", "r", &body);
+            if answer.status == 503 || Instant::now() > until {
+                break answer;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(
+            answer.text().contains("other definitions"),
+            "{}",
+            answer.text()
+        );
+        stored(second.address, "Patient", "r", &body);
+        assert_eq!(ready(second.address, "one=a"), ["p", "r"]);
+        drop(second);
+    }
+    drop(kiln);
+    let kiln = start(&[&other]);
+    assert_eq!(matches(kiln.address, "one=a").unwrap_err().status, 400);
+    assert!(ready(kiln.address, "other=a").is_empty());
+    drop(kiln);
+    let kiln = start(&[&other, &one]);
+    assert_eq!(ready(kiln.address, "one=a")[0], "p");
+    let verified = output(&[
+        "verify",
+        "--database",
+        &database.url,
+        "--package",
+        &other,
+        "--package",
+        &one,
+    ]);
+    assert!(verified.status.success(), "{}", stdout(&verified));
+}
+
+fn an_index_is_put_right_beside_its_server(database: &Database) {
+    let kiln = Kiln::start(database);
+    let address = kiln.address;
+    for number in 0..200 {
+        let id = format!("p{number}");
+        stored(
+            address,
+            "Patient",
+            &id,
+            &extended(&id, r#""valueString":"a""#),
+        );
+    }
+    database.execute("DELETE FROM search_string WHERE value = 'fox'");
+    assert!(matches(address, "family=fox").unwrap().is_empty());
+    let run = |arguments: &[&str]| {
+        command()
+            .args(arguments)
+            .args(["--database", &database.url])
+            .output()
+            .unwrap()
+    };
+    assert_eq!(run(&["verify"]).status.code(), Some(1));
+    let nothing = run(&["reindex"]);
+    assert_eq!(nothing.status.code(), Some(0), "{}", stderr(&nothing));
+    assert!(
+        stdout(&nothing).starts_with("reindexed 0 resources"),
+        "{}",
+        stdout(&nothing)
+    );
+    let right = run(&["reindex", "--type", "Patient"]);
+    assert_eq!(right.status.code(), Some(0), "{}", stderr(&right));
+    verified(database);
+    assert_eq!(matches(address, "family=fox").unwrap().len(), 200);
+    drop(kiln);
+    database.execute("DELETE FROM search_string WHERE value = 'fox'");
+    let right = run(&["reindex", "--all"]);
+    assert!(
+        stdout(&right).starts_with("reindexed 200 resources")
+            && stdout(&right).contains(": 200 index rows"),
+        "{}",
+        stdout(&right)
+    );
+    verified(database);
+    let wrong = run(&["reindex", "--type", "Patent"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("`Patent` is no resource type"));
+    let nowhere = output(&["reindex", "--data", "/nonexistent/kiln"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(stderr(&nowhere).contains("there is no store"));
+}
+
+fn imports_and_restores_bring_parameters(database: &Database) {
+    let files = Files::new();
+    let patient = |id: &str| extended(id, r#""valueString":"a""#);
+    let lines = [
+        patient("before"),
+        parameter("nick", "string", NICK).replace('\n', " "),
+        parameter("nick", "string", "Patient.nam")
+            .replace(r#""id":"nick""#, r#""id":"bad""#)
+            .replace('\n', " "),
+        parameter("nick", "token", "Patient.active")
+            .replace(r#""id":"nick""#, r#""id":"twin""#)
+            .replace('\n', " "),
+        patient("after"),
+    ];
+    let file = files.put("all.ndjson", lines.join("\n").as_bytes());
+    let imported = command()
+        .args(["import", "--database", &database.url, &file])
+        .current_dir(&files.0)
+        .output()
+        .unwrap();
+    assert!(
+        stdout(&imported).contains("3 created"),
+        "{}{}",
+        stdout(&imported),
+        stderr(&imported)
+    );
+    assert!(
+        stderr(&imported).contains("refused: 2"),
+        "{}",
+        stderr(&imported)
+    );
+    let kiln = Kiln::start(database);
+    assert_eq!(ready(kiln.address, "nick=a"), ["after", "before"]);
+    drop(kiln);
+    verified(database);
+    let backup = files.0.join("all.backup").display().to_string();
+    let backed_up = output(&["backup", "--database", &database.url, &backup]);
+    assert!(backed_up.status.success(), "{}", stderr(&backed_up));
+    let fresh = databases::sqlite();
+    let restored = output(&["restore", "--database", &fresh.url, &backup]);
+    assert!(restored.status.success(), "{}", stderr(&restored));
+    verified(&fresh);
+    let kiln = Kiln::start(&fresh);
+    assert_eq!(ready(kiln.address, "nick=a"), ["after", "before"]);
+    drop(kiln);
+    let moved = databases::sqlite();
+    let migrated = output(&["migrate", "--database", &database.url, "--to", &moved.url]);
+    assert!(migrated.status.success(), "{}", stderr(&migrated));
+    assert_eq!(moved.number("SELECT count(*) FROM reindex"), 0);
+    let kiln = Kiln::start(&moved);
+    assert_eq!(
+        matches(kiln.address, "nick=a").unwrap(),
+        ["after", "before"]
+    );
+}
