@@ -197,10 +197,7 @@ pub enum Opened {
 }
 
 /// A command need not know under which url the server is found: the database says by which its index is made.
-pub(super) fn like_server(
-    connection: &mut Connection,
-    base: &Registry,
-) -> Result<Registry, Error> {
+pub(super) fn like_server(connection: &mut Connection, base: &Registry) -> Result<Registry, Error> {
     let makers: Vec<String> = connection.rows(Statement::<Text>::new(MAKER, &[]))?;
     let maker = makers.first();
     Ok(maker.map_or_else(|| base.clone(), |maker| base.like(maker)))
