@@ -215,7 +215,11 @@ impl<'d> Compiler<'d> {
             sources: Vec::new(),
             tuples: Vec::new(),
             targets: definition.target.clone(),
-            rules: Rules::of(definition),
+            // What others say is what they ask of a server at least.
+            rules: match self.is_posted {
+                true => Rules::of(definition),
+                false => Rules::default(),
+            },
         };
         // Columns of the store's own tables, or answered by other means.
         let has_rows = !matches!(&*definition.code, "_id" | "_lastUpdated");

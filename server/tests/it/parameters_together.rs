@@ -218,27 +218,7 @@ fn packages_bring_and_take_parameters(database: &Database) {
         stderr(&refused)
     );
     if database.is_postgres() {
-        // A node with other packages wins: the first one writes nothing any more, instead of rows that are not those of the
-        // others.
-        let second = start(&[&one, &other]);
-        let until = Instant::now() + PATIENCE;
-        let body = extended("r", r#""valueString":"a""#);
-        let answer = loop {
-            let answer = put(kiln.address, "Patient", "r", &body);
-            if answer.status == 503 || Instant::now() > until {
-                break answer;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        };
-        assert_eq!(answer.status, 503, "{}", answer.text());
-        assert!(
-            answer.text().contains("other definitions"),
-            "{}",
-            answer.text()
-        );
-        stored(second.address, "Patient", "r", &body);
-        assert_eq!(ready(second.address, "one=a"), ["p", "r"]);
-        drop(second);
+        the_last_node_to_start_is_right(&kiln, &start(&[&one, &other]));
     }
     drop(kiln);
     let kiln = start(&[&other]);
@@ -257,6 +237,27 @@ fn packages_bring_and_take_parameters(database: &Database) {
         &one,
     ]);
     assert!(verified.status.success(), "{}", stdout(&verified));
+}
+
+/// A node with other packages wins: the first one writes nothing any more, instead of rows that are not those of the others.
+fn the_last_node_to_start_is_right(kiln: &Kiln, second: &Kiln) {
+    let until = Instant::now() + PATIENCE;
+    let body = extended("r", r#""valueString":"a""#);
+    let answer = loop {
+        let answer = put(kiln.address, "Patient", "r", &body);
+        if answer.status == 503 || Instant::now() > until {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(
+        answer.text().contains("other definitions"),
+        "{}",
+        answer.text()
+    );
+    stored(second.address, "Patient", "r", &body);
+    assert_eq!(ready(second.address, "one=a"), ["p", "r"]);
 }
 
 fn an_index_is_put_right_beside_its_server(database: &Database) {
