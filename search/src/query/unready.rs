@@ -7,6 +7,7 @@ use fhir_spec::outcome::{Issue, IssueCode};
 use super::{Query, SortBy, shown};
 use crate::condition::Condition;
 use crate::registry::Registry;
+use crate::text::Place;
 use crate::types::SearchType;
 
 impl Registry {
@@ -70,7 +71,13 @@ impl Registry {
             Condition::Refers(link) | Condition::IsReferred(link) => {
                 one(&link.paths).or_else(|| self.unready_path(&link.condition))
             }
-            Condition::Id(_) | Condition::Updated(_) | Condition::Never => None,
+            Condition::Text(sought) => match &sought.place {
+                Place::Beside(paths) => one(paths),
+                Place::Narrative | Place::Content => None,
+            },
+            Condition::Id(_) | Condition::Among(_) | Condition::Updated(_) | Condition::Never => {
+                None
+            }
         }
     }
 

@@ -208,7 +208,7 @@ impl Connection {
     pub(super) fn keep_writers_out(&mut self) -> Result<(), DieselError> {
         match self.handle {
             // BEGIN IMMEDIATE does.
-            Handle::Sqlite(_) => Ok(()),
+            Handle::Sqlite(..) => Ok(()),
             Handle::Postgres(_) => self.batch("LOCK TABLE search_state IN ACCESS EXCLUSIVE MODE"),
         }
     }
