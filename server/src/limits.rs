@@ -94,6 +94,9 @@ limits! {
     page_size_default: u32 = 50, from 1, to 1_000_000;
     /// Entries of a page at most, whatever the client says.
     page_size_max: u32 = 1_000, from 1, to 1_000_000;
+    /// The text of the hits of a search on one page, and of what comes along with them: a page that would be larger ends
+    /// before, with one of them at least.
+    page_bytes_max: usize = 64 * 1024 * 1024, from 64 * 1024, to 1024 * 1024 * 1024;
     /// The parameters of a search that come in a body.
     search_bytes_max: usize = 1024 * 1024, from 1024, to 16 * 1024 * 1024;
     /// How long the links of a page can be followed.

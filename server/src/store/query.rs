@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
+use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 use search::condition;
 use search::query::Query;
 use search::sql::{self, Page, Position, Sorted, SortedPage};
@@ -17,6 +17,10 @@ use crate::auth::Action;
 
 /// The key of a resource's first version is the resource's own number.
 const SELECT_ID: &str = "SELECT id FROM versions WHERE key = ?";
+
+/// Bodies up to this come many at a time; of larger ones nobody knows beforehand how many fit into memory.
+const SMALL_BYTES_MAX: usize = 64 * 1024;
+const LARGE_BODY: &str = "SELECT v.body FROM resources r JOIN versions v ON v.key = r.head WHERE r.type = ? AND r.rid = ?";
 
 /// Types that have, or had, resources: a step for each of them, whatever they have.
 const TYPES: &str = "WITH RECURSIVE t(type) AS (SELECT min(type) FROM resources UNION ALL \
@@ -46,7 +50,9 @@ static REFERENCES: LazyLock<Lists> = LazyLock::new(|| {
 
 /// SQLite is told to go through the list: it thinks that a type has ten resources, and would look at all of them.
 fn bodies_by(column: &str) -> Lists {
-    let columns = "SELECT r.rid, r.id, v.change, v.codec, v.body FROM ";
+    let columns = format!(
+        "SELECT r.rid, r.id, v.change, v.codec, CASE WHEN length(v.body) <= {SMALL_BYTES_MAX} THEN v.body END FROM "
+    );
     let sqlite = format!(
         ") w CROSS JOIN resources r ON r.type = ? AND r.{column} = w.column1 \
          CROSS JOIN versions v ON v.key = r.head"
@@ -71,12 +77,13 @@ fn lists(before: &str, value: &str, after: &str) -> Vec<String> {
         .collect()
 }
 
-/// The current version of a resource, as a search hands it on: its stored text, which nobody parses.
+/// The current version of a resource, as a search hands it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     pub rid: i64,
     pub id: String,
-    pub text: Vec<u8>,
+    /// Its stored text, which nobody parses. None: it is a large one, which comes by itself ([`View::large_body`]).
+    pub text: Option<Vec<u8>>,
 }
 
 impl View<'_> {
@@ -163,12 +170,13 @@ impl View<'_> {
         let texts = lists.of(self.connection);
         let after = [Bind::Text(resource_type)];
         let done = in_lists(texts, values, nothing, &after, |sql, binds| {
-            type BodyRow = (BigInt, Text, SmallInt, SmallInt, Binary);
-            let rows: Vec<(i64, String, i16, i16, Vec<u8>)> =
-                self.connection
-                    .rows(Statement::<BodyRow>::new(sql, binds))?;
-            for (rid, id, change, codec, body) in rows {
-                if let Some(text) = resources::text(change, codec, body)? {
+            type BodyRow = (BigInt, Text, SmallInt, SmallInt, Nullable<Binary>);
+            type BodyValues = (i64, String, i16, i16, Option<Vec<u8>>);
+            let rows: Vec<BodyValues> = self
+                .connection
+                .rows(Statement::<BodyRow>::new(sql, binds))?;
+            for (rid, id, change, codec, text) in rows {
+                if !resources::is_deleted(change, codec)? {
                     bodies.push(Body { rid, id, text });
                 }
             }
@@ -176,6 +184,21 @@ impl View<'_> {
         });
         self.noted(done)?;
         Ok(bodies)
+    }
+
+    /// The text of one that was too large to come with the others.
+    pub fn large_body(
+        &mut self,
+        action: Action,
+        resource_type: &'static str,
+        rid: i64,
+    ) -> Result<Vec<u8>, Error> {
+        self.demand(&[action])?;
+        let binds = [Bind::Text(resource_type), Bind::Int(rid)];
+        let statement = Statement::<Binary>::new(LARGE_BODY, &binds);
+        let done = self.connection.rows(statement).map_err(Error::from);
+        let found: Vec<Vec<u8>> = self.noted(done)?;
+        Ok(found.into_iter().next().unwrap_or_default())
     }
 
     /// What these resources refer to.

@@ -229,10 +229,10 @@ fn one(
     rows.into_iter().next().map(found).transpose()
 }
 
-/// The text of a version; none when the resource was deleted with it.
-pub(super) fn text(change: i16, codec: i16, body: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+/// Whether the resource was deleted with that version, which is packed in a way that is known.
+pub(super) fn is_deleted(change: i16, codec: i16) -> Result<bool, Error> {
     match codec {
-        PLAIN => Ok((Change::from_number(change) != Change::Deleted).then_some(body)),
+        PLAIN => Ok(Change::from_number(change) == Change::Deleted),
         other => Err(Error::Codec(other)),
     }
 }

@@ -16,6 +16,7 @@ on_both_databases!(
     links_are_of_one_piece,
     links_expire,
     a_long_search_has_short_links,
+    a_page_ends_before_it_is_too_large,
 );
 
 fn pages_survive_what_happens_meanwhile(database: &Database) {
@@ -228,4 +229,43 @@ fn a_long_search_has_short_links(database: &Database) {
         &get(kiln.address, target(&previous)),
         "is not kept any more",
     );
+}
+
+fn a_page_ends_before_it_is_too_large(database: &Database) {
+    let kiln = Kiln::configured(database, "[limits]\npage_bytes_max = 200000\n");
+    // Small ones come many at a time, large ones each by itself; one that is too large alone is shown alone.
+    let sizes = [
+        1_000, 150_000, 1_000, 1_000, 300_000, 60_000, 60_000, 60_000, 60_000, 80_000,
+    ];
+    for (number, size) in sizes.into_iter().enumerate() {
+        let text = "x".repeat(size);
+        put(
+            kiln.address,
+            &format!(
+                r#"{{"resourceType":"Basic","id":"b{number}","code":{{"text":"{text}"}},"subject":{{"reference":"Patient/p00"}}}}"#
+            ),
+        );
+    }
+    put(kiln.address, &patient(0));
+    let walk = |first: &str, relation: &str, mode: &str| {
+        let mut pages = Vec::new();
+        let mut next = Some(format!("/fhir/{first}"));
+        while let Some(path) = next {
+            let answer = get(kiln.address, &path);
+            assert!(answer.body.len() < 310_000);
+            let page = answer.json();
+            pages.push(ids(&page, mode).join(" "));
+            next = link(&page, relation).map(|url| target(&url).to_owned());
+        }
+        pages
+    };
+    let expected = ["b0 b1 b2 b3", "b4", "b5 b6 b7", "b8 b9"];
+    assert_eq!(
+        walk("Basic?_count=100&_sort=_id", "next", "match"),
+        expected
+    );
+    let along = "Patient?_revinclude=Basic:subject";
+    assert_eq!(walk(along, "related", "include"), expected);
+    let total = found(kiln.address, "Basic?_count=100&_sort=_id");
+    assert_eq!(total.get("total").and_then(Value::as_u64), Some(10));
 }

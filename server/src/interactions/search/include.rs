@@ -10,6 +10,7 @@ use search::Rows;
 use search::query::{Direction, Include, Target};
 use search::sql::SortedPage;
 
+use super::page::Room;
 use super::{Asked, Entry};
 use crate::accept::resource_type;
 use crate::auth::Action;
@@ -65,14 +66,16 @@ pub(super) fn included(
             .iter()
             .map(|hit| (hit.resource_type, hit.rid))
             .collect(),
-        found: Vec::new(),
+        skips: skipped,
+        shown: Vec::new(),
+        shown_max,
+        room: Room::of(asked),
         fresh: Vec::new(),
-        skipped,
-        found_max: skipped.saturating_add(shown_max).saturating_add(1),
+        is_cut: false,
     };
     let mut anchors: Vec<Anchor> = hits.iter().map(Anchor::of).collect();
     let mut is_first = true;
-    while !anchors.is_empty() && !walk.is_full() {
+    while !anchors.is_empty() && !walk.is_cut {
         for include in includes
             .iter()
             .filter(|include| is_first || include.iterates)
@@ -82,12 +85,9 @@ pub(super) fn included(
         is_first = false;
         anchors = std::mem::take(&mut walk.fresh);
     }
-    let is_cut = walk.is_full();
-    let mut shown = walk.found.split_off(skipped.min(walk.found.len()));
-    shown.truncate(shown_max);
     Ok(Included {
-        shown,
-        more: is_cut.then_some(skipped.saturating_add(shown_max)),
+        more: (walk.is_cut).then_some(skipped.saturating_add(walk.shown.len())),
+        shown: walk.shown,
     })
 }
 
@@ -100,19 +100,18 @@ struct Walk<'a, 'v> {
     view: &'a mut View<'v>,
     asked: &'a Asked,
     seen: HashSet<(&'static str, i64)>,
-    found: Vec<Entry>,
+    /// How many are still to be left out.
+    skips: usize,
+    shown: Vec<Entry>,
+    shown_max: usize,
+    room: Room,
     /// Those of this round, for the next one.
     fresh: Vec<Anchor>,
-    skipped: usize,
-    /// One more than is shown.
-    found_max: usize,
+    /// There is one that is not shown.
+    is_cut: bool,
 }
 
 impl Walk<'_, '_> {
-    fn is_full(&self) -> bool {
-        self.found.len() >= self.found_max
-    }
-
     fn step(&mut self, include: &Include, anchors: &[Anchor]) -> Result<(), Fault> {
         match include.direction {
             Direction::To => self.referred(include, anchors),
@@ -150,7 +149,7 @@ impl Walk<'_, '_> {
             };
             let ids: Vec<&str> = same.iter().map(|target| &*target.id).collect();
             let bodies = self.view.bodies_by_id(Action::Include, kind, &ids)?;
-            self.take(kind, bodies);
+            self.take(kind, bodies)?;
         }
         Ok(())
     }
@@ -185,17 +184,18 @@ impl Walk<'_, '_> {
                 continue;
             };
             // What was seen before may come again, and then says nothing of how many are new.
+            let wanted = self.skips + self.shown_max + 1;
             let mut page = SortedPage {
                 after: None,
-                limit: i64::try_from(self.found_max).unwrap_or(i64::MAX),
+                limit: i64::try_from(wanted).unwrap_or(i64::MAX),
             };
-            while !self.is_full() {
+            while !self.is_cut {
                 let hits = self.view.hits(kind, &query, &page)?;
                 let length = i64::try_from(hits.len()).unwrap_or(i64::MAX);
                 let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid));
                 let rids: Vec<i64> = hits.iter().map(|hit| hit.rid).filter(is_new).collect();
                 let bodies = self.view.bodies(Action::Include, kind, &rids)?;
-                self.take(kind, bodies);
+                self.take(kind, bodies)?;
                 if length < page.limit {
                     break;
                 }
@@ -206,24 +206,29 @@ impl Walk<'_, '_> {
     }
 
     /// In the order in which they came to be, those that are new.
-    fn take(&mut self, resource_type: &'static str, mut bodies: Vec<Body>) {
+    fn take(&mut self, resource_type: &'static str, mut bodies: Vec<Body>) -> Result<(), Fault> {
         bodies.sort_unstable_by_key(|body| body.rid);
-        for Body { rid, id, text } in bodies {
-            if self.is_full() {
-                return;
-            }
-            if !self.seen.insert((resource_type, rid)) {
+        for body in bodies {
+            if self.is_cut || !self.seen.insert((resource_type, body.rid)) {
                 continue;
             }
-            let is_shown = self.found.len() >= self.skipped;
-            let entry = Entry {
+            let anchor = Anchor {
                 resource_type,
-                rid,
-                id,
-                text: if is_shown { text } else { Vec::new() },
+                rid: body.rid,
+                id: body.id.clone(),
             };
-            self.fresh.push(Anchor::of(&entry));
-            self.found.push(entry);
+            if self.skips > 0 {
+                self.skips -= 1;
+            } else {
+                let entry = match self.shown.len() < self.shown_max {
+                    true => (self.room).take(self.view, Action::Include, resource_type, body)?,
+                    false => None,
+                };
+                self.is_cut = entry.is_none();
+                self.shown.extend(entry);
+            }
+            self.fresh.push(anchor);
         }
+        Ok(())
     }
 }

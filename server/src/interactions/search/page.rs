@@ -2,6 +2,7 @@
 //! <https://hl7.org/fhir/R4/search.html#return>
 
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use fhir_spec::{Issue, IssueCode, Severity};
 use search::condition::Bind;
@@ -14,7 +15,7 @@ use super::{Asked, Entry, Page, Part};
 use crate::auth::Action;
 use crate::fault::Fault;
 use crate::limits::ESTIMATE_MAX;
-use crate::store::View;
+use crate::store::{Body, View};
 
 /// So many types make it worth asking which of them there are.
 const MANY_TYPES: usize = 4;
@@ -40,12 +41,13 @@ pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
         });
     }
     let mut hits = hits(view, asked, &parts)?;
-    let is_last = hits.len() <= asked.shown();
+    let found = hits.len();
     hits.truncate(asked.shown());
-    let total = total(view, asked, &parts, hits.len(), is_last)?;
-    let last = hits.last().filter(|_| !is_last);
+    let total = total(view, asked, &parts, hits.len(), found == hits.len())?;
+    let entries = bodies(view, asked, &parts, &hits)?;
+    hits.truncate(entries.len());
+    let last = hits.last().filter(|_| hits.len() < found);
     let next = last.and_then(|hit| Some(asked.place.next(hit.start(&parts)?, total)));
-    let entries = bodies(view, &parts, &hits)?;
     let included = included(view, asked, &entries, 0)?;
     let mut page = Page {
         next,
@@ -67,7 +69,7 @@ fn related(
 ) -> Result<Page, Fault> {
     let mut hits = hits(view, asked, parts)?;
     hits.truncate(asked.shown());
-    let entries = bodies(view, parts, &hits)?;
+    let entries = bodies(view, asked, parts, &hits)?;
     let mut page = Page::default();
     page.take(asked, included(view, asked, &entries, skipped)?);
     Ok(page)
@@ -82,7 +84,7 @@ impl Page {
         let told = match include::is_walkable(skipped) {
             true => {
                 self.related = Some(asked.place.rest(skipped));
-                "more comes along with these hits than a page shows (includes_max): the link `related` leads to the rest"
+                "more comes along with these hits than a page shows (includes_max, page_bytes_max): the link `related` leads to the rest"
             }
             false => {
                 "more comes along with these hits than can be shown: ask for fewer hits, or for what refers to them by itself"
@@ -180,38 +182,79 @@ fn compare(one: &Bind, other: &Bind) -> Ordering {
     }
 }
 
-/// The stored texts of the hits, in their order.
-fn bodies(view: &mut View<'_>, parts: &[Part], hits: &[Hit]) -> Result<Vec<Entry>, Fault> {
-    let mut found: Vec<Option<Entry>> = hits.iter().map(|_| None).collect();
+/// The stored texts of the hits, in their order, as many as fit on a page.
+fn bodies(
+    view: &mut View<'_>,
+    asked: &Asked,
+    parts: &[Part],
+    hits: &[Hit],
+) -> Result<Vec<Entry>, Fault> {
+    let mut found: HashMap<i64, Body> = HashMap::with_capacity(hits.len());
     for (number, part) in parts.iter().enumerate() {
-        let own = || {
-            hits.iter()
-                .enumerate()
-                .filter(|(_, hit)| hit.part == number)
+        let own = hits.iter().filter(|hit| hit.part == number);
+        let rids: Vec<i64> = own.map(|hit| hit.position.rid).collect();
+        let action = Action::Search(part.resource_type);
+        let bodies = view.bodies(action, part.resource_type, &rids)?;
+        found.extend(bodies.into_iter().map(|body| (body.rid, body)));
+    }
+    let mut room = Room::of(asked);
+    let mut entries = Vec::with_capacity(hits.len());
+    for hit in hits {
+        let (Some(part), Some(body)) = (parts.get(hit.part), found.remove(&hit.position.rid))
+        else {
+            return Err(Fault::internal("a hit has no body"));
         };
-        let mut places: Vec<(i64, usize)> = own()
-            .map(|(place, hit)| (hit.position.rid, place))
-            .collect();
-        if places.is_empty() {
-            continue;
-        }
-        places.sort_unstable();
-        let rids: Vec<i64> = places.iter().map(|(rid, _)| *rid).collect();
         let resource_type = part.resource_type;
-        for body in view.bodies(Action::Search(resource_type), resource_type, &rids)? {
-            let place = places.binary_search_by_key(&body.rid, |(rid, _)| *rid);
-            let place = place.ok().and_then(|index| places.get(index));
-            if let Some(slot) = place.and_then(|(_, place)| found.get_mut(*place)) {
-                *slot = Some(Entry {
-                    resource_type,
-                    rid: body.rid,
-                    id: body.id,
-                    text: body.text,
-                });
-            }
+        let action = Action::Search(resource_type);
+        let Some(entry) = room.take(view, action, resource_type, body)? else {
+            break;
+        };
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// What still fits on a page. One resource always does.
+#[derive(Debug)]
+pub(super) struct Room {
+    left: usize,
+    is_empty: bool,
+}
+
+impl Room {
+    pub(super) fn of(asked: &Asked) -> Self {
+        Self {
+            left: asked.limits.page_bytes_max,
+            is_empty: true,
         }
     }
-    Ok(found.into_iter().flatten().collect())
+
+    /// With its text, also when that is a large one.
+    pub(super) fn take(
+        &mut self,
+        view: &mut View<'_>,
+        action: Action,
+        resource_type: &'static str,
+        body: Body,
+    ) -> Result<Option<Entry>, Fault> {
+        let text = match body.text {
+            Some(text) => text,
+            None if self.left == 0 => return Ok(None),
+            None => view.large_body(action, resource_type, body.rid)?,
+        };
+        if text.len() > self.left && !self.is_empty {
+            self.left = 0;
+            return Ok(None);
+        }
+        self.left = self.left.saturating_sub(text.len());
+        self.is_empty = false;
+        Ok(Some(Entry {
+            resource_type,
+            rid: body.rid,
+            id: body.id,
+            text,
+        }))
+    }
 }
 
 /// How many hits there are on all pages: what was asked for, or what is known for nothing.
