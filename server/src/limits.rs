@@ -113,6 +113,8 @@ limits! {
     reindex_pause_ms: u64 = 1, from 0, to 5_000;
     /// A node that was going through resources and is not heard of for so long is replaced by another one.
     reindex_lease_ms: u64 = 10_000, from 100, to 600_000;
+    /// A search that takes longer is told to the log, without what was looked for.
+    search_slow_ms: u64 = 1_000, from 0, to 3_600_000;
     /// How long the database may work on one statement; on SQLite, on one of a search.
     statement_ms: u64 = 30_000, from 10, to 3_600_000;
 }
@@ -144,6 +146,8 @@ pub const LOST_ATTEMPTS_MAX: u32 = 3;
 pub const WRITE_PAUSE_US: u64 = 1_000;
 /// up to this.
 pub const WRITE_PAUSE_US_MAX: u64 = 16_000;
+/// Different statements that a connection has prepared before a new one takes its place: some 10 KiB each.
+pub const STATEMENTS_PREPARED_MAX: usize = 500;
 /// Connections that read the SQLite file at a time: more than worker threads, so that those never wait.
 pub const SQLITE_READERS_MAX: usize = 64;
 

@@ -28,6 +28,7 @@ mod statement;
 mod totals;
 mod tx;
 mod view;
+mod watch;
 mod writer;
 
 use std::os::unix::fs::DirBuilderExt;
@@ -56,6 +57,7 @@ pub use scan::{Stored, Wanted};
 pub use sealing::{LongSearch, Secret};
 pub use tx::{Deletion, Tx};
 pub use view::View;
+pub use watch::Watched;
 
 use crate::auth::{Action, Permit};
 use crate::config::Database;

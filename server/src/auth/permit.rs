@@ -15,6 +15,8 @@ pub enum Action {
     Search(&'static str),
     /// To see what comes along with what was found, of whatever type.
     Include,
+    /// To see how searches are done.
+    Explain,
     /// To see the versions of a type; None: of all types.
     History(Option<&'static str>),
     /// To handle the feed: the server's own followers.

@@ -5,6 +5,7 @@
 //! of the database (`page.rs`); the links to other pages are sealed (`link.rs`).
 
 mod asked;
+mod explain;
 mod include;
 mod link;
 mod page;
@@ -32,7 +33,7 @@ pub use place::Place;
 /// The parameter that carries a place from one page to the next.
 pub const PLACE: &str = "_page";
 /// What every page is asked for anew: links repeat it.
-pub const OF_EACH_PAGE: &[&str] = &["_format", "_pretty"];
+pub const OF_EACH_PAGE: &[&str] = &["_format", "_pretty", explain::PARAMETER];
 
 /// Where is searched.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Asked {
     page_size: u32,
     total: Option<Total>,
     counts_only: bool,
+    /// What the database did is told beside.
+    explains: bool,
     place: Place,
     limits: Limits,
 }
@@ -101,7 +104,10 @@ pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
         let asked = Arc::clone(asked);
         move |view: &mut crate::store::View<'_>| page::within(view, &asked)
     };
-    let page = cx.app.store.read(asked.permit(cx)?, within).await?;
+    let begun = std::time::Instant::now();
+    let found = cx.app.store.read(asked.permit(cx)?, within).await;
+    asked.took(begun.elapsed());
+    let page = found?;
     let links = link::links(cx, asked, &page).await?;
     Ok((page, links))
 }
@@ -159,10 +165,12 @@ impl Asked {
         });
         let referring = referring.filter_map(resource_type);
         let includes = (!self.includes().is_empty()).then_some(Action::Include);
+        let explains = self.explains.then_some(Action::Explain);
         searched
             .chain(referring)
             .map(Action::Search)
             .chain(includes)
+            .chain(explains)
     }
 
     /// They are the same for every type.

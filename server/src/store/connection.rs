@@ -1,6 +1,9 @@
 //! A connection to either database: everything in which SQLite and PostgreSQL differ for the store, on one screen.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::time::Instant;
 
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::pg::PgRowByRowLoadingMode;
@@ -8,10 +11,13 @@ use diesel::query_dsl::methods::LoadQuery;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection, RunQueryDsl, SqliteConnection};
+use search::sql::IN_TIME;
 
 use super::deadline::{Deadline, OVERDUE};
 use super::error::Error;
 use super::statement::Statement;
+use super::watch::{self, Watch};
+use crate::limits;
 
 /// Keys that a PostgreSQL connection takes at a time: the step of the sequence `versions_key`.
 const KEY_BLOCK: i64 = 64;
@@ -54,6 +60,10 @@ pub(super) struct Connection {
     keys: (i64, i64),
     /// Of the search index, once this transaction has seen it.
     generation: Option<i64>,
+    /// Hashes of the texts that were read with: diesel keeps the prepared statement of each, for ever.
+    texts: HashSet<u64>,
+    /// What reads do, when somebody wants to know.
+    pub(super) watch: Option<Watch>,
 }
 
 impl Connection {
@@ -95,7 +105,14 @@ impl Connection {
             handle,
             keys: (0, 0),
             generation: None,
+            texts: HashSet::new(),
+            watch: None,
         }
+    }
+
+    /// Clients who vary what they search for have filled it with prepared statements: a new one takes its place.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.texts.len() > limits::STATEMENTS_PREPARED_MAX
     }
 
     /// Several statements in one text, without values and without caching.
@@ -121,6 +138,12 @@ impl Connection {
     where
         Statement<'q, Row>: LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T>,
     {
+        if let Some(watch) = self.watch.take() {
+            return self.rows_watched(statement, watch);
+        }
+        let mut hasher = DefaultHasher::new();
+        statement.sql().hash(&mut hasher);
+        self.texts.insert(hasher.finish());
         match &mut self.handle {
             Handle::Sqlite(connection, deadline) => {
                 deadline.start();
@@ -128,6 +151,28 @@ impl Connection {
             }
             Handle::Postgres(connection) => statement.load(&mut **connection),
         }
+    }
+
+    /// The same, and what the statement did is noted.
+    fn rows_watched<'q, Row, T>(
+        &mut self,
+        statement: Statement<'q, Row>,
+        mut watch: Watch,
+    ) -> Result<Vec<T>, DieselError>
+    where
+        Statement<'q, Row>: LoadQuery<'q, SqliteConnection, T> + LoadQuery<'q, PgConnection, T>,
+    {
+        let (sql, binds) = (statement.sql(), statement.binds());
+        let begun = Instant::now();
+        let rows = self.rows(statement)?;
+        let visited = match &self.handle {
+            Handle::Sqlite(_, deadline) => sql.contains(IN_TIME).then(|| deadline.asked()),
+            Handle::Postgres(_) => None,
+        };
+        watch.take(sql, rows.len(), visited, begun);
+        watch.plan(watch::plan(self, sql, binds)?);
+        self.watch = Some(watch);
+        Ok(rows)
     }
 
     /// The rows one by one, as many as there are: nothing is kept.
@@ -219,6 +264,8 @@ impl Connection {
 
     /// Opens a transaction that sees one state of the database and changes nothing.
     pub(super) fn begin_read(&mut self) -> Result<(), DieselError> {
+        // Work before this one may have ended early.
+        self.watch = None;
         let sql = match self.handle {
             Handle::Sqlite(..) => "BEGIN DEFERRED",
             Handle::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",

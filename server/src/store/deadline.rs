@@ -28,6 +28,8 @@ diesel::define_sql_function! {
 pub(super) struct Deadline {
     statement_ms: Option<u64>,
     ends_at_ms: Arc<AtomicU64>,
+    /// How often it was asked since the statement began.
+    asked: Arc<AtomicU64>,
 }
 
 /// Whether there still is time.
@@ -41,18 +43,27 @@ impl Deadline {
         statement_ms: Option<u64>,
     ) -> Result<Self, diesel::result::Error> {
         let ends_at_ms = Arc::new(AtomicU64::new(u64::MAX));
-        let ends = Arc::clone(&ends_at_ms);
+        let asked = Arc::new(AtomicU64::new(0));
+        let (ends, counted) = (Arc::clone(&ends_at_ms), Arc::clone(&asked));
         in_time_utils::register_nondeterministic_impl(connection, move |_rid: i64| {
+            counted.fetch_add(1, Ordering::Relaxed);
             InTime(now_ms() < ends.load(Ordering::Relaxed))
         })?;
         Ok(Self {
             statement_ms,
             ends_at_ms,
+            asked,
         })
+    }
+
+    /// How often the statement has asked.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// A statement begins.
     pub(super) fn start(&self) {
+        self.asked.store(0, Ordering::Relaxed);
         if let Some(statement_ms) = self.statement_ms {
             let ends_at_ms = now_ms().saturating_add(statement_ms);
             self.ends_at_ms.store(ends_at_ms, Ordering::Relaxed);

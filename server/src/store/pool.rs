@@ -117,7 +117,8 @@ impl<'a> Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        let kept = self.connection.take().filter(|_| !self.broken);
+        let kept = self.connection.take();
+        let kept = kept.filter(|connection| !self.broken && !connection.is_crowded());
         let mut state = self.pool.lock();
         match kept {
             Some(connection) => state.idle.push(connection),

@@ -40,6 +40,14 @@ impl<'a, Row> Statement<'a, Row> {
         }
     }
 
+    pub(super) fn sql(&self) -> &'a str {
+        self.sql
+    }
+
+    pub(super) fn binds(&self) -> &'a [Bind<'a>] {
+        self.binds
+    }
+
     fn walk<'b, DB>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
     where
         DB: Backend + HasSqlType<SmallInt> + HasSqlType<BigInt> + HasSqlType<Text>,

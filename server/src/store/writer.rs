@@ -106,7 +106,7 @@ fn write_all(
         };
         let mut group = Group::default();
         let committed = group.write(&mut opened, first, jobs, meters);
-        if committed.is_ok() {
+        if committed.is_ok() && !opened.is_crowded() {
             connection = Some(opened);
         }
         group.settle(&committed);

@@ -35,6 +35,7 @@ mod rest;
 mod scenarios;
 mod search;
 mod search_bundles;
+mod search_explain;
 mod search_pages;
 mod search_system;
 mod search_time;

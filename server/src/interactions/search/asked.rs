@@ -7,7 +7,7 @@ use search::condition::Condition;
 use search::query::{self, Criterion, Handling, Query, Settings};
 
 use super::place::Place;
-use super::{Asked, OF_EACH_PAGE, PLACE, Part, Scope, link};
+use super::{Asked, OF_EACH_PAGE, PLACE, Part, Scope, explain, link};
 use crate::accept::resource_type;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
@@ -73,7 +73,7 @@ fn token(parameters: &[(String, String)]) -> Result<Option<String>, Fault> {
             let shown: String = name.chars().take(40).collect();
             let diagnostics = format!(
                 "`{PLACE}` says all that was asked: beside it there may only be {}, not `{shown}`",
-                OF_EACH_PAGE.join(" and ")
+                OF_EACH_PAGE.join(", ")
             );
             Err(Fault::new(Kind::WrongParameter, diagnostics))
         }
@@ -118,6 +118,7 @@ fn understood(
         page_size: page_size.min(limits.page_size_max),
         total,
         counts_only,
+        explains: explain::is_asked_for(&of_each_page)?,
         scope,
         parameters,
         of_each_page,

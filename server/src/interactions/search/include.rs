@@ -58,6 +58,7 @@ pub(super) fn included(
     if includes.is_empty() || hits.is_empty() {
         return Ok(Included::default());
     }
+    view.step("included");
     let shown_max = usize::try_from(asked.limits.includes_max).unwrap_or(usize::MAX);
     let mut walk = Walk {
         view,

@@ -29,6 +29,17 @@ struct Hit {
 }
 
 pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
+    if !asked.explains {
+        return found(view, asked);
+    }
+    view.watch();
+    let mut page = found(view, asked)?;
+    page.explain(&asked.registry, &view.watched());
+    Ok(page)
+}
+
+fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
+    view.step("measure");
     let mut parts = parts(view, asked)?;
     measure(view, &mut parts)?;
     if let Some(skipped) = asked.place.included {
@@ -115,6 +126,7 @@ fn measure(view: &mut View<'_>, parts: &mut [Part]) -> Result<(), Fault> {
 
 /// The hits of the page and, when there is a next page, one more.
 fn hits(view: &mut View<'_>, asked: &Asked, parts: &[Part]) -> Result<Vec<Hit>, Fault> {
+    view.step("hits");
     let start = asked.place.start.as_ref();
     let limit = asked.shown() + 1;
     let mut hits: Vec<Hit> = Vec::new();
@@ -189,6 +201,7 @@ fn bodies(
     parts: &[Part],
     hits: &[Hit],
 ) -> Result<Vec<Entry>, Fault> {
+    view.step("bodies");
     let mut found: HashMap<i64, Body> = HashMap::with_capacity(hits.len());
     for (number, part) in parts.iter().enumerate() {
         let own = hits.iter().filter(|hit| hit.part == number);
@@ -285,6 +298,7 @@ fn total(
 }
 
 fn count(view: &mut View<'_>, parts: &[Part], hits_max: Option<i64>) -> Result<u64, Fault> {
+    view.step("total");
     let mut all = 0_u64;
     for part in parts {
         let hits = match part.query.is_empty() {
