@@ -2,6 +2,7 @@
 //!
 //! Strict: whatever is not understood is an error that names what would be; nothing is ignored unless the client says so.
 
+mod canonical;
 mod chain;
 mod compartment;
 pub(crate) mod escape;
@@ -20,6 +21,7 @@ use crate::registry::{Only, Parameter, Registry, ResourceType, Source, Tuple};
 use crate::table::TableKind;
 use crate::terminology::Terminology;
 use crate::types::{Ask, SearchType, date, token};
+pub use canonical::Canonical;
 use chain::Step;
 pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX};
 pub use compartment::compartment;

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use fhir_spec::Issue;
 use fhir_spec::definitions::Definitions;
 use search::Registry;
-use search::query::{Direction, Include, Query, Total};
+use search::query::{Include, Query, Total};
 
-use crate::accept::{self, resource_type};
+use crate::accept;
 use crate::auth::{Action, Permit, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
@@ -156,21 +156,9 @@ impl Asked {
     /// What the caller must be allowed to do.
     pub fn actions(&self) -> impl Iterator<Item = Action> {
         let searched = self.parts.iter().map(|part| part.resource_type);
-        let includes = self.includes().iter();
-        let referring = includes.filter(|include| include.direction == Direction::From);
-        let all = || self.registry.definitions().resource_types().collect();
-        let referring = referring.flat_map(move |include| match include.source_type.as_deref() {
-            Some(named) => vec![named],
-            None => all(),
-        });
-        let referring = referring.filter_map(resource_type);
         let includes = (!self.includes().is_empty()).then_some(Action::Include);
         let explains = self.explains.then_some(Action::Explain);
-        searched
-            .chain(referring)
-            .map(Action::Search)
-            .chain(includes)
-            .chain(explains)
+        searched.map(Action::Search).chain(includes).chain(explains)
     }
 
     /// They are the same for every type.

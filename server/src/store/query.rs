@@ -125,7 +125,7 @@ impl View<'_> {
         query: &Query,
         page: &SortedPage,
     ) -> Result<Vec<Position>, Error> {
-        self.demand(&[Action::Search(resource_type)])?;
+        self.demand(&[Action::Search(resource_type), Action::Include])?;
         let Sorted { first, rest } = sql::sorted(query, dialect(self.connection), page);
         let done = positions(self.connection, &first);
         let mut hits = self.noted(done)?;

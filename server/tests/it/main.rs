@@ -36,6 +36,7 @@ mod scenarios;
 mod search;
 mod search_bundles;
 mod search_explain;
+mod search_includes;
 mod search_pages;
 mod search_system;
 mod search_time;

@@ -6,9 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use search::Rows;
-use search::query::{Direction, Include, Target};
+use fhir_spec::json;
+use search::query::{Canonical, Direction, Include, Query, Target};
 use search::sql::SortedPage;
+use search::{Registry, Rows};
 
 use super::page::Room;
 use super::{Asked, Entry};
@@ -20,6 +21,8 @@ use crate::store::{Body, Referring, View};
 
 /// Hits that one search for what refers to them asks about.
 const REFERRED_MAX: usize = 100;
+/// Canonical urls that one search asks for.
+const CANONICALS_MAX: usize = 20;
 
 /// What came along.
 #[derive(Debug, Default)]
@@ -35,16 +38,39 @@ struct Anchor {
     resource_type: &'static str,
     rid: i64,
     id: String,
+    /// The url that it says of itself.
+    canonical: Option<Canonical>,
 }
 
 impl Anchor {
-    fn of(entry: &Entry) -> Self {
+    fn of(
+        registry: &Registry,
+        resource_type: &'static str,
+        (rid, id): (i64, &str),
+        text: &[u8],
+    ) -> Self {
+        let known = registry.of(resource_type);
+        let has_url = known.is_some_and(|known| known.parameter("url").is_some());
         Self {
-            resource_type: entry.resource_type,
-            rid: entry.rid,
-            id: entry.id.clone(),
+            resource_type,
+            rid,
+            id: id.to_owned(),
+            canonical: has_url.then(|| canonical(text)).flatten(),
         }
     }
+}
+
+/// The url that a document says of itself, and its version.
+fn canonical(text: &[u8]) -> Option<Canonical> {
+    let text = std::str::from_utf8(text).ok()?;
+    let member = |name| {
+        let value = json::parse(json::find(text, name)?.as_bytes()).ok()?;
+        Some(Box::from(value.as_str()?))
+    };
+    Some(Canonical {
+        url: member("url")?,
+        version: member("version"),
+    })
 }
 
 /// `skipped`: how many were shown before.
@@ -74,7 +100,11 @@ pub(super) fn included(
         fresh: Vec::new(),
         is_cut: false,
     };
-    let mut anchors: Vec<Anchor> = hits.iter().map(Anchor::of).collect();
+    let anchors = hits.iter().map(|hit| {
+        let name = (hit.rid, hit.id.as_str());
+        Anchor::of(&asked.registry, hit.resource_type, name, &hit.text)
+    });
+    let mut anchors: Vec<Anchor> = anchors.collect();
     let mut is_first = true;
     while !anchors.is_empty() && !walk.is_cut {
         for include in includes
@@ -136,11 +166,13 @@ impl Walk<'_, '_> {
         for Referring { rid, row } in self.view.references(Action::Include, &rids)? {
             rows.entry(rid).or_default().reference.push(row);
         }
-        let mut targets: Vec<Target> = Vec::new();
+        let (mut targets, mut canonicals) = (Vec::new(), Vec::new());
         for (rid, rows) in &rows {
             let kind = types.get(rid).copied().unwrap_or_default();
             targets.extend(include.targets(&self.asked.registry, kind, rows));
+            canonicals.extend(include.canonicals(&self.asked.registry, kind, rows));
         }
+        self.bearing(include, canonicals)?;
         targets.sort_unstable();
         targets.dedup();
         for same in targets.chunk_by(|one, other| one.resource_type == other.resource_type) {
@@ -155,12 +187,37 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
+    /// What says one of these urls of itself, in whatever type.
+    fn bearing(&mut self, include: &Include, mut canonicals: Vec<Canonical>) -> Result<(), Fault> {
+        if canonicals.is_empty() {
+            return Ok(());
+        }
+        canonicals.sort_unstable();
+        canonicals.dedup();
+        let present = self.view.types_present(Action::Include)?;
+        for kind in present.iter().filter_map(|name| resource_type(name)) {
+            for some in canonicals.chunks(CANONICALS_MAX) {
+                if let Some(query) = include.bearing(&self.asked.registry, kind, some) {
+                    self.found_by(&query, kind)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What refers to the anchors: a search of its own, no further than there is room.
     fn referring(&mut self, include: &Include, anchors: &[Anchor]) -> Result<(), Fault> {
         let kinds = match include.source_type.as_deref() {
             Some(named) => vec![named.to_owned()],
             None => self.view.types_present(Action::Include)?,
         };
+        let wanted = include.target_type.as_deref();
+        let is_wanted =
+            |anchor: &&Anchor| wanted.is_none_or(|wanted| wanted == anchor.resource_type);
+        let canonicals = anchors.iter().filter(is_wanted);
+        let canonicals: Vec<Canonical> = canonicals
+            .filter_map(|anchor| anchor.canonical.clone())
+            .collect();
         let targets: Vec<Target> = anchors
             .iter()
             .map(|anchor| Target {
@@ -169,39 +226,40 @@ impl Walk<'_, '_> {
             })
             .collect();
         for kind in kinds.iter().filter_map(|name| resource_type(name)) {
-            self.referring_of(&include.of(kind), kind, &targets)?;
+            let include = include.of(kind);
+            for some in targets.chunks(REFERRED_MAX) {
+                if let Some(query) = include.referring(&self.asked.registry, some) {
+                    self.found_by(&query, kind)?;
+                }
+            }
+            for some in canonicals.chunks(CANONICALS_MAX) {
+                if let Some(query) = include.referring_by(&self.asked.registry, some) {
+                    self.found_by(&query, kind)?;
+                }
+            }
         }
         Ok(())
     }
 
-    fn referring_of(
-        &mut self,
-        include: &Include,
-        kind: &'static str,
-        targets: &[Target],
-    ) -> Result<(), Fault> {
-        for some in targets.chunks(REFERRED_MAX) {
-            let Some(query) = include.referring(&self.asked.registry, some) else {
-                continue;
-            };
-            // What was seen before may come again, and then says nothing of how many are new.
-            let wanted = self.skips + self.shown_max + 1;
-            let mut page = SortedPage {
-                after: None,
-                limit: i64::try_from(wanted).unwrap_or(i64::MAX),
-            };
-            while !self.is_cut {
-                let hits = self.view.hits(kind, &query, &page)?;
-                let length = i64::try_from(hits.len()).unwrap_or(i64::MAX);
-                let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid));
-                let rids: Vec<i64> = hits.iter().map(|hit| hit.rid).filter(is_new).collect();
-                let bodies = self.view.bodies(Action::Include, kind, &rids)?;
-                self.take(kind, bodies)?;
-                if length < page.limit {
-                    break;
-                }
-                page.after = hits.into_iter().next_back();
+    /// What a search finds, no further than there is room.
+    fn found_by(&mut self, query: &Query, kind: &'static str) -> Result<(), Fault> {
+        // What was seen before may come again, and then says nothing of how many are new.
+        let wanted = self.skips + self.shown_max + 1;
+        let mut page = SortedPage {
+            after: None,
+            limit: i64::try_from(wanted).unwrap_or(i64::MAX),
+        };
+        while !self.is_cut {
+            let hits = self.view.hits(kind, query, &page)?;
+            let length = i64::try_from(hits.len()).unwrap_or(i64::MAX);
+            let is_new = |rid: &i64| !self.seen.contains(&(kind, *rid));
+            let rids: Vec<i64> = hits.iter().map(|hit| hit.rid).filter(is_new).collect();
+            let bodies = self.view.bodies(Action::Include, kind, &rids)?;
+            self.take(kind, bodies)?;
+            if length < page.limit {
+                break;
             }
+            page.after = hits.into_iter().next_back();
         }
         Ok(())
     }
@@ -213,11 +271,9 @@ impl Walk<'_, '_> {
             if self.is_cut || !self.seen.insert((resource_type, body.rid)) {
                 continue;
             }
-            let anchor = Anchor {
-                resource_type,
-                rid: body.rid,
-                id: body.id.clone(),
-            };
+            let text = body.text.as_deref().unwrap_or_default();
+            let name = (body.rid, body.id.as_str());
+            let anchor = Anchor::of(&self.asked.registry, resource_type, name, text);
             if self.skips > 0 {
                 self.skips -= 1;
             } else {
