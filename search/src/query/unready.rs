@@ -4,7 +4,7 @@
 
 use fhir_spec::outcome::{Issue, IssueCode};
 
-use super::{Query, SortBy, shown};
+use super::{Direction, Query, SortBy, shown};
 use crate::condition::Condition;
 use crate::registry::Registry;
 use crate::text::Place;
@@ -32,7 +32,14 @@ impl Registry {
             let paths: Vec<i32> = match (&include.sources, &include.source_type) {
                 (Some(sources), _) => sources.iter().map(|source| source.path).collect(),
                 (None, Some(name)) => self.references(name),
-                (None, None) => self.references(&query.resource_type),
+                (None, None) if include.direction == Direction::To => {
+                    self.references(&query.resource_type)
+                }
+                // Whatever refers to the hits.
+                (None, None) => {
+                    let types = self.unready().keys();
+                    types.flat_map(|name| self.references(name)).collect()
+                }
             };
             let path = paths.into_iter().find(|path| self.is_unready(*path))?;
             self.told("_include", path)

@@ -326,12 +326,21 @@ impl<'d> Compiler<'d> {
 
     fn member(&self, walk: &mut Walk<'d>, name: &str) -> Result<(), Told> {
         let mut places = Vec::new();
+        let mut step = name.to_owned();
         for place in &walk.places {
-            let Some(element) = self.types.get(place.type_id).element(name) else {
-                continue;
+            let definition = self.types.get(place.type_id);
+            // `valueDateTime` is no FHIRPath, and written by many all the same: US Core 6.1 is one.
+            let (element, types) = match (definition.element(name), definition.property(name)) {
+                (Some(element), _) => (element, element.types.as_slice()),
+                (None, Some((element, type_ref))) => {
+                    let own = &self.types.get(type_ref.id).name;
+                    step = format!("{}.ofType({own})", element.name);
+                    (element, std::slice::from_ref(type_ref))
+                }
+                (None, None) => continue,
             };
             walk.repeats |= element.is_list();
-            for type_ref in &element.types {
+            for type_ref in types {
                 let mut edges = place.edges.clone();
                 edges.push(Edge::Member(type_ref.json_name.clone()));
                 places.push(Place {
@@ -344,7 +353,7 @@ impl<'d> Compiler<'d> {
         if places.is_empty() {
             return Err(format!("`{}` has no element `{name}`", walk.text));
         }
-        walk.text.push_str(&format!(".{name}"));
+        walk.text.push_str(&format!(".{step}"));
         walk.places = places;
         Ok(())
     }

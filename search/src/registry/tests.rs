@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use fhir_spec::json::Value;
+
 use super::*;
 
 pub(crate) fn r4() -> Registry {
@@ -161,4 +163,50 @@ fn parameters_of_users_and_packages() {
         .map(|problem| &*problem.code)
         .collect();
     assert_eq!(problems, ["gender", "nonsense", "broken", "odd"]);
+}
+
+/// The packages of US Core, where they are: whatever they say is served, as a package and when somebody posts it.
+#[test]
+fn all_of_us_core_is_served() {
+    let shared = std::env::var_os("KILN_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        Into::into,
+    );
+    for file in ["us-core-610.tgz", "us-core-700.tgz", "us-core-800.tgz"] {
+        let path = shared.join("packages").join(file);
+        let Ok(archive) = std::fs::File::open(&path) else {
+            println!("SKIPPED: {} is not here", path.display());
+            continue;
+        };
+        let package = fhir_spec::package::Package::read(archive).unwrap();
+        let parameters: Vec<Value> = package
+            .resources
+            .iter()
+            .filter(|resource| resource.str_of("resourceType") == Some("SearchParameter"))
+            .cloned()
+            .collect();
+        assert!(parameters.len() > 100, "{file}");
+        let (definitions, _) = Definitions::r4().with_packages(vec![package]);
+        let packaged = Registry::new(Arc::new(definitions));
+        for name in Definitions::r4().resource_types() {
+            assert_eq!(packaged.of(name).unwrap().problems, Vec::new(), "{file}");
+        }
+        for code in ["race", "ethnicity"] {
+            let patient = packaged.of("Patient").unwrap();
+            assert!(patient.parameter(code).unwrap().is_served(), "{file}");
+        }
+        let mut posted = r4();
+        for (id, parameter) in parameters.iter().enumerate() {
+            let id = id.to_string();
+            assert_eq!(posted.check(&id, parameter), Vec::new(), "{file}");
+            let mut own = posted.own().to_vec();
+            own.extend(own::OwnParameter::of(&id, parameter));
+            posted = posted.with_own(own);
+        }
+        assert_eq!(posted.own_problems(), Vec::new(), "{file}");
+        for name in Definitions::r4().resource_types() {
+            let (one, other) = (packaged.of(name).unwrap(), posted.of(name).unwrap());
+            assert_eq!(one.paths(), other.paths(), "{file} {name}");
+        }
+    }
 }
