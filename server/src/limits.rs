@@ -155,6 +155,8 @@ pub const SQLITE_READERS_MAX: usize = 64;
 pub const PARAMETER_WAIT_MS: u64 = 2_000;
 /// and not at all for types of which there are more resources.
 pub const PARAMETER_WAIT_RESOURCES_MAX: u64 = 10_000;
+/// The text of resources that get their rows in one transaction, unless one alone has more.
+pub const REINDEX_BYTES_MAX: i64 = 8 * 1024 * 1024;
 /// How often each node asks whether search parameters have changed elsewhere.
 pub const PARAMETER_POLL_MS: u64 = 1_000;
 /// How long after the last parameter of a path is gone its rows stay: searches that were begun before end earlier.

@@ -242,11 +242,19 @@ fn anew(connection: &mut Connection, base: &Registry, now: Instant) -> Result<Re
     connection.begin()?;
     let done = (|| {
         connection.keep_writers_out()?;
-        let (generation, _) = state(connection)?;
+        let (generation, fingerprint) = state(connection)?;
         let own = own(connection)?;
-        let next = base.with_own(own).of_generation(generation + 1);
-        plan(connection, &next, now)?;
-        Ok(next.with_unready(unready(connection)?))
+        let known = base.with_own(own).of_generation(generation);
+        // Another node may have said so meanwhile.
+        let is_said = generation > 0 && known.fingerprint() == fingerprint;
+        let known = match is_said {
+            true => known,
+            false => known.of_generation(generation + 1),
+        };
+        if !is_said {
+            plan(connection, &known, now)?;
+        }
+        Ok(known.with_unready(unready(connection)?))
     })();
     match done {
         Ok(registry) => match connection.commit() {

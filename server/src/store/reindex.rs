@@ -21,6 +21,7 @@ use super::tx::Tx;
 use super::view::View;
 use crate::auth::Action;
 use crate::instant::Instant;
+use crate::limits;
 
 /// Resources whose rows are read with one statement.
 const TOGETHER: usize = 64;
@@ -29,8 +30,10 @@ const SELECT: &str = "SELECT type, paths, cursor, done, total, repaired, node, u
 const TAKE: &str = "UPDATE reindex SET node = ?, until = ? WHERE type = ?";
 const ASK: &str = "INSERT INTO reindex (type, paths, cursor, done, total, repaired, node, until) \
      SELECT ?, '', 0, 0, count(*), 0, '', 0 FROM resources WHERE type = ? ON CONFLICT (type) DO NOTHING";
-const HEADS: &str = "SELECT r.rid, v.change, v.body FROM resources r JOIN versions v ON v.key = r.head \
+const NEXT: &str = "SELECT r.rid, CAST(length(v.body) AS BIGINT) FROM resources r JOIN versions v ON v.key = r.head \
      WHERE r.type = ? AND r.rid > ? ORDER BY r.rid LIMIT ?";
+const HEADS: &str = "SELECT r.rid, v.change, v.body FROM resources r JOIN versions v ON v.key = r.head \
+     WHERE r.type = ? AND r.rid > ? AND r.rid <= ? ORDER BY r.rid";
 const ADVANCE: &str =
     "UPDATE reindex SET cursor = ?, done = ?, repaired = ?, node = ?, until = ? WHERE type = ?";
 const FINISH: &str = "DELETE FROM reindex WHERE type = ?";
@@ -146,13 +149,12 @@ impl Tx<'_> {
         };
         let registry = self.newer(base)?.unwrap_or_else(|| Arc::clone(base));
         let heads = heads(self.connection, &job, resources_max);
-        let heads = self.noted(heads)?;
+        let (heads, is_last) = self.noted(heads)?;
         for heads in heads.chunks(TOGETHER) {
             job.repaired += self.make(&job, heads, &registry)?;
         }
-        let count = u64::try_from(heads.len()).unwrap_or_default();
-        job.done += count;
-        job.is_finished = count < u64::from(resources_max);
+        job.done += u64::try_from(heads.len()).unwrap_or_default();
+        job.is_finished = is_last;
         if let Some(last) = heads.last() {
             job.cursor = last.rid;
         }
@@ -230,16 +232,26 @@ struct Head {
     body: Vec<u8>,
 }
 
+/// The next resources, as many as fit, and whether these are the last.
 fn heads(
     connection: &mut Connection,
     job: &Remaking,
     resources_max: u32,
-) -> Result<Vec<Head>, Error> {
-    let binds = [
-        Bind::Text(&job.resource_type),
-        Bind::Int(job.cursor),
-        Bind::Int(i64::from(resources_max)),
-    ];
+) -> Result<(Vec<Head>, bool), Error> {
+    let (of_type, after) = (Bind::Text(&job.resource_type), Bind::Int(job.cursor));
+    let binds = [of_type, after, Bind::Int(i64::from(resources_max))];
+    let next: Vec<(i64, i64)> =
+        connection.rows(Statement::<(BigInt, BigInt)>::new(NEXT, &binds))?;
+    let (mut last, mut bytes, mut count) = (job.cursor, 0, 0_usize);
+    for (rid, length) in &next {
+        if count > 0 && bytes + length > limits::REINDEX_BYTES_MAX {
+            break;
+        }
+        (last, bytes, count) = (*rid, bytes + length, count + 1);
+    }
+    let wanted = usize::try_from(resources_max).unwrap_or(usize::MAX);
+    let is_last = count == next.len() && count < wanted;
+    let binds = [of_type, after, Bind::Int(last)];
     let rows: Vec<(i64, i16, Vec<u8>)> =
         connection.rows(Statement::<(BigInt, SmallInt, Binary)>::new(HEADS, &binds))?;
     let head = |(rid, change, body)| Head {
@@ -247,7 +259,7 @@ fn heads(
         is_deleted: change == Change::Deleted.number(),
         body,
     };
-    Ok(rows.into_iter().map(head).collect())
+    Ok((rows.into_iter().map(head).collect(), is_last))
 }
 
 /// What the index holds of some resources.

@@ -3,9 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant as Clock};
 
-use crate::client::get;
+use server::auth::{Action, Caller, may};
+use server::config::Settings;
+use server::instant::Instant;
+use server::store::{Error, Store};
+
+use crate::client::{get, send};
 use crate::commands::{Files, stderr, stdout};
 use crate::databases::{self, Database};
 use crate::kiln::{Kiln, command, output};
@@ -19,6 +24,8 @@ on_both_databases!(
     packages_bring_and_take_parameters,
     an_index_is_put_right_beside_its_server,
     imports_and_restores_bring_parameters,
+    a_store_of_before_is_gone_through,
+    rows_that_nobody_wants_go,
 );
 
 /// The number that a page of metrics has.
@@ -97,8 +104,8 @@ fn nobody_slips_through_while_parameters_change(database: &Database) {
 
 /// Waits until so many more were counted; when nobody counts any more, somebody has something to say.
 fn some_more(count: &AtomicUsize, more: usize) {
-    let (before, until) = (count.load(Ordering::Relaxed), Instant::now() + PATIENCE);
-    while count.load(Ordering::Relaxed) < before + more && Instant::now() < until {
+    let (before, until) = (count.load(Ordering::Relaxed), Clock::now() + PATIENCE);
+    while count.load(Ordering::Relaxed) < before + more && Clock::now() < until {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -114,9 +121,9 @@ fn element(code: &str) -> &'static str {
 
 /// Waits until a node has heard of a parameter that was posted to another one.
 fn known(address: SocketAddr, code: &str) {
-    let until = Instant::now() + PATIENCE;
+    let until = Clock::now() + PATIENCE;
     while matches(address, &format!("{code}=a")).is_err_and(|answer| answer.status == 400) {
-        assert!(Instant::now() < until, "{code} is not known");
+        assert!(Clock::now() < until, "{code} is not known");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -241,11 +248,11 @@ fn packages_bring_and_take_parameters(database: &Database) {
 
 /// A node with other packages wins: the first one writes nothing any more, instead of rows that are not those of the others.
 fn the_last_node_to_start_is_right(kiln: &Kiln, second: &Kiln) {
-    let until = Instant::now() + PATIENCE;
+    let until = Clock::now() + PATIENCE;
     let body = extended("r", r#""valueString":"a""#);
     let answer = loop {
         let answer = put(kiln.address, "Patient", "r", &body);
-        if answer.status == 503 || Instant::now() > until {
+        if answer.status == 503 || Clock::now() > until {
             break answer;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -365,4 +372,89 @@ fn imports_and_restores_bring_parameters(database: &Database) {
         matches(kiln.address, "nick=a").unwrap(),
         ["after", "before"]
     );
+}
+
+fn a_store_of_before_is_gone_through(database: &Database) {
+    let kiln = Kiln::start(database);
+    for number in 0..20 {
+        let id = format!("p{number}");
+        stored(
+            kiln.address,
+            "Patient",
+            &id,
+            &extended(&id, r#""valueString":"a""#),
+        );
+    }
+    assert!(kiln.stop("TERM").0.success());
+    // As if it had been written before there was a plan, by a version that knew another path.
+    let migration = database.migrations().join("0007_reindex");
+    for script in ["down.sql", "up.sql"] {
+        database.execute(&std::fs::read_to_string(migration.join(script)).unwrap());
+    }
+    database.execute("DELETE FROM search_string WHERE value = 'fox'");
+    database.execute(
+        "INSERT INTO search_uri (path, value, rid) SELECT 12345, 'http://old', rid FROM resources",
+    );
+    let kiln = Kiln::start(database);
+    assert_eq!(ready(kiln.address, "family=fox").len(), 20);
+    assert_eq!(
+        database.number("SELECT count(*) FROM search_uri WHERE path = 12345"),
+        0
+    );
+    verified(database);
+}
+
+fn rows_that_nobody_wants_go(database: &Database) {
+    let kiln = Kiln::start(database);
+    for number in 0..20 {
+        let id = format!("p{number}");
+        stored(
+            kiln.address,
+            "Patient",
+            &id,
+            &extended(&id, r#""valueString":"a""#),
+        );
+    }
+    let rows = "SELECT count(*) FROM search_string WHERE value = 'a'";
+    let before = database.number(rows);
+    posted(kiln.address, "nick", "string", NICK);
+    assert_eq!(ready(kiln.address, "nick=a").len(), 20);
+    assert_eq!(database.number(rows), before + 20);
+    let deleted = send(
+        kiln.address,
+        "DELETE",
+        "/fhir/SearchParameter/nick",
+        &[],
+        b"",
+    )
+    .unwrap();
+    assert_eq!(deleted.status, 204);
+    // They stay for a moment, for searches that were begun before.
+    assert_eq!(database.number(rows), before + 20);
+    assert!(kiln.stop("TERM").0.success());
+    let settings = Settings {
+        database: Some(database.url.parse().unwrap()),
+        ..Settings::default()
+    };
+    let config = settings.resolve().unwrap();
+    let store = Store::open(&config.database, &config.limits).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let late = Instant::from_micros(i64::MAX);
+    let mut steps = 0;
+    loop {
+        let permit = may(Caller::Open, Action::Maintain).unwrap();
+        let swept = runtime.block_on(store.write(permit, move |tx| tx.sweep(late, 8)));
+        match swept {
+            Ok(is_more) if is_more => steps += 1,
+            Ok(_) => break,
+            Err(error) => panic!("{}", Error::to_string(&error)),
+        }
+    }
+    store.close();
+    assert!(steps > 2, "{steps}");
+    assert_eq!(database.number(rows), before);
+    assert_eq!(database.number("SELECT count(*) FROM search_forgotten"), 0);
+    verified(database);
 }
