@@ -16,6 +16,7 @@ on_both_databases!(
     links_are_of_one_piece,
     links_expire,
     a_long_search_has_short_links,
+    a_place_between_long_values_has_a_short_link,
     a_page_ends_before_it_is_too_large,
 );
 
@@ -268,4 +269,39 @@ fn a_page_ends_before_it_is_too_large(database: &Database) {
     assert_eq!(walk(along, "related", "include"), expected);
     let total = found(kiln.address, "Basic?_count=100&_sort=_id");
     assert_eq!(total.get("total").and_then(Value::as_u64), Some(10));
+}
+
+fn a_place_between_long_values_has_a_short_link(database: &Database) {
+    let kiln = Kiln::start(database);
+    let long = "long value \u{e9} ".repeat(100);
+    for number in 0..6 {
+        let text = |name: &str| format!(r#""{name}":"{} {long}{name}""#, number / 3);
+        let texts = ["title", "publisher", "description"].map(text).join(",");
+        let url = format!("http://example.org/{}", "x".repeat(1000));
+        put(
+            kiln.address,
+            &format!(
+                r#"{{"resourceType":"Questionnaire","id":"q{number}","status":"active","url":"{url}",{texts}}}"#
+            ),
+        );
+    }
+    let sort = "_sort=url,title,publisher,-description,-_id";
+    let mut next = Some(format!("/fhir/Questionnaire?_count=1&{sort}"));
+    let mut seen = Vec::new();
+    let mut back = None;
+    while let Some(path) = next {
+        let page = get(kiln.address, &path).json();
+        seen.extend(ids(&page, "match"));
+        for relation in ["next", "previous", "first"] {
+            let length = link(&page, relation).map_or(0, |url| url.len());
+            assert!(length < 8 * 1024, "{relation}: {length}");
+        }
+        back = link(&page, "previous");
+        next = link(&page, "next").map(|url| target(&url).to_owned());
+    }
+    assert_eq!(seen, ["q2", "q1", "q0", "q5", "q4", "q3"]);
+    assert!(database.number("SELECT count(*) FROM long_searches") > 0);
+    // As far as a link remembers it leads back, and then to the first page.
+    let back = back.map(|url| get(kiln.address, target(&url)).json());
+    assert!(back.is_none_or(|page| ids(&page, "match") == ["q4"]));
 }

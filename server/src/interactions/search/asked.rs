@@ -131,6 +131,17 @@ fn understood(
     })
 }
 
+/// Told by the first type that does not understand.
+fn of_several(mut issues: Vec<Issue>) -> Vec<Issue> {
+    let unknown = |issue: &&mut Issue| issue.code == IssueCode::NotSupported;
+    for issue in issues.iter_mut().filter(unknown) {
+        issue.diagnostics.push_str(
+            " (several types are searched: all of them must have it, and `_type` names those that are meant)",
+        );
+    }
+    issues
+}
+
 /// Values of different kinds stand in no order.
 fn is_in_one_order(parts: &[Part]) -> Result<(), Vec<Issue>> {
     let kinds = |part: &Part| {
@@ -181,7 +192,8 @@ impl Reader<'_> {
         }
         let parts = types.into_iter();
         let parts = parts.map(|resource_type| part(resource_type, &others));
-        let parts = parts.collect::<Result<Vec<Part>, Vec<Issue>>>()?;
+        let parts = parts.collect::<Result<Vec<Part>, Vec<Issue>>>();
+        let parts = parts.map_err(of_several)?;
         is_in_one_order(&parts)?;
         Ok(parts)
     }
