@@ -14,8 +14,8 @@ mod rank;
 mod wanted;
 mod words;
 
-pub use document::Document;
 pub(crate) use document::has_text;
+pub use document::{Document, parameters_of};
 pub use error::Error;
 pub use index::{Found, Snapshot, TextIndex, VERSION, Writer};
 pub use rank::{Rank, Ranked, Statistics};

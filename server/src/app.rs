@@ -13,6 +13,7 @@ use crate::config::{Config, Outside};
 use crate::instant::Instant;
 use crate::limits::Limits;
 use crate::store::Store;
+use crate::texts::Texts;
 
 #[derive(Debug)]
 pub struct App {
@@ -24,6 +25,8 @@ pub struct App {
     pub started_at: Instant,
     pub outside: Outside,
     pub limits: Limits,
+    /// The index of texts; None: the settings want none.
+    pub texts: Option<Arc<Texts>>,
     requests: AtomicU64,
 }
 
@@ -37,6 +40,7 @@ impl App {
             started_at: system_clock(),
             outside: config.outside.clone(),
             limits: config.limits,
+            texts: config.text_index.clone().map(Texts::at).map(Arc::new),
             requests: AtomicU64::new(0),
         }
     }
@@ -52,6 +56,7 @@ impl App {
             started_at: self.started_at,
             outside: self.outside.clone(),
             limits: self.limits,
+            texts: self.texts.clone(),
             requests: AtomicU64::new(0),
         }
     }

@@ -30,6 +30,7 @@ pub struct Settings {
     pub public_url: Option<PublicUrl>,
     pub trusted_proxies: Option<Vec<Network>>,
     pub cors_origins: Option<Vec<Origin>>,
+    pub text_index: Option<bool>,
     pub log: Option<String>,
     pub log_format: Option<LogFormat>,
     /// In the file only.
@@ -45,6 +46,8 @@ pub struct Config {
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
     pub outside: Outside,
+    /// Where the index of texts is; None: there is none.
+    pub text_index: Option<PathBuf>,
     pub log: Log,
     pub limits: Limits,
 }
@@ -125,6 +128,7 @@ pub enum Error {
 }
 
 const DATA_DEFAULT: &str = "./kiln-data";
+const TEXT_INDEX: &str = "text-index";
 const SQLITE_FILE: &str = "kiln.sqlite";
 const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -154,6 +158,7 @@ impl Settings {
             public_url: self.public_url.or(other.public_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             cors_origins: self.cors_origins.or(other.cors_origins),
+            text_index: self.text_index.or(other.text_index),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             limits: self.limits.or(other.limits),
@@ -175,6 +180,7 @@ impl Settings {
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
                 cors_origins: self.cors_origins.unwrap_or_default(),
             },
+            text_index: (self.text_index.unwrap_or(true)).then(|| data.join(TEXT_INDEX)),
             log: Log {
                 format: self.log_format.unwrap_or_default(),
                 filter: self.log.filter(|filter| !filter.trim().is_empty()),
@@ -341,6 +347,7 @@ mod tests {
             public_url,
             trusted_proxies,
             cors_origins,
+            text_index,
             log,
             log_format,
             limits,
@@ -348,7 +355,7 @@ mod tests {
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
-        assert!(log.is_some() && log_format.is_some());
+        assert!(text_index.is_some() && log.is_some() && log_format.is_some());
         assert_eq!(limits, Some(Limits::default()), "the defaults are true");
         for (name, default) in Limits::DEFAULTS {
             let line = format!("# {name} = {default}\n");

@@ -8,6 +8,7 @@ pub mod config;
 pub mod cx;
 pub mod entries;
 pub mod fault;
+pub mod feed;
 pub mod http;
 pub mod instant;
 pub mod interactions;
@@ -18,6 +19,7 @@ pub mod operations;
 pub mod packages;
 pub mod store;
 pub mod telemetry;
+pub mod texts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub enum Error {
     Store(#[from] store::Error),
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
+    #[error("a thread that follows the feed cannot be started")]
+    Follower(#[source] std::io::Error),
     #[error("the HTTP server failed")]
     Http(#[source] std::io::Error),
     #[error("the signals of the system cannot be heard")]
@@ -62,8 +66,10 @@ pub async fn run(
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
     let jobs = tokio::spawn(jobs::run(Arc::clone(&app)));
+    let feed = feed::start(&app).map_err(Error::Follower)?;
     let served = http::serve(app, config.listen, ready, stop).await;
     jobs.abort();
+    feed.stop();
     store.close();
     served
 }

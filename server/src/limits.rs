@@ -173,6 +173,26 @@ pub const ESTIMATE_MAX: i64 = 10_000;
 /// Resources that come along with a page and were shown before: to show the next ones, all of them are found anew.
 pub const INCLUDES_WALKED_MAX: usize = 50_000;
 
+/// How long a search for texts waits until the index of texts holds what was written before it.
+pub const TEXT_WAIT_MS: u64 = 2_000;
+/// Resources that have a text, among which a search looks for what else it asks for.
+pub const TEXT_HITS_MAX: usize = 50_000;
+
+/// Entries of the feed that a follower is given at a time,
+pub const FEED_ENTRIES_MAX: u32 = 1_000;
+/// and the bodies that it reads together.
+pub const FEED_BODIES_MAX: usize = 64;
+/// Entries that a follower handles before it makes its work durable.
+pub const FOLLOWER_UNSETTLED_MAX: usize = 5_000;
+/// How often a follower looks whether this node has written something, unless somebody waits for it;
+pub const FOLLOWER_BEAT_MS: u64 = 500;
+/// and whether somebody else has.
+pub const FOLLOWER_LOOK_MS: u64 = 1_000;
+/// When it has had nothing to do for so long, it gives back what it needs for its work.
+pub const FOLLOWER_IDLE_MS: u64 = 5_000;
+/// How long it waits after trouble.
+pub const FOLLOWER_PAUSE_MS: u64 = 2_000;
+
 /// How deep `kiln import` looks into folders.
 pub const IMPORT_DEPTH_MAX: usize = 64;
 /// Files of an archive that are looked at.

@@ -194,6 +194,14 @@ impl Page {
         }
     }
 
+    /// A gauge that is told by one label.
+    pub fn gauges(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
+        self.family(name, "gauge", help);
+        for (of, value) in values {
+            self.sample(name, &format!("{label}=\"{of}\""), value);
+        }
+    }
+
     pub fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, "gauge", help);
         self.sample(name, "", value);

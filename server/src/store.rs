@@ -17,6 +17,7 @@ mod migrate;
 mod plan;
 mod pool;
 mod probe;
+mod progress;
 mod query;
 mod refill;
 mod reindex;
@@ -48,6 +49,7 @@ pub use imports::{Reached, Step, Turn};
 pub use index::Before;
 pub use meters::Meters;
 pub use plan::Opened;
+pub use progress::Progress;
 pub use query::Body;
 pub use refill::{Copied, Refill};
 pub use reindex::{Lease, Made, Remaking};
@@ -304,6 +306,20 @@ impl Store {
         tokio::task::spawn_blocking(move || attempts::read(engine.readers(), &permit, &work))
             .await
             .unwrap_or_else(|_| Err(Error::Panicked.into()))
+    }
+
+    /// The same on the caller's thread, which may wait.
+    pub fn look<T, E: From<Error>>(
+        &self,
+        permit: &Permit,
+        work: impl Fn(&mut View<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        attempts::read(self.engine.readers(), permit, &work)
+    }
+
+    /// What tells this database from all others.
+    pub fn identity(&self) -> Result<String, Error> {
+        Ok(sealing::identity(self.secret()?))
     }
 
     /// Looks at much or all of one state of the database, for as long as that takes, on the caller's thread.

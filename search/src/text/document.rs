@@ -4,6 +4,8 @@
 //! that name code systems and extensions are none: they are found by other parameters, and would make the index twice as
 //! large.
 
+use std::collections::BTreeSet;
+
 use fhir_spec::json::{Data, Object, Value};
 use fhir_spec::narrative;
 
@@ -12,7 +14,7 @@ use super::words::marked;
 use crate::extract;
 use crate::hash;
 use crate::plan::{Leaf, Take};
-use crate::registry::Registry;
+use crate::registry::{Parameter, Registry};
 use crate::types::token::Form;
 
 /// Members that hold no text, wherever they stand.
@@ -69,6 +71,42 @@ impl Document {
         document.beside.dedup();
         Some(document)
     }
+}
+
+/// A number for the elements that are told apart: where it is another one, documents are made anew.
+pub fn parameters_of(registry: &Registry) -> i64 {
+    let all = registry.definitions().search_parameters().iter();
+    let told = all.filter(|parameter| matches!(&*parameter.kind, "token" | "reference"));
+    let sum = told.fold(0, |sum: i64, parameter| {
+        let text = format!("{} {}", parameter.base.join(","), parameter.expression);
+        sum.wrapping_add(hash::long(&text))
+    });
+    // Of those that users have posted the elements that nobody else knows.
+    let mut paths = BTreeSet::new();
+    for own in registry.own() {
+        for known in own
+            .definition
+            .base
+            .iter()
+            .filter_map(|name| registry.of(name))
+        {
+            let is_own = |p: &&Parameter| registry.own().iter().any(|o| o.definition.url == p.url);
+            let (own, others): (Vec<_>, Vec<_>) = known.parameters().iter().partition(is_own);
+            let others: BTreeSet<i32> = others.into_iter().flat_map(text_paths).collect();
+            let own = own.into_iter().flat_map(text_paths);
+            paths.extend(own.filter(|path| !others.contains(path)));
+        }
+    }
+    paths
+        .into_iter()
+        .fold(sum, |sum, path| sum.wrapping_add(hash::long(&before(path))))
+}
+
+fn text_paths(parameter: &Parameter) -> impl Iterator<Item = i32> {
+    let sources = parameter.sources.iter();
+    sources
+        .filter(|source| source.element.has_text)
+        .map(|source| source.path)
 }
 
 /// What stands before each word that belongs to a path: always of the same length.

@@ -3,7 +3,7 @@
 //! A document is known by the number of its resource. With every commit goes a mark that says up to where its writer has
 //! come: the index and its place in what it follows cannot disagree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -248,12 +248,14 @@ impl Snapshot {
         Ok(now?)
     }
 
-    /// Resources of a type, at most so many. `statistics`: as an earlier page has carried them.
+    /// Resources of a type, at most so many. `statistics`: as an earlier page has carried them. `within`: only these, and
+    /// what they are worth already.
     pub fn find(
         &self,
         resource_type: &str,
         sought: &Sought,
         statistics: Option<&str>,
+        within: Option<&HashMap<i64, Rank>>,
         hits_max: usize,
     ) -> Result<Found, Error> {
         let question = self.question(sought)?;
@@ -277,7 +279,7 @@ impl Snapshot {
             terms: &question.terms,
             is_short: std::cell::Cell::new(false),
         };
-        let collector = Hits::new(hits_max);
+        let collector = Hits::new(hits_max, within.cloned());
         let mut hits = self
             .searcher
             .search_with_statistics_provider(&query, &collector, &provider)?;
@@ -418,18 +420,21 @@ fn weightless(query: Box<dyn Query>) -> Box<dyn Query> {
 struct Hits {
     most: usize,
     count: Arc<AtomicUsize>,
+    within: Option<Arc<HashMap<i64, Rank>>>,
 }
 
 struct HitsOfSegment {
     most: usize,
     count: Arc<AtomicUsize>,
+    within: Option<Arc<HashMap<i64, Rank>>>,
     rids: Column<u64>,
     hits: Vec<Ranked>,
 }
 
 impl Hits {
-    fn new(hits_max: usize) -> Self {
+    fn new(hits_max: usize, within: Option<HashMap<i64, Rank>>) -> Self {
         Self {
+            within: within.map(Arc::new),
             most: hits_max.saturating_add(1),
             count: Arc::default(),
         }
@@ -444,6 +449,7 @@ impl Collector for Hits {
         Ok(HitsOfSegment {
             most: self.most,
             count: Arc::clone(&self.count),
+            within: self.within.clone(),
             rids: segment.fast_fields().u64(RID)?,
             hits: Vec::new(),
         })
@@ -462,11 +468,17 @@ impl SegmentCollector for HitsOfSegment {
     type Fruit = Vec<Ranked>;
 
     fn collect(&mut self, document: DocId, score: Score) {
-        let rid = self.rids.first(document).map(i64::try_from);
-        if let Some(Ok(rid)) = rid
-            && self.count.fetch_add(1, Ordering::Relaxed) < self.most
-        {
-            let rank = Rank::of(score);
+        let Some(Ok(rid)) = self.rids.first(document).map(i64::try_from) else {
+            return;
+        };
+        let rank = match &self.within {
+            None => Rank::of(score),
+            Some(within) => match within.get(&rid) {
+                Some(before) => before.and(Rank::of(score)),
+                None => return,
+            },
+        };
+        if self.count.fetch_add(1, Ordering::Relaxed) < self.most {
             self.hits.push(Ranked { rid, rank });
         }
     }

@@ -42,7 +42,7 @@ fn sought(place: Place, text: &str) -> Sought {
 }
 
 fn rids(index: &TextIndex, sought: &Sought) -> Vec<i64> {
-    let found = index.snapshot().find("Condition", sought, None, 100);
+    let found = index.snapshot().find("Condition", sought, None, None, 100);
     let mut rids: Vec<i64> = found.unwrap().hits.iter().map(|hit| hit.rid).collect();
     rids.sort_unstable();
     rids
@@ -126,7 +126,7 @@ fn text_is_found_as_it_is_asked_for() {
         assert_eq!(rids(&index, &sought), Vec::<i64>::new());
     }
     let other = index.snapshot();
-    let other = other.find("Patient", &sought(Place::Content, "pain"), None, 9);
+    let other = other.find("Patient", &sought(Place::Content, "pain"), None, None, 9);
     assert_eq!(other.unwrap().hits, []);
 }
 
@@ -176,7 +176,7 @@ fn ranks_stay_what_they_are_when_statistics_are_carried() {
     let sought = sought(Place::Narrative, "pain OR bone OR liver");
     let snapshot = index.snapshot();
     let statistics = snapshot.statistics(&sought).unwrap().to_text();
-    let first = snapshot.find("Condition", &sought, Some(&statistics), 100);
+    let first = snapshot.find("Condition", &sought, Some(&statistics), None, 100);
     let first = first.unwrap().hits;
     assert!(
         first.iter().take(10).all(|hit| hit.rid >= 40),
@@ -188,14 +188,14 @@ fn ranks_stay_what_they_are_when_statistics_are_carried() {
     let snapshot = index.snapshot();
     let with = |statistics| {
         let found = snapshot
-            .find("Condition", &sought, statistics, 1000)
+            .find("Condition", &sought, statistics, None, 1000)
             .unwrap();
         let old = found.hits.into_iter().filter(|hit| hit.rid < 50);
         old.collect::<Vec<_>>()
     };
     assert_eq!(with(Some(&statistics)), first);
     assert_ne!(with(None), first);
-    let some = snapshot.find("Condition", &sought, None, 20).unwrap();
+    let some = snapshot.find("Condition", &sought, None, None, 20).unwrap();
     assert!(some.is_cut && some.hits.len() == 20);
 }
 
@@ -211,7 +211,7 @@ fn too_many_beginnings_are_an_error() {
     index.reload().unwrap();
     let find = |text| {
         let sought = sought(Place::Narrative, text);
-        index.snapshot().find("Condition", &sought, None, 9)
+        index.snapshot().find("Condition", &sought, None, None, 9)
     };
     assert!(matches!(find("a*"), Err(Error::TooManyBeginnings(_))));
     assert_eq!(find("a00*").unwrap().hits.len(), 1);

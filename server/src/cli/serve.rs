@@ -57,6 +57,9 @@ pub(super) struct Flags {
         value_delimiter = ','
     )]
     cors_origins: Option<Vec<Origin>>,
+    /// Whether texts are indexed, for _text, _content and :text [default: true]
+    #[arg(long, value_name = "BOOL", env = "KILN_TEXT_INDEX")]
+    text_index: Option<bool>,
     /// How much is logged, such as `debug` or `warn,server=info` [default: warn,server=info]
     #[arg(long, value_name = "FILTER", env = "RUST_LOG")]
     log: Option<String>,
@@ -92,6 +95,7 @@ fn config(flags: Flags) -> Result<Config, Error> {
         public_url: flags.public_url,
         trusted_proxies: flags.trusted_proxies,
         cors_origins: flags.cors_origins,
+        text_index: flags.text_index,
         log: flags.log,
         log_format: flags.log_format,
         limits: None,

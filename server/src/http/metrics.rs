@@ -7,7 +7,7 @@ use actix_web::http::header;
 use super::Front;
 use crate::app::App;
 use crate::metrics::{Page, Traffic};
-use crate::store::Store;
+use crate::store::{Progress, Store};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -15,6 +15,7 @@ pub(super) fn page(front: &Front) -> HttpResponse {
     let mut page = Page::default();
     requests(&mut page, &front.traffic);
     store(&mut page, &front.app.store);
+    followers(&mut page, &front.app);
     process(&mut page, &front.app);
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, TEXT))
@@ -107,6 +108,26 @@ fn store(page: &mut Page, store: &Store) {
         "kiln_store_connections_in_use",
         "Connections to the database in use; with SQLite those that read.",
         store.connections_in_use(),
+    );
+}
+
+fn followers(page: &mut Page, app: &App) {
+    let all = app.texts.iter().map(|texts| &texts.progress);
+    let all: Vec<&Progress> = all.collect();
+    let handled: Vec<(&str, u64)> = all.iter().map(|p| (p.name, p.handled.get())).collect();
+    page.counters(
+        "kiln_feed_versions_total",
+        "Versions that a follower of the feed has handled since the server started.",
+        "follower",
+        &handled,
+    );
+    let behind = all.iter().map(|p| (p.name, p.behind_us() / 1_000_000));
+    let behind: Vec<(&str, u64)> = behind.collect();
+    page.gauges(
+        "kiln_feed_behind_seconds",
+        "How old the last version is that a follower has handled, while there are newer ones; else 0.",
+        "follower",
+        &behind,
     );
 }
 

@@ -103,15 +103,19 @@ fn bundle(
     });
     let modes = [("match", &page.hits), ("include", &page.included)];
     for (mode, found) in modes {
-        let about = about(mode);
+        let plain = about(mode, None);
         for entry in found {
-            push(&mut entries, shape, base, entry, &about)?;
+            let about = match &entry.score {
+                None => &plain,
+                score => &about(mode, score.as_deref()),
+            };
+            push(&mut entries, shape, base, entry, about)?;
         }
     }
     let told = [asked.ignored.as_slice(), &page.issues].concat();
     if !told.is_empty() {
         let outcome = operation_outcome(&told).to_string();
-        entries.push(None, Some(&outcome), &about("outcome"));
+        entries.push(None, Some(&outcome), &about("outcome", None));
     }
     Ok(entries.close())
 }
@@ -129,8 +133,11 @@ fn push(
     Ok(())
 }
 
-fn about(mode: &'static str) -> Object {
-    let search = Object::from_iter([("mode", mode)]);
+fn about(mode: &'static str, score: Option<&str>) -> Object {
+    let mut search = Object::from_iter([("mode", mode)]);
+    if let Some(score) = score {
+        search.set("score", Value::number(score));
+    }
     Object::from_iter([("search", Value::from(search))])
 }
 

@@ -7,6 +7,7 @@ use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format;
 use fhir_spec::json::{Object, Value};
 use search::Registry;
+use search::query::BY_TEXT;
 use search::registry::Parameter;
 use search::types::SearchType;
 
@@ -18,17 +19,18 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
     let version = env!("CARGO_PKG_VERSION");
     let search = cx.app.search();
     let referring = Referring::of(&search);
+    let has_text = cx.app.texts.is_some();
     let resources: Vec<Value> = cx
         .app
         .definitions()
         .resource_types()
-        .map(|name| resource(&search, &referring, name, operations(Some(name))))
+        .map(|name| resource(has_text, &search, &referring, name, operations(Some(name))))
         .collect();
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
         ("resource", Value::from(resources)),
         ("interaction", interactions(false)),
-        ("searchParam", Value::from(of_all_types(&search))),
+        ("searchParam", Value::from(of_all_types(has_text, &search))),
         (
             "compartment",
             Value::from(compartments(cx.app.definitions())),
@@ -59,7 +61,13 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
     .into()
 }
 
+/// Whether the index of texts answers it.
+fn is_of_text(parameter: &Parameter) -> bool {
+    BY_TEXT.contains(&&*parameter.code)
+}
+
 fn resource(
+    has_text: bool,
     registry: &Registry,
     referring: &Referring,
     resource_type: &str,
@@ -70,7 +78,9 @@ fn resource(
         let known = known.into_iter();
         known.flat_map(|known| registry.ready_parameters(known))
     };
-    let searched: Vec<Value> = parameters().map(searched).collect();
+    let texts = known.into_iter().flat_map(|known| known.parameters());
+    let texts = texts.filter(|parameter| has_text && is_of_text(parameter));
+    let searched: Vec<Value> = parameters().chain(texts).map(searched).collect();
     let references = parameters().filter(|parameter| parameter.kind == SearchType::Reference);
     let included = references.map(|parameter| format!("{resource_type}:{}", parameter.code));
     let included = ["*".to_owned()].into_iter().chain(included);
@@ -102,15 +112,20 @@ fn resource(
 }
 
 /// What can be asked of all types at once.
-fn of_all_types(registry: &Registry) -> Vec<Value> {
+fn of_all_types(has_text: bool, registry: &Registry) -> Vec<Value> {
     let types = registry.definitions().resource_types();
     let mut types = types.filter_map(|name| registry.of(name));
     let Some(first) = types.next() else {
         return Vec::new();
     };
     let mut shared: Vec<&Parameter> = registry.ready_parameters(first).collect();
+    let texts = first.parameters().iter();
+    shared.extend(texts.filter(|parameter| has_text && is_of_text(parameter)));
     for known in types {
         shared.retain(|parameter| {
+            if is_of_text(parameter) {
+                return known.parameter(&parameter.code).is_some();
+            }
             let mut ready = registry.ready_parameters(known);
             ready.any(|same| same.code == parameter.code && same.kind == parameter.kind)
         });

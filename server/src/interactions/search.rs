@@ -11,19 +11,22 @@ mod link;
 mod page;
 mod place;
 mod seal;
+mod text;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fhir_spec::Issue;
 use fhir_spec::definitions::Definitions;
 use search::Registry;
 use search::query::{Include, Query, Total};
+use search::text::Snapshot;
 
 use crate::accept;
-use crate::auth::{Action, Permit, may_all};
+use crate::auth::{Action, Permit, may, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
+use crate::texts::Texts;
 
 pub use asked::{ask, ask_within_bundle};
 pub use link::{Links, links_within_bundle};
@@ -57,6 +60,10 @@ pub struct Asked {
     /// What was passed over.
     pub ignored: Vec<Issue>,
     registry: Arc<Registry>,
+    /// Where texts are asked for.
+    texts: Option<Arc<Texts>>,
+    /// The state of them in which they are looked for.
+    text: OnceLock<Snapshot>,
     /// A query for each type, in the order of their names; their sort keys and all that is about pages is the same.
     parts: Vec<Part>,
     page_size: u32,
@@ -97,6 +104,8 @@ pub struct Entry {
     pub rid: i64,
     pub id: String,
     pub text: Vec<u8>,
+    /// How well it fits.
+    pub score: Option<String>,
 }
 
 pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
@@ -104,6 +113,13 @@ pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
         let asked = Arc::clone(asked);
         move |view: &mut crate::store::View<'_>| page::within(view, &asked)
     };
+    if let Some(texts) = &asked.texts {
+        let follow = may(cx.caller, Action::Follow)?;
+        let generation = asked.registry.generation();
+        let snapshot = texts.now(&cx.app.store, follow, generation).await?;
+        // Those who ask again get what they got.
+        let _known = asked.text.set(snapshot);
+    }
     let begun = std::time::Instant::now();
     let found = cx.app.store.read(asked.permit(cx)?, within).await;
     asked.took(begun.elapsed());

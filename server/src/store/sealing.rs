@@ -75,6 +75,16 @@ fn stored(connection: &mut Connection) -> Result<Option<Secret>, Error> {
         .transpose()
 }
 
+/// A name for the database that its secret belongs to; it tells nothing of the secret.
+pub(super) fn identity(secret: &Secret) -> String {
+    let digest = Sha256::digest([b"identity".as_slice(), &secret.0].concat());
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 impl View<'_> {
     /// The parameters of a long search, while they are kept.
     pub fn long_search(

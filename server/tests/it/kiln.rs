@@ -17,6 +17,7 @@ const SETTINGS: &[&str] = &[
     "KILN_PUBLIC_URL",
     "KILN_TRUSTED_PROXIES",
     "KILN_CORS_ORIGINS",
+    "KILN_TEXT_INDEX",
     "KILN_LOG_FORMAT",
     "RUST_LOG",
 ];

@@ -42,4 +42,5 @@ mod search_system;
 mod search_time;
 mod smallest;
 mod store;
+mod text_search;
 mod truth;

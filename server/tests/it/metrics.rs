@@ -139,6 +139,7 @@ fn check_labels(labels: &str) -> Option<(String, f64)> {
         "outcome",
         "version",
         "database",
+        "follower",
         "le",
     ];
     let mut bound = None;

@@ -1,6 +1,8 @@
 //! From the parameters of a request to a search that is understood. All that is wrong is told at once.
 //! <https://hl7.org/fhir/R4/search.html#errors>
 
+use std::sync::OnceLock;
+
 use fhir_spec::{Issue, IssueCode, Severity};
 use search::Registry;
 use search::condition::Condition;
@@ -58,7 +60,15 @@ pub fn ask_within_bundle(
         return Err(Fault::new(Kind::WrongParameter, diagnostics));
     }
     let place = Place::first(cx.now);
-    understood(cx, scope, parameters, Handling::Strict, place)
+    let asked = understood(cx, scope, parameters, Handling::Strict, place)?;
+    match asked.texts {
+        None => Ok(asked),
+        // A transaction would have to find what only its own commit brings to the index.
+        Some(_) => Err(Fault::new(
+            Kind::WrongParameter,
+            "texts (_text, _content, :text) are not searched within a bundle: send this search by itself",
+        )),
+    }
 }
 
 /// The link that is followed. It stands for all else that could be asked.
@@ -97,7 +107,7 @@ fn understood(
         registry: &registry,
         scope: &scope,
         asked_at: place.asked_at,
-        has_text: false,
+        has_text: cx.app.texts.is_some(),
     };
     let mut ignored = Vec::new();
     let parts = match (reader.parts(&parameters), handling) {
@@ -111,6 +121,12 @@ fn understood(
     let first = parts.first().map(|part| &part.query);
     let count = first.and_then(|query| query.count);
     let total = first.and_then(|query| query.total);
+    let asks_for_text = |part: &Part| part.query.asks_for_text().is_some();
+    let texts = cx
+        .app
+        .texts
+        .clone()
+        .filter(|_| parts.iter().any(asks_for_text));
     let page_size = count.unwrap_or(limits.page_size_default);
     let is_count = |(name, value): &(String, String)| name == "_summary" && value == "count";
     let counts_only = page_size == 0 || parameters.iter().any(is_count);
@@ -128,6 +144,8 @@ fn understood(
         place,
         limits,
         registry,
+        texts,
+        text: OnceLock::new(),
     })
 }
 

@@ -88,8 +88,13 @@ pub(super) async fn follow(
             Some(Start::of_text(&text).ok_or_else(|| refused(changed))?)
         }
     };
+    let statistics = match ticket.statistics {
+        None => None,
+        Some(statistics) => Some(fetch(cx, statistics).await?),
+    };
     let place = Place {
         start,
+        statistics,
         trail: ticket.trail,
         is_trail_cut: ticket.is_trail_cut,
         total: ticket.total,
@@ -171,6 +176,8 @@ impl<'a> Writer<'a> {
         let parameters = self.carried(parameters.finish(), room / 4);
         let start = place.start.as_ref().map(Start::to_text);
         let start = start.map(|start| self.carried(start, room / 8));
+        let statistics = place.statistics.clone();
+        let statistics = statistics.map(|text| self.carried(text, room / 8));
         let mut left = room / 8;
         let latest = place.trail.iter().rev().take_while(|start| {
             let bytes = start.to_text().len();
@@ -186,6 +193,7 @@ impl<'a> Writer<'a> {
             expires_at,
             parameters,
             start,
+            statistics,
             is_trail_cut: place.is_trail_cut || trail.len() < place.trail.len(),
             trail,
             total: place.total,

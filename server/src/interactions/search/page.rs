@@ -10,7 +10,8 @@ use search::query::{SortKey, Total};
 use search::sql::{Position, SortedPage};
 
 use super::include::{self, Included, included};
-use super::place::Start;
+use super::place::{Place, Start};
+use super::text::{Relevance, answered};
 use super::{Asked, Entry, Page, Part};
 use crate::auth::Action;
 use crate::fault::Fault;
@@ -22,10 +23,10 @@ const MANY_TYPES: usize = 4;
 
 /// What was found, not yet what it says.
 #[derive(Debug)]
-struct Hit {
+pub(super) struct Hit {
     /// Which of the parts has found it.
-    part: usize,
-    position: Position,
+    pub(super) part: usize,
+    pub(super) position: Position,
 }
 
 pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
@@ -41,9 +42,13 @@ pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
 fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
     view.step("measure");
     let mut parts = parts(view, asked)?;
+    let relevance = answered(view, asked, &mut parts)?;
+    view.step("measure");
     measure(view, &mut parts)?;
-    if let Some(skipped) = asked.place.included {
-        return related(view, asked, &parts, skipped);
+    let place = place(asked, relevance.as_ref());
+    if let Some(skipped) = place.included {
+        let mut hits = hits(view, asked, &parts, relevance.as_ref())?;
+        return related(view, asked, &parts, &mut hits, skipped);
     }
     if asked.counts_only {
         return Ok(Page {
@@ -51,24 +56,37 @@ fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
             ..Page::default()
         });
     }
-    let mut hits = hits(view, asked, &parts)?;
+    let mut hits = hits(view, asked, &parts, relevance.as_ref())?;
     let found = hits.len();
     hits.truncate(asked.shown());
     let total = total(view, asked, &parts, hits.len(), found == hits.len())?;
-    let entries = bodies(view, asked, &parts, &hits)?;
+    let mut entries = bodies(view, asked, &parts, &hits)?;
     hits.truncate(entries.len());
     let last = hits.last().filter(|_| hits.len() < found);
-    let next = last.and_then(|hit| Some(asked.place.next(hit.start(&parts)?, total)));
+    let next = last.and_then(|hit| Some(place.next(hit.start(&parts)?, total)));
+    if let Some(relevance) = &relevance {
+        for entry in &mut entries {
+            entry.score = relevance.score(entry.rid);
+        }
+    }
     let included = included(view, asked, &entries, 0)?;
     let mut page = Page {
         next,
-        previous: asked.place.previous(),
+        previous: place.previous(),
         hits: entries,
         total,
         ..Page::default()
     };
-    page.take(asked, included);
+    page.take(&place, included);
     Ok(page)
+}
+
+/// Where this page is, with what the ranks of the whole search are reckoned from.
+fn place(asked: &Asked, relevance: Option<&Relevance>) -> Place {
+    Place {
+        statistics: relevance.and_then(|relevance| relevance.statistics.clone()),
+        ..asked.place.clone()
+    }
 }
 
 /// The rest of what comes along with the hits of a page.
@@ -76,25 +94,25 @@ fn related(
     view: &mut View<'_>,
     asked: &Asked,
     parts: &[Part],
+    hits: &mut Vec<Hit>,
     skipped: usize,
 ) -> Result<Page, Fault> {
-    let mut hits = hits(view, asked, parts)?;
     hits.truncate(asked.shown());
-    let entries = bodies(view, asked, parts, &hits)?;
+    let entries = bodies(view, asked, parts, hits)?;
     let mut page = Page::default();
-    page.take(asked, included(view, asked, &entries, skipped)?);
+    page.take(&asked.place, included(view, asked, &entries, skipped)?);
     Ok(page)
 }
 
 impl Page {
-    fn take(&mut self, asked: &Asked, included: Included) {
+    fn take(&mut self, place: &Place, included: Included) {
         self.included = included.shown;
         let Some(skipped) = included.more else {
             return;
         };
         let told = match include::is_walkable(skipped) {
             true => {
-                self.related = Some(asked.place.rest(skipped));
+                self.related = Some(place.rest(skipped));
                 "more comes along with these hits than a page shows (includes_max, page_bytes_max): the link `related` leads to the rest"
             }
             false => {
@@ -125,10 +143,19 @@ fn measure(view: &mut View<'_>, parts: &mut [Part]) -> Result<(), Fault> {
 }
 
 /// The hits of the page and, when there is a next page, one more.
-fn hits(view: &mut View<'_>, asked: &Asked, parts: &[Part]) -> Result<Vec<Hit>, Fault> {
+fn hits(
+    view: &mut View<'_>,
+    asked: &Asked,
+    parts: &[Part],
+    relevance: Option<&Relevance>,
+) -> Result<Vec<Hit>, Fault> {
     view.step("hits");
     let start = asked.place.start.as_ref();
     let limit = asked.shown() + 1;
+    if let Some(relevance) = relevance.filter(|relevance| relevance.orders(parts)) {
+        let after = start.map(|start| &start.position);
+        return relevance.hits(view, parts, after, limit);
+    }
     let mut hits: Vec<Hit> = Vec::new();
     let mut find = |number: usize, after: Option<&Start>, limit: usize| {
         let Some(part) = parts.get(number) else {
@@ -266,6 +293,7 @@ impl Room {
             rid: body.rid,
             id: body.id,
             text,
+            score: None,
         }))
     }
 }

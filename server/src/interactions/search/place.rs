@@ -31,6 +31,8 @@ pub struct Place {
     pub total: Option<u64>,
     /// When the search began: what times close to now are reckoned from.
     pub asked_at: Instant,
+    /// What the order of hits by their texts is reckoned from.
+    pub statistics: Option<String>,
     /// Not the hits of the page are wanted but what comes along with them, without so many that were shown.
     pub included: Option<usize>,
 }
@@ -54,6 +56,7 @@ pub(super) struct Ticket {
     pub is_trail_cut: bool,
     pub total: Option<u64>,
     pub asked_at: Instant,
+    pub statistics: Option<Carried>,
     pub included: Option<usize>,
 }
 
@@ -65,6 +68,7 @@ impl Place {
             is_trail_cut: false,
             total: None,
             asked_at,
+            statistics: None,
             included: None,
         }
     }
@@ -77,6 +81,7 @@ impl Place {
             start: Some(start),
             trail,
             total,
+            statistics: self.statistics.clone(),
             ..*self
         }
     }
@@ -97,6 +102,7 @@ impl Place {
         (start.is_some() || !self.is_trail_cut).then_some(Self {
             start,
             trail,
+            statistics: self.statistics.clone(),
             ..*self
         })
     }
@@ -160,6 +166,9 @@ impl Ticket {
         if let Some(start) = &self.start {
             carry(&mut out, "start", start);
         }
+        if let Some(statistics) = &self.statistics {
+            carry(&mut out, "statistics", statistics);
+        }
         for start in &self.trail {
             out.append_pair("trail", &start.to_text());
         }
@@ -186,6 +195,7 @@ impl Ticket {
             is_trail_cut: false,
             total: None,
             asked_at: Instant::from_micros(0),
+            statistics: None,
             included: None,
         };
         let moment = |value: &str| Some(Instant::from_micros(value.parse().ok()?));
@@ -199,6 +209,8 @@ impl Ticket {
                 "parameters#" => ticket.parameters = Carried::Kept(hash(&value)?),
                 "start" => ticket.start = Some(Carried::Here(value.into_owned())),
                 "start#" => ticket.start = Some(Carried::Kept(hash(&value)?)),
+                "statistics" => ticket.statistics = Some(Carried::Here(value.into_owned())),
+                "statistics#" => ticket.statistics = Some(Carried::Kept(hash(&value)?)),
                 "trail" => ticket.trail.push(Start::of_text(&value)?),
                 "cut" => ticket.is_trail_cut = true,
                 "included" => ticket.included = Some(value.parse().ok()?),
@@ -269,7 +281,8 @@ mod tests {
                 caller: "open".into(),
                 expires_at: Instant::from_micros(i64::MAX),
                 parameters: carried.clone(),
-                start: Some(carried),
+                start: Some(carried.clone()),
+                statistics: Some(carried),
                 trail: vec![start(7, keys.clone()), start(i64::MIN, Vec::new())],
                 is_trail_cut: true,
                 total: Some(3),

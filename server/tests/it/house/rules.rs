@@ -25,7 +25,7 @@ const STOREYS: &[&[&str]] = &[
     ],
     &["auth", "accept"],
     &["store"],
-    &["app", "cx", "fault", "entries"],
+    &["app", "cx", "fault", "entries", "texts"],
     &["interactions"],
     &["operations"],
     &["http", "console", "facade", "feed", "jobs", "hub"],

@@ -1,0 +1,198 @@
+//! After the commit: followers read what has changed, each at its own pace, and never miss any of it.
+//!
+//! A [`Follower`] keeps its place with its own work, in one step, so that the two cannot disagree; whatever happens, it goes
+//! on behind the last entry whose work is durable. It gets entries at least once.
+
+pub mod text_index;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::app::App;
+use crate::auth::{Action, Caller, may};
+use crate::limits;
+use crate::store::{self, Entry, Position, Progress};
+
+/// Somebody who handles what has changed.
+pub trait Follower: Send {
+    /// Makes ready what it needs, and tells behind which entry it goes on.
+    fn begin(&mut self) -> Result<Position, Error>;
+
+    /// Does its work for these entries; it need not be durable yet.
+    fn handle(&mut self, entries: &[Entry]) -> Result<(), Error>;
+
+    /// Makes all that was handled durable, and with it the place behind this entry.
+    fn settle(&mut self, last: &Entry) -> Result<(), Error>;
+
+    /// There was nothing to do for a while.
+    fn rest(&mut self);
+
+    /// Whether it has to begin anew.
+    fn is_in_doubt(&mut self) -> bool {
+        false
+    }
+
+    fn progress(&self) -> &Progress;
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Forbidden(#[from] crate::auth::Forbidden),
+    #[error(transparent)]
+    Text(#[from] search::text::Error),
+    #[error("the directory of the index cannot be used")]
+    Directory(#[source] std::io::Error),
+    #[error("the work panicked")]
+    Panicked,
+}
+
+/// The followers of a server, each on a thread of its own.
+#[derive(Debug, Default)]
+pub struct Feed {
+    threads: Vec<(Arc<App>, JoinHandle<()>)>,
+}
+
+/// Starts those that the settings ask for.
+pub fn start(app: &Arc<App>) -> Result<Feed, std::io::Error> {
+    let mut feed = Feed::default();
+    if let Some(follower) = text_index::Follows::of(app) {
+        let (own, name) = (Arc::clone(app), follower.progress().name);
+        let follow = move || follow(&own, follower);
+        let thread = std::thread::Builder::new()
+            .name(name.into())
+            .spawn(follow)?;
+        feed.threads.push((Arc::clone(app), thread));
+    }
+    Ok(feed)
+}
+
+impl Feed {
+    /// Lets them make durable what they have done, and waits for that.
+    pub fn stop(self) {
+        for (app, thread) in self.threads {
+            if let Some(texts) = &app.texts {
+                texts.progress.end();
+            }
+            // It has told of its own trouble.
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// Follows until it is told to stop; trouble is told once, and then it tries again.
+fn follow(app: &App, mut follower: impl Follower) {
+    let mut is_troubled = false;
+    while !follower.progress().is_over() {
+        let error = match run(app, &mut follower, &mut is_troubled) {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        let name = follower.progress().name;
+        match &error {
+            Error::Text(search::text::Error::Busy) => {
+                tracing::debug!("{name} waits for another process");
+            }
+            _ if is_troubled => tracing::debug!("{name} is still in trouble: {error}"),
+            _ => {
+                let source = std::error::Error::source(&error);
+                let source = source.map_or(String::new(), |source| format!(": {source}"));
+                tracing::warn!("{name} begins anew: {error}{source}");
+            }
+        }
+        let is_busy = matches!(error, Error::Text(search::text::Error::Busy));
+        is_troubled |= !is_busy;
+        let pause = match is_busy {
+            true => limits::FOLLOWER_BEAT_MS,
+            false => limits::FOLLOWER_PAUSE_MS,
+        };
+        std::thread::sleep(Duration::from_millis(pause));
+    }
+}
+
+/// Until it is told to stop, or cannot go on.
+fn run(app: &App, follower: &mut impl Follower, is_troubled: &mut bool) -> Result<(), Error> {
+    let mut position = follower.begin()?;
+    let (mut worked_at, mut looked_at) = (Instant::now(), None);
+    let mut committed = app.store.meters().committed.get();
+    loop {
+        // Others may write into the same database: they are looked for now and then, own writes are counted.
+        let own = app.store.meters().committed.get();
+        let wait = Duration::from_millis(limits::FOLLOWER_LOOK_MS);
+        let is_due = looked_at.is_none_or(|at: Instant| at.elapsed() >= wait);
+        let mut has_worked = false;
+        if is_due || own != committed {
+            committed = own;
+            has_worked = catch_up(app, follower, &mut position)?;
+            looked_at = Some(Instant::now());
+        }
+        *is_troubled = false;
+        if has_worked {
+            worked_at = Instant::now();
+        } else if worked_at.elapsed() >= Duration::from_millis(limits::FOLLOWER_IDLE_MS) {
+            follower.rest();
+        }
+        if follower.progress().is_over() {
+            return Ok(());
+        }
+        let pause = Duration::from_millis(limits::FOLLOWER_BEAT_MS);
+        if follower.progress().rest(pause) {
+            looked_at = None;
+        }
+        if follower.is_in_doubt() {
+            position = follower.begin()?;
+        }
+    }
+}
+
+/// Handles all there is; whether there was anything.
+fn catch_up(
+    app: &App,
+    follower: &mut impl Follower,
+    position: &mut Position,
+) -> Result<bool, Error> {
+    let mut unsettled: usize = 0;
+    let mut last: Option<Entry> = None;
+    loop {
+        let from = *position;
+        let entries = app
+            .store
+            .look(&may(Caller::Open, Action::Follow)?, move |view| {
+                view.feed_after(from, limits::FEED_ENTRIES_MAX)
+            })?;
+        let is_last = entries.len() < usize::try_from(limits::FEED_ENTRIES_MAX).unwrap_or_default();
+        if !entries.is_empty() {
+            follower.handle(&entries)?;
+        }
+        unsettled += entries.len();
+        if let Some(entry) = entries.into_iter().next_back() {
+            *position = entry.position;
+            let behind = (app.clock)().micros().saturating_sub(entry.at);
+            let behind = if is_last { 0 } else { behind };
+            follower
+                .progress()
+                .is_behind_by(u64::try_from(behind).unwrap_or_default());
+            last = Some(entry);
+        }
+        let is_over = follower.progress().is_over();
+        if is_last || is_over || unsettled >= limits::FOLLOWER_UNSETTLED_MAX {
+            if let Some(last) = last.take() {
+                follower.settle(&last)?;
+                let progress = follower.progress();
+                progress
+                    .handled
+                    .add(u64::try_from(unsettled).unwrap_or_default());
+                progress.reach(Some(*position));
+                unsettled = 0;
+                if is_last || is_over {
+                    return Ok(true);
+                }
+            } else {
+                return Ok(false);
+            }
+        }
+    }
+}
