@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant as Clock};
 
+use fhir_spec::json::Value;
 use server::auth::{Action, Caller, may};
 use server::config::Settings;
 use server::instant::Instant;
@@ -27,6 +28,43 @@ on_both_databases!(
     a_store_of_before_is_gone_through,
     rows_that_nobody_wants_go,
 );
+
+/// Whoever loads an implementation guide by posting what is in it can search by it.
+#[test]
+fn all_of_us_core_can_be_posted() {
+    let shared = std::env::var_os("KILN_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
+        Into::into,
+    );
+    let database = databases::sqlite();
+    for file in ["us-core-610.tgz", "us-core-800.tgz"] {
+        let path = shared.join("packages").join(file);
+        let Ok(archive) = std::fs::File::open(&path) else {
+            println!("SKIPPED: {} is not here", path.display());
+            return;
+        };
+        let kiln = Kiln::start(&database);
+        let package = fhir_spec::package::Package::read(archive).unwrap();
+        let is_parameter =
+            |resource: &&Value| resource.str_of("resourceType") == Some("SearchParameter");
+        let parameters: Vec<&Value> = package.resources.iter().filter(is_parameter).collect();
+        assert!(parameters.len() > 100);
+        for parameter in parameters {
+            // The package holds no more of it than is needed to know what it says.
+            let mut whole = parameter.clone();
+            let members = whole.as_object_mut().unwrap();
+            members.set("description", Value::from("d"));
+            let id = parameter.str_of("id").unwrap();
+            stored(kiln.address, "SearchParameter", id, &whole.to_string());
+        }
+        let patient = r#"{"resourceType":"Patient","id":"p","extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race","extension":[
+            {"url":"ombCategory","valueCoding":{"system":"urn:oid:2.16.840.1.113883.6.238","code":"2106-3"}},{"url":"text","valueString":"x"}]}]}"#;
+        stored(kiln.address, "Patient", "p", patient);
+        assert_eq!(ready(kiln.address, "race=2106-3"), ["p"]);
+        assert!(ready(kiln.address, "ethnicity=2106-3").is_empty());
+    }
+    verified(&database);
+}
 
 /// The number that a page of metrics has.
 fn metric(address: SocketAddr, name: &str) -> u64 {
