@@ -324,9 +324,12 @@ impl<'r> Reader<'r> {
         let codes = self.known.parameters().iter().map(|known| &*known.code);
         Err(match spelling::nearest(code, codes) {
             Some(nearest) => {
-                format!("{type_name} has no such search parameter; `{nearest}` may be meant")
+                format!(
+                    "{type_name} has no search parameter `{}`; `{nearest}` may be meant",
+                    shown(code)
+                )
             }
-            None => format!("{type_name} has no such search parameter"),
+            None => format!("{type_name} has no search parameter `{}`", shown(code)),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Markdown to scenarios.
 
+use super::search::{data, searches};
 use super::{Exchange, Expectation, Scenario};
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -16,15 +17,21 @@ pub enum ScenarioError {
     NoExpectation(usize),
     #[error("line {0}: expected a status, a header, `where`, `contains`, `lacks` or `let`")]
     Expectation(usize),
+    #[error("line {0}: expected a resource with an id, in one line")]
+    Data(usize),
+    #[error(
+        "line {0}: expected `QUERY -> IDS`, `-> in order: IDS`, `-> nothing` or `-> STATUS TEXT`"
+    )]
+    Search(usize),
     #[error("line {0}: the block is never closed")]
     Unclosed(usize),
 }
 
-struct Block<'a> {
+pub(super) struct Block<'a> {
     kind: &'a str,
     /// The line of the fence.
-    line: usize,
-    lines: Vec<&'a str>,
+    pub(super) line: usize,
+    pub(super) lines: Vec<&'a str>,
 }
 
 pub fn parse(text: &str) -> Result<Vec<Scenario>, ScenarioError> {
@@ -72,6 +79,14 @@ fn close(block: &Block<'_>, scenarios: &mut [Scenario]) -> Result<(), ScenarioEr
             .ok_or(ScenarioError::NoScenario(block.line))?
             .exchanges
             .push(request(block)?),
+        "data" => scenario
+            .ok_or(ScenarioError::NoScenario(block.line))?
+            .exchanges
+            .extend(data(block)?),
+        "search" => scenario
+            .ok_or(ScenarioError::NoScenario(block.line))?
+            .exchanges
+            .extend(searches(block)?),
         "expect" => scenario
             .and_then(|scenario| scenario.exchanges.last_mut())
             .ok_or(ScenarioError::NoRequest(block.line))?

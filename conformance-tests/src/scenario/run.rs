@@ -1,6 +1,6 @@
 //! Holds a scenario against a server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use fhir_spec::definitions::Definitions;
@@ -50,12 +50,22 @@ pub fn run_folder(base: &str, folder: &Path, oracle: Option<&Oracle>) -> Result<
 pub fn run(base: &str, scenario: &Scenario, oracle: Option<&Oracle>) -> Result<(), String> {
     let client = Client::new(base);
     let mut kept = HashMap::from([("base".to_owned(), base.to_owned())]);
+    let mut stored = HashSet::new();
     for exchange in &scenario.exchanges {
         let answer = send(&client, exchange, &kept)
             .map_err(|error| format!("line {}: {error}", exchange.line))?;
         let mut failures = String::new();
         for expectation in &exchange.expectations {
-            if let Err(reason) = check(expectation, &answer, &mut kept) {
+            let checked = match expectation {
+                Expectation::Stored => {
+                    stored.extend(exchange.path.split_once("/fhir/").map(|(_, place)| place));
+                    let is_stored = matches!(answer.status, 200 | 201);
+                    holds(is_stored, || "expected it to be stored".to_owned())
+                }
+                Expectation::Finds(finds) => finds.check(&client, &answer, &stored),
+                _ => check(expectation, &answer, &mut kept),
+            };
+            if let Err(reason) = checked {
                 failures.push_str(&format!("  {reason}\n"));
             }
         }
@@ -147,6 +157,7 @@ fn check(
             kept.insert(name.clone(), value.to_owned());
             Ok(())
         }
+        Expectation::Stored | Expectation::Finds(_) => Ok(()),
     }
 }
 

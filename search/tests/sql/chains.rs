@@ -170,7 +170,7 @@ fn what_is_no_chain() {
         (
             "Observation",
             "subjekt.name=x",
-            "`subjekt.name`: Observation has no such search parameter; `subject` may be meant",
+            "`subjekt.name`: Observation has no search parameter `subjekt`; `subject` may be meant",
         ),
         (
             "Observation",
@@ -215,7 +215,7 @@ fn what_is_no_chain() {
         (
             "Patient",
             "_has:Observation:patient:kode=x",
-            "`kode`: Observation has no such search parameter; `code` may be meant",
+            "`kode`: Observation has no search parameter `kode`; `code` may be meant",
         ),
     ] {
         let issues = parse(&R4, resource_type, &pairs(query), STRICT).unwrap_err();

@@ -144,7 +144,7 @@ fn what_is_not_understood_is_told() {
         ),
         (
             "_include=Patient:organisation",
-            "`_include`: Patient has no such search parameter; `organization` may be meant",
+            "`_include`: Patient has no search parameter `organisation`; `organization` may be meant",
         ),
         (
             "_include=Nonsense:x",
@@ -164,7 +164,7 @@ fn what_is_not_understood_is_told() {
         ),
         (
             "_sort=nmae",
-            "`_sort`: `nmae`: Patient has no such search parameter; `name` may be meant",
+            "`_sort`: `nmae`: Patient has no search parameter `nmae`; `name` may be meant",
         ),
         ("_sort=name,,_id", "`_sort`: ``: a parameter is missing"),
         ("_count=-1", "`_count`: `-1` is no whole number from 0 on"),

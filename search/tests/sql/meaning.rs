@@ -348,9 +348,12 @@ fn what_is_deleted_is_not_found() {
 const NOT_UNDERSTOOD: &[(&str, &str)] = &[
     (
         "familiy=x",
-        "`familiy`: Patient has no such search parameter; `family` may be meant",
+        "`familiy`: Patient has no search parameter `familiy`; `family` may be meant",
     ),
-    ("zzzzz=x", "`zzzzz`: Patient has no such search parameter"),
+    (
+        "zzzzz=x",
+        "`zzzzz`: Patient has no search parameter `zzzzz`",
+    ),
     (
         "family:exakt=x",
         "`family:exakt`: a string has no modifier `:exakt`, only :exact, :contains, :missing; `:exact` may be meant",

@@ -191,7 +191,7 @@ fn is_fhir_asked(http: &HttpRequest, content_type: &str) -> bool {
     let shaping = ["_format", "_pretty", "_summary", "_elements"];
     let is_shaping =
         |(name, value): &(String, String)| shaping.contains(&name.as_str()) && !value.is_empty();
-    if query(http).iter().any(is_shaping) {
+    if query(http).is_ok_and(|parameters| parameters.iter().any(is_shaping)) {
         return true;
     }
     let accepted: Vec<&str> = weighted(http.headers(), &header::ACCEPT)

@@ -55,7 +55,7 @@ pub(super) async fn delete(
 
 /// Those in the address: what shapes the answer is none.
 fn of_address(cx: &Cx, http: &HttpRequest, resource_type: &'static str) -> Result<Criteria, Fault> {
-    let mut parameters = request::query(http);
+    let mut parameters = request::query(http)?;
     parameters.retain(|(name, _)| !shape::PARAMETERS.contains(&name.as_str()));
     Criteria::new(&cx.app, resource_type, &parameters, cx.now)
 }

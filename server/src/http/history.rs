@@ -25,7 +25,7 @@ pub(super) async fn history(
     let asked = Asked::of(
         resource_type,
         id,
-        &request::query(http),
+        &request::query(http)?,
         Prefer::of(http).handling,
     )?;
     let base = base::of(&cx.app.outside, http);

@@ -81,7 +81,7 @@ pub(super) async fn operation(
     let call = Call {
         resource_type,
         submitted: document(cx, http, payload).await?,
-        query: request::query(http),
+        query: request::query(http)?,
         now: cx.now,
     };
     let app = cx.app.clone();

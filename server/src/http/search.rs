@@ -28,7 +28,7 @@ pub(super) async fn search(
     scope: Scope,
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
-    let mut parameters = request::query(http);
+    let mut parameters = request::query(http)?;
     if *http.method() == Method::POST {
         parameters.extend(form(cx, http, payload).await?);
     }
@@ -69,9 +69,7 @@ async fn form(
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| Fault::new(Kind::Malformed, "the body is not UTF-8").because(error))?;
-    Ok(form_urlencoded::parse(text.as_bytes())
-        .into_owned()
-        .collect())
+    request::parameters(text)
 }
 
 /// How the answer should look, by the parameters of the search and by those of this page.

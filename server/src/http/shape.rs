@@ -33,7 +33,7 @@ impl Shape {
         if request.query_string().is_empty() && is_json_all_that_is_accepted(request) {
             return Ok(Self::as_stored());
         }
-        Self::asked(request, &query(request), resource_type)
+        Self::asked(request, &query(request)?, resource_type)
     }
 
     /// What these parameters ask for, which need not stand in the address.

@@ -174,10 +174,10 @@ fn a_compartment_is_searched(database: &Database) {
 fn what_no_system_search_can_be_is_refused(database: &Database) {
     let kiln = Kiln::start(database);
     for (query, told) in [
-        ("?family=fox", "has no such search parameter"),
+        ("?family=fox", "has no search parameter `family`"),
         (
             "?_type=Patient,Observation&family=fox",
-            "Observation has no such search parameter",
+            "Observation has no search parameter `family`",
         ),
         (
             "?_type=Patient,Nonsense",
@@ -185,11 +185,11 @@ fn what_no_system_search_can_be_is_refused(database: &Database) {
         ),
         (
             "?_type=Observation,Patient&_sort=family",
-            "Observation has no such search parameter",
+            "Observation has no search parameter `family`",
         ),
         (
             "?_type=Patient,RiskAssessment&_sort=identifier,probability",
-            "has no such",
+            "Patient has no search parameter `probability`",
         ),
     ] {
         refused(&get(kiln.address, &format!("/fhir/{query}")), told);
