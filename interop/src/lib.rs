@@ -1,1 +1,3 @@
-//! How others speak: formats, maps, transports, connectors. Empty so far: the room is built, nobody lives in it yet.
+//! How others speak: formats, maps, transports, connectors. No FHIR store, no HTTP server, no clock.
+
+pub mod formats;

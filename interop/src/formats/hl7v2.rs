@@ -1,0 +1,68 @@
+//! HL7 v2, 2.1 to 2.9, in delimiters and in XML: bytes to messages and back.
+//! <https://www.hl7.org/implement/standards/product_brief.cfm?product_id=185>
+//!
+//! **Reading.** [`Transmission::open`] finds the messages in what came: one, many, or files of batches. [`Transmission::text`]
+//! decodes one of them by its own MSH-18, borrowing where it can; [`Text::message`] makes the tree, which is offsets into
+//! that text: nothing is copied, escapes are undone when a value is asked for ([`Part::text`]).
+//! Reading is lenient and says so: whatever was not as the standard has it is in `forgiven`, with its place. What cannot be
+//! read at all is an [`Unreadable`].
+//!
+//! **Asking.** By hand ([`Message::segments`], [`Field::repetitions`] ...), by [`Path`] (`PID-3[2].1`), or by the groups of
+//! the message's structure: [`Dictionary::structure`] and [`grammar::group`].
+//!
+//! **Writing.** [`Draft`] is a message that can be changed; [`Draft::write`] of what was read gives back the text that was
+//! read, but for what was forgiven. [`charset::encode`] says what a character set cannot hold.
+//!
+//! **Talking.** [`mllp`] frames, [`acknowledgement`] answers and understands answers.
+
+pub mod acknowledgement;
+pub mod charset;
+pub mod continuation;
+mod delimiters;
+pub mod dictionary;
+mod draft;
+pub mod escape;
+mod forgiven;
+pub mod grammar;
+pub mod mllp;
+mod path;
+mod stamp;
+mod tokens;
+mod transmission;
+mod tree;
+mod xml;
+
+pub use charset::Charset;
+pub use delimiters::Delimiters;
+pub use dictionary::{Dictionary, Version};
+pub use draft::{Draft, Misplaced};
+pub use forgiven::{Forgiven, Leniency, Unreadable};
+pub use path::{BadPath, Path};
+pub use stamp::{BadStamp, Stamp};
+pub use transmission::{Envelope, Intake, Text, Transmission};
+pub use tree::{Component, Field, Message, Part, Presence, Repetition, Segment, Subcomponent};
+
+/// Bytes of a transmission, unless the route says otherwise.
+pub const TRANSMISSION_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Messages of a transmission.
+pub const MESSAGES_MAX: usize = 1_000_000;
+/// Segments of a message.
+pub const SEGMENTS_MAX: usize = 100_000;
+/// Fields of a segment; the longest of the standard has fewer than a hundred.
+pub const FIELDS_MAX: usize = 10_000;
+/// Things forgiven that are told one by one; of the others only the number is.
+pub const FORGIVEN_MAX: usize = 100;
+
+/// Offsets are kept in four bytes: a transmission is never larger than that allows.
+fn narrow(offset: usize) -> u32 {
+    u32::try_from(offset).unwrap_or(u32::MAX)
+}
+
+fn wide(offset: u32) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
+
+/// A piece of a text; nothing where the bounds do not fit, which they do.
+fn slice(text: &str, from: usize, to: usize) -> &str {
+    text.get(from..to).unwrap_or_default()
+}

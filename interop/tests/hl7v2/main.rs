@@ -1,0 +1,10 @@
+//! HL7 v2 from the outside of the crate: real messages, random ones, hostile ones, and a second opinion.
+
+// Tells clippy that helpers are test code too.
+#![cfg(test)]
+
+mod groups;
+mod hostile;
+mod material;
+mod random;
+mod second_opinion;
