@@ -60,7 +60,7 @@ BY_HAND = {
 # The contents tell nothing in versions whose structures were still named by every event.
 BY_HAND_SINCE = "2.3"
 # Older messages name the type alone, or the event of the order chapter for every kind of order.
-TYPE_ALONE = {"ACK": "ACK", "ORU": "ORU_R01", "ORM": "ORM_O01", "MCF": "ACK"}
+TYPE_ALONE = {"ACK": "ACK", "ADT": "ADT_A01", "ORU": "ORU_R01", "ORM": "ORM_O01", "MCF": "ACK"}
 ORDERS_BY_TYPE = {
     "OMG": "O19", "OML": "O21", "OMD": "O03", "OMS": "O05", "OMN": "O07", "OMP": "O09", "RDE": "O11", "RDS": "O13",
     "RGV": "O15", "RAS": "O17", "RRE": "O12", "RRD": "O14", "RRG": "O16", "RRA": "O18",

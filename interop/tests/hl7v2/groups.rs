@@ -189,6 +189,28 @@ fn what_stands_elsewhere_finds_its_group_and_is_told() {
 }
 
 #[test]
+fn an_event_may_stand_in_evn_or_nowhere() {
+    good(
+        "2.1",
+        "ADT",
+        "EVN PID NK1 PV1 DG1",
+        "MSH EVN PID NK1 PV1 DG1",
+    );
+    forgiven(
+        "2.1",
+        "ADT",
+        "PID NK1 PV1",
+        "MSH PID NK1 PV1",
+        &["EVN is missing before this segment"],
+    );
+    let text = "MSH|^~\\&|||||||ADT|1|P|2.3\rEVN|A40\rPID|\rMRG|\rPID|\rMRG|\r";
+    let text = Text::decoded(text);
+    let message = text.message().unwrap();
+    let groups = grammar::group(&message, Dictionary::shipped().unwrap());
+    assert_eq!(groups.root().groups_named("PATIENT").count(), 2);
+}
+
+#[test]
 fn a_structure_that_nobody_knows_is_flat() {
     good("2.5.1", "ZZZ^Z01", "PID OBX ZZZ", "MSH PID OBX ZZZ");
 }

@@ -153,10 +153,16 @@ impl Dictionary {
             message.of_header(9, 2),
             message.of_header(9, 3),
         );
-        self.structure(
-            version,
-            &self.structure_name(version, kind.trim(), event.trim(), named.trim())?,
-        )
+        // Before 2.3 the event could stand in EVN alone.
+        let trigger = message.segments_named("EVN").next();
+        let trigger = trigger.and_then(|segment| segment.field(1)?.value());
+        let event = if event.is_empty() {
+            trigger.unwrap_or(event)
+        } else {
+            event
+        };
+        let name = self.structure_name(version, kind.trim(), event.trim(), named.trim())?;
+        self.structure(version, &name)
     }
 
     pub fn structure_name(
@@ -435,6 +441,7 @@ mod tests {
             ("2.8", "ORM", "O01", "", "ORM_O01"),
             ("2.5.1", "ACK", "A08", "ACK", "ACK"),
             ("2.5.1", "ACK", "", "", "ACK"),
+            ("2.1", "ADT", "", "", "ADT_A01"),
             ("2.5.1", "XYZ", "Q99", "", ""),
         ] {
             assert_eq!(

@@ -1,7 +1,8 @@
 //! Text to tree: one pass over the bytes that notes where segments and fields begin.
 //!
-//! hl7-parser builds a list for every field, repetition and component: 21 µs and some 20 KB for a message of 1 KB, and it
-//! ends at the first blank line. This pass takes under 1 µs and 1 KB. The tests hold the two against each other.
+//! hl7-parser builds a list for every field, repetition and component: 32 µs for a message of 1 KB where this pass, with
+//! finding and decoding the message, takes 2 µs; and it ends at the first blank line. The tests hold the two against each
+//! other.
 
 use super::forgiven::{Leniency, Told, Unreadable};
 use super::tree::{Message, Span, is_header};

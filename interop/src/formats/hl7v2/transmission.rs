@@ -167,7 +167,9 @@ fn text_of(
         (Cow::Borrowed(bytes), None) => {
             let decoded = charset::decode(bytes, &declared, usual);
             for what in decoded.forgiven {
-                told.tell(what, 1, 0);
+                let lost = matches!(what, Leniency::Undecodable(_));
+                let place = lost.then(|| decoded.text.find(char::REPLACEMENT_CHARACTER));
+                told.tell(what, 1, place.flatten().unwrap_or(0));
             }
             (decoded.text, decoded.charset)
         }
