@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use fhir_spec::json::Value;
 use rust_decimal::Decimal;
 
-use super::{Found, Wrong, date::cut, split, unescaped};
+use super::{Found, SortKey, Wrong, date::cut, split, unescaped};
 
 pub(super) const UCUM: &str = "http://unitsofmeasure.org";
 const CURRENCIES: &str = "urn:iso:std:iso:4217";
@@ -95,8 +95,9 @@ fn factor(of: &str, into: &str) -> Option<Decimal> {
 
 impl Amount {
     /// What it is sorted by: its lower end.
-    pub(super) fn least(&self) -> Decimal {
-        self.low.map_or(Decimal::MIN, |(low, _)| low)
+    pub(super) fn least(&self) -> SortKey {
+        let (number, is_open) = self.low.unwrap_or((Decimal::MIN, false));
+        SortKey::Number(number, is_open)
     }
 
     /// Held against a number with a prefix, after the own one was brought into its unit.

@@ -58,12 +58,11 @@ impl<'a> World<'a> {
                 found.retain(|resource| is_wanted(resource));
             }
         } else if is_wanted(from) {
-            for other in self.of_type(source) {
+            let types = if source == "*" { self.types() } else { vec![source] };
+            for other in types.into_iter().flat_map(|source| self.of_type(source)) {
                 let referred = self.referred(other, code)?;
-                if referred
-                    .iter()
-                    .any(|resource| std::ptr::eq(*resource, from))
-                {
+                let mut referred = referred.iter();
+                if referred.any(|resource| std::ptr::eq(*resource, from)) {
                     found.push(other);
                 }
             }

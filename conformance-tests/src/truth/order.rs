@@ -14,7 +14,8 @@ use super::{Ask, Found, World, Wrong, amount, date, id_of, string, token, type_o
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SortKey {
     Time(i64),
-    Number(Decimal),
+    /// The flag tells that it begins behind that number: `> 5` comes after 5.
+    Number(Decimal, bool),
     Text(String),
 }
 
@@ -103,10 +104,7 @@ fn sort_values_of(ask: &Ask<'_, '_>, found: &Found<'_>) -> Result<Vec<SortKey>, 
         }
         "number" | "quantity" => {
             let amount = amount::amount(found);
-            amount
-                .map(|amount| SortKey::Number(amount.least()))
-                .into_iter()
-                .collect()
+            amount.map(|amount| amount.least()).into_iter().collect()
         }
         "uri" => {
             let uri = found.value.as_str().map(|uri| SortKey::Text(uri.into()));

@@ -93,7 +93,7 @@ impl<'w, 'a> Asker<'w, 'a> {
     }
 
     fn compartment(&mut self) -> Option<(String, String)> {
-        if !self.random.is(0) {
+        if !self.random.is(8) {
             return None;
         }
         let kind = self.random.pick(&["Patient", "Encounter", "Practitioner"]);

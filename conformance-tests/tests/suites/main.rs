@@ -22,6 +22,8 @@ mod primitives;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod searches;
+#[cfg(test)]
 mod second_opinion;
 #[cfg(test)]
 mod server_files;
