@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { Client } from 'fhir-kit-client';
-import { day, observation, patient, refused, transaction } from './day.mjs';
+import { FAMILY, day, observation, patient, refused, transaction } from './day.mjs';
 
 const client = new Client({ baseUrl: process.argv[2] });
 const status = (error) => error.response?.status;
@@ -98,6 +98,52 @@ await day('fhir-kit-client', {
       page = await client.nextPage({ bundle: page });
     }
     assert.deepEqual(seen, ['3', '2', '1']);
+  },
+  async search() {
+    const searchParams = { family: FAMILY, _sort: 'birthdate', _total: 'accurate', _count: 1 };
+    let page = await client.search({ resourceType: 'Patient', searchParams });
+    assert.equal(page.type, 'searchset');
+    const { total } = page;
+    const seen = new Set();
+    while (page) {
+      assert.ok(page.entry.length <= 1);
+      page.entry.forEach((entry) => seen.add(entry.resource.id));
+      page = await client.nextPage({ bundle: page });
+    }
+    assert.equal(seen.size, total);
+    assert.ok(seen.has(made.id));
+    await refused(400, client.search({ resourceType: 'Patient', searchParams: { famly: 'x' } }), status);
+  },
+  async 'search by POST'() {
+    const searchParams = { identifier: `${identifier.system}|${identifier.value}` };
+    const found = await client.search({ resourceType: 'Patient', searchParams, options: { postSearch: true } });
+    assert.equal(found.entry.length, 1);
+    assert.equal(found.entry[0].resource.identifier[0].value, identifier.value);
+  },
+  async 'search with includes'() {
+    const chain = { 'subject:Patient.identifier': `${identifier.system}|${identifier.value}-t` };
+    const searchParams = { ...chain, _include: 'Observation:subject' };
+    const found = await client.search({ resourceType: 'Observation', searchParams });
+    assert.deepEqual(found.entry.map((entry) => [entry.resource.resourceType, entry.search.mode]), [
+      ['Observation', 'match'],
+      ['Patient', 'include'],
+    ]);
+  },
+  async 'search in a compartment'() {
+    const found = await client.compartmentSearch({
+      resourceType: 'Observation',
+      compartment: { resourceType: 'Patient', id: made.id },
+      searchParams: { code: 'http://loinc.org|8867-4' },
+    });
+    assert.ok(found.entry.every((entry) => entry.resource.subject.reference === `Patient/${made.id}`));
+    assert.equal(found.entry.length, 1);
+  },
+  async 'search in a batch'() {
+    const url = `Patient?family=${FAMILY}&_summary=count`;
+    const entry = [{ request: { method: 'GET', url } }, { request: { method: 'GET', url: 'Patient?famly=x' } }];
+    const bundle = await client.batch({ body: { resourceType: 'Bundle', type: 'batch', entry } });
+    assert.ok(bundle.entry[0].resource.total >= 1);
+    assert.equal(bundle.entry[1].response.status.slice(0, 3), '400');
   },
   async delete() {
     await client.delete({ resourceType: 'Patient', id: made.id });

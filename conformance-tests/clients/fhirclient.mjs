@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import fhirclient from 'fhirclient';
-import { day, patient, refused, transaction } from './day.mjs';
+import { FAMILY, day, patient, refused, transaction } from './day.mjs';
 
 const base = process.argv[2];
 const client = new fhirclient.FhirClient(base);
@@ -58,6 +58,21 @@ await day('fhirclient', {
       seen.push(...page.entry.map((entry) => entry.resource.meta.versionId));
     }
     assert.deepEqual(seen, ['3', '2', '1']);
+  },
+  async search() {
+    const seen = [];
+    const asked = `Patient?family=${FAMILY}&_sort=_lastUpdated&_count=2`;
+    for await (const page of client.pages(asked)) {
+      seen.push(...page.entry.map((entry) => entry.resource.id));
+    }
+    assert.equal(new Set(seen).size, seen.length);
+    assert.ok(seen.includes(made.id));
+    await refused(400, client.fhirRequest('Patient?famly=x'), status);
+  },
+  async 'search with includes'() {
+    const chain = `subject:Patient.identifier=${identifier.system}|${identifier.value}-t`;
+    const found = await client.fhirRequest(`Observation?${chain}&_include=Observation:subject`);
+    assert.deepEqual(found.entry.map((entry) => entry.search.mode), ['match', 'include']);
   },
   async delete() {
     await client.delete(`Patient/${made.id}`);

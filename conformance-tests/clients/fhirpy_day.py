@@ -87,6 +87,21 @@ def history(made):
     assert seen == ["3", "2", "1"], seen
 
 
+def search(made):
+    family = made["name"][0]["family"]
+    patients = client.resources("Patient")
+    found = patients.search(family=family).sort("-birthdate").limit(2)
+    ids = [each.id for each in found.fetch_all()]
+    assert len(ids) == len(set(ids)) and made.id in ids
+    # Its own count() asks with a parameter that FHIR does not know.
+    assert patients.search(family=family, _total="accurate", _summary="count").fetch_raw()["total"] == len(ids)
+    assert patients.search(family=family, birthdate__ge="1980-05-01", gender__not="male", _id=made.id).first().id == made.id
+    refused(OperationOutcome, lambda: patients.search(famly="x").fetch())
+    observations = client.resources("Observation").search(patient__Patient__family=family).include("Observation", "subject")
+    kinds = {entry["resource"]["resourceType"] for entry in observations.fetch_raw()["entry"]}
+    assert kinds == {"Observation", "Patient"}, kinds
+
+
 def delete(made):
     made.delete()
     refused(ResourceNotFound, lambda: client.get("Patient", made.id))
@@ -99,5 +114,6 @@ patch(made)
 conditional_update()
 transaction()
 history(made)
+search(made)
 delete(made)
-print("fhirpy: create, read, update, patch, conditional update, transaction, history, delete: all well")
+print("fhirpy: create, read, update, patch, conditional update, transaction, history, search, delete: all well")

@@ -294,6 +294,12 @@ impl<'r> Reader<'r> {
         };
         let unsupported = |text| wrong(IssueCode::NotSupported, text);
         let condition = match code {
+            // Every resource has them.
+            "_id" | "_lastUpdated" if modifier == Some("missing") => match values {
+                ["true"] => Ok(Condition::Never),
+                ["false"] => Ok(Condition::Never.negated()),
+                _ => Err("`:missing` is `true` or `false`".into()),
+            },
             "_id" => self.ids(modifier, values),
             "_lastUpdated" => self.updated(modifier, values),
             "_list" => self.listed(modifier, values),

@@ -58,7 +58,11 @@ impl<'a> World<'a> {
                 found.retain(|resource| is_wanted(resource));
             }
         } else if is_wanted(from) {
-            let types = if source == "*" { self.types() } else { vec![source] };
+            let types = if source == "*" {
+                self.types()
+            } else {
+                vec![source]
+            };
             for other in types.into_iter().flat_map(|source| self.of_type(source)) {
                 let referred = self.referred(other, code)?;
                 let mut referred = referred.iter();

@@ -29,6 +29,11 @@ impl Kiln {
     }
 
     pub(crate) fn with_packages(packages: Vec<PathBuf>) -> Self {
+        Self::known_as(None, packages)
+    }
+
+    /// The server that clients know by this url: references that begin with it are its own.
+    pub(crate) fn known_as(url: Option<&str>, packages: Vec<PathBuf>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let directory =
@@ -37,6 +42,7 @@ impl Kiln {
             data: Some(directory.clone()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
             packages: Some(packages),
+            public_url: url.map(|url| url.parse().unwrap()),
             ..Settings::default()
         };
         let config = settings.resolve().unwrap();

@@ -313,6 +313,11 @@ fn ids_and_times() {
             ("_id=anna", &["anna"]),
             ("_id=anna,dora,height", &["anna", "dora"]),
             ("_id:not=anna", &["bert", "carl", "dora"]),
+            ("_id:missing=true", &[]),
+            (
+                "_lastUpdated:missing=false",
+                &["anna", "bert", "carl", "dora"],
+            ),
             ("_id=anna&gender=male", &[]),
             ("gender=male&_lastUpdated=gt2023", &["bert"]),
             ("_lastUpdated=2024-06-01T00:00:02Z", &["bert"]),

@@ -41,12 +41,14 @@ pub(super) fn put(client: &Client, documents: &[Value]) -> Result<Vec<String>, S
 pub(super) fn read(client: &Client, paths: &[String]) -> Result<Vec<Value>, String> {
     let mut documents = Vec::new();
     for some in paths.chunks(AT_ONCE) {
-        let entries = some.iter().map(|path| {
-            format!(r#"{{"request": {{"method": "GET", "url": "{path}"}}}}"#)
-        });
+        let entries = some
+            .iter()
+            .map(|path| format!(r#"{{"request": {{"method": "GET", "url": "{path}"}}}}"#));
         let bundle = sent(client, batch(entries).as_bytes())?;
         for (path, entry) in some.iter().zip(bundle.items_of("entry")) {
-            let resource = entry.get("resource").ok_or_else(|| format!("{path} is not there"))?;
+            let resource = entry
+                .get("resource")
+                .ok_or_else(|| format!("{path} is not there"))?;
             documents.push(resource.clone());
         }
     }
@@ -60,7 +62,10 @@ fn batch(entries: impl Iterator<Item = String>) -> String {
 }
 
 fn sent(client: &Client, bytes: &[u8]) -> Result<Value, String> {
-    let content = [("Content-Type".to_owned(), "application/fhir+json".to_owned())];
+    let content = [(
+        "Content-Type".to_owned(),
+        "application/fhir+json".to_owned(),
+    )];
     let answer = client.send("POST", "/", &content, bytes)?;
     if answer.status != 200 {
         return Err(told(&answer));

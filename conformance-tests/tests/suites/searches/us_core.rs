@@ -32,13 +32,17 @@ fn every_parameter_of_us_core() {
     let package = Package::read(tgz).unwrap();
     let (definitions, _) = Definitions::r4().with_packages(vec![package]);
     let definitions = Arc::new(definitions);
-    let kiln = Kiln::with_packages(vec![path]);
+    let kiln = Kiln::known_as(Some(super::PUBLIC_URL), vec![path]);
     let examples = files(&folder, ".json");
-    let examples = examples.iter().map(|(_, bytes)| json::parse(bytes).unwrap());
-    let examples: Vec<Value> = examples.filter(|example| example.str_of("id").is_some()).collect();
+    let examples = examples
+        .iter()
+        .map(|(_, bytes)| json::parse(bytes).unwrap());
+    let examples: Vec<Value> = examples
+        .filter(|example| example.str_of("id").is_some())
+        .collect();
     let paths = loaded::put(&kiln.client, &examples).unwrap();
     let documents = loaded::read(&kiln.client, &paths).unwrap();
-    let world = World::new(&definitions, kiln.client.base(), 0, &documents);
+    let world = World::new(&definitions, super::BASE, super::now_micros(), &documents);
     let mut asker = Asker::new(Random::new(1), &world);
     let mut tally = Tally::new("us-core-examples: search parameters of US Core 8.0.0", &[]);
     let mut types: Vec<&str> = documents.iter().map(type_of).collect();
@@ -46,7 +50,9 @@ fn every_parameter_of_us_core() {
     types.dedup();
     for resource_type in types {
         let all = definitions.search_parameters_for(resource_type);
-        let own: Vec<_> = all.filter(|parameter| parameter.url.starts_with(US_CORE)).collect();
+        let own: Vec<_> = all
+            .filter(|parameter| parameter.url.starts_with(US_CORE))
+            .collect();
         for parameter in own {
             let case = format!("{resource_type} {}", parameter.code);
             match ask(&kiln, &world, &mut asker, resource_type, parameter) {
@@ -67,7 +73,10 @@ fn ask<'a>(
     parameter: &'a SearchParameter,
 ) -> Result<Result<(), String>, String> {
     let code = &parameter.code;
-    let mut asked = vec![format!("{code}:missing=true"), format!("{code}:missing=false")];
+    let mut asked = vec![
+        format!("{code}:missing=true"),
+        format!("{code}:missing=false"),
+    ];
     for _ in 0..QUESTIONS {
         let value = asker.value(resource_type, parameter, None);
         asked.extend(value.map(|value| format!("{code}={value}")));
