@@ -390,6 +390,9 @@ impl Store {
     /// Whether the database answers and takes writes. What was committed lately has shown that it does: then nothing is
     /// written only to see it.
     pub async fn ping(&self) -> Result<(), Error> {
+        if self.registry().generation() == plan::NONE {
+            return Err(Error::Disagrees);
+        }
         let has_shown = self.meters().has_committed_lately();
         self.with_reader(move |connection| match has_shown {
             true => Ok(connection.batch("SELECT 1")?),

@@ -138,13 +138,10 @@ fn once<T, E: From<Error>>(
     let unreached = |error| Stop::Again(E::from(error), Again::Lost);
     let mut taken = pool.take().map_err(unreached)?;
     let connection = taken.connection().map_err(unreached)?;
-    let takes_turns = turn != Turn::None;
     let begun = match turn {
         Turn::None => connection.begin_at_once(),
         Turn::Taken => connection.begin_in_turn(),
-        Turn::Alone => connection
-            .begin_in_turn()
-            .and_then(|()| connection.keep_writers_out()),
+        Turn::Alone => connection.begin_alone(),
     };
     if let Err(error) = begun {
         // The turn that may have been taken ends with the connection.
@@ -179,10 +176,15 @@ fn once<T, E: From<Error>>(
             })
         }
     };
-    if takes_turns && !taken.broken {
-        taken.broken = taken
-            .connection()
-            .is_ok_and(|connection| connection.end_turn().is_err());
+    if !taken.broken {
+        taken.broken = taken.connection().is_ok_and(|connection| {
+            let ended = match turn {
+                Turn::None => Ok(()),
+                Turn::Taken => connection.end_turn(),
+                Turn::Alone => connection.end_alone(),
+            };
+            ended.is_err()
+        });
     }
     ended
 }

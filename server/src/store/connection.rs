@@ -38,6 +38,10 @@ const SQLITE_BULK: &str =
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
 const NEXT_KEY: &str =
     "SELECT coalesce(max(key), 0) + 1, (SELECT generation FROM search_state) FROM versions";
+/// On PostgreSQL who looks whether search parameters have changed keeps them from changing until the transaction ends. A
+/// lock on the table would do as well, but who reads all of the store for long would hold it too.
+const LOOK: &str =
+    "SELECT generation FROM search_state, pg_advisory_xact_lock_shared(7545639) AS shared";
 const POSTGRES: &str =
     "SET client_min_messages = warning; SET synchronous_commit = on; SET lock_timeout = '10s';
     SET idle_in_transaction_session_timeout = '60s';";
@@ -248,13 +252,21 @@ impl Connection {
         self.begin()
     }
 
-    /// Waits for the writes under way and lets no other begin before this transaction ends. Said before anything is looked at:
-    /// what those have written is seen then. Every write reads this table, so it is the one to lock.
-    pub(super) fn keep_writers_out(&mut self) -> Result<(), DieselError> {
+    /// The same once the writes under way have ended, and no other goes on before `end_alone`. The lock is taken before the
+    /// transaction begins, so that it sees what those have written; each of them shares it: see `LOOK`.
+    pub(super) fn begin_alone(&mut self) -> Result<(), DieselError> {
+        if let Handle::Postgres(_) = self.handle {
+            self.batch("SELECT pg_advisory_lock(7545638); SELECT pg_advisory_lock(7545639)")?;
+        }
+        self.begin()
+    }
+
+    pub(super) fn end_alone(&mut self) -> Result<(), DieselError> {
         match self.handle {
-            // BEGIN IMMEDIATE does.
             Handle::Sqlite(..) => Ok(()),
-            Handle::Postgres(_) => self.batch("LOCK TABLE search_state IN ACCESS EXCLUSIVE MODE"),
+            Handle::Postgres(_) => {
+                self.batch("SELECT pg_advisory_unlock(7545639); SELECT pg_advisory_unlock(7545638)")
+            }
         }
     }
 
@@ -295,7 +307,10 @@ impl Connection {
         if let Some(generation) = self.generation {
             return Ok(generation);
         }
-        let generation = self.number("SELECT generation FROM search_state")?;
+        let generation = match self.handle {
+            Handle::Sqlite(..) => self.number("SELECT generation FROM search_state")?,
+            Handle::Postgres(_) => self.number(LOOK)?,
+        };
         self.generation = Some(generation);
         Ok(generation)
     }

@@ -239,9 +239,14 @@ pub(super) fn open(
 }
 
 fn anew(connection: &mut Connection, base: &Registry, now: Instant) -> Result<Registry, Error> {
-    connection.begin()?;
+    connection.begin_alone()?;
+    let planned = planned(connection, base, now);
+    connection.end_alone()?;
+    planned
+}
+
+fn planned(connection: &mut Connection, base: &Registry, now: Instant) -> Result<Registry, Error> {
     let done = (|| {
-        connection.keep_writers_out()?;
         let (generation, fingerprint) = state(connection)?;
         let own = own(connection)?;
         let known = base.with_own(own).of_generation(generation);

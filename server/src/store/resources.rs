@@ -108,7 +108,7 @@ const INSERT_VERSION: &str = "INSERT INTO versions (key, rid, type, id, version,
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 /// PostgreSQL has no statement per group that could tell the generation, so the first version of a transaction does.
 const INSERT_VERSION_AND_LOOK: &str = "INSERT INTO versions (key, rid, type, id, version, at, change, codec, body) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING (SELECT generation FROM search_state)";
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING (SELECT generation FROM search_state, pg_advisory_xact_lock_shared(7545639) AS shared)";
 const INSERT_RESOURCE: &str = "INSERT INTO resources (type, id, rid, head) VALUES (?, ?, ?, ?)";
 const MOVE_HEAD: &str = "UPDATE resources SET head = ? WHERE type = ? AND id = ?";
 const SELECT_CURRENT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body \

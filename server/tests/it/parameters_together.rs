@@ -296,6 +296,11 @@ fn the_last_node_to_start_is_right(kiln: &Kiln, second: &Kiln) {
         std::thread::sleep(Duration::from_millis(20));
     };
     assert_eq!(answer.status, 503, "{}", answer.text());
+    // Nobody is sent here any more, as soon as it has looked.
+    while get(kiln.address, "/health/ready").status != 503 {
+        assert!(Clock::now() < until, "it says that it is ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
     assert!(
         answer.text().contains("other definitions"),
         "{}",
