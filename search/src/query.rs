@@ -6,6 +6,7 @@ mod canonical;
 mod chain;
 mod compartment;
 pub(crate) mod escape;
+pub(crate) mod filter;
 mod include;
 mod rules;
 mod sort;
@@ -179,6 +180,7 @@ pub fn parse_with(
         now: settings.now,
         terminology,
         steps: 0,
+        is_filter: false,
     };
     let mut query = Query::of(&known.name);
     let mut wrong = reader.repeated(parameters);
@@ -225,6 +227,8 @@ struct Reader<'r> {
     terminology: &'r dyn Terminology,
     /// From the resource that is searched to the one that is asked about now.
     steps: usize,
+    /// A `_filter` is read: it has a modifier of its own.
+    is_filter: bool,
 }
 
 impl<'r> Reader<'r> {
@@ -251,6 +255,8 @@ impl<'r> Reader<'r> {
                     _ => return Err(wrong("is `none`, `estimate` or `accurate`".into())),
                 });
             }
+            filter::NAME if name == filter::NAME => query.push(name, self.filter(value)?),
+            "_contained" | "_containedType" | "_query" => default_only(name, value)?,
             _ if ABOUT_THE_ANSWER.contains(&name) => {}
             _ => {
                 let condition = self.criterion(name, value)?;
@@ -345,6 +351,9 @@ impl<'r> Reader<'r> {
         };
         let own = parameter.kind.modifiers();
         if modifier == "missing" || own.contains(&modifier) {
+            return Ok(());
+        }
+        if self.is_filter && parameter.kind == SearchType::String && modifier == filter::WHOLE {
             return Ok(());
         }
         let is_reference = parameter.kind == SearchType::Reference;
@@ -492,6 +501,21 @@ fn present(sources: &[Source]) -> Condition {
         }
     }
     Condition::rows(probes)
+}
+
+/// What R4 names and this server does not do: only what asks for nothing special is taken.
+fn default_only(name: &str, value: &str) -> Result<(), Issue> {
+    let told = match (name, value) {
+        ("_contained", "false") | ("_containedType", "container") => return Ok(()),
+        ("_contained", "true" | "both") => "resources are not found by what they contain",
+        ("_containedType", "contained") => "what is contained is answered with what contains it",
+        ("_contained", _) => "is `false`, `true` or `both`",
+        ("_containedType", _) => "is `container` or `contained`",
+        ("_query", _) => "no named queries are defined here",
+        _ => "there is no such parameter",
+    };
+    let text = format!("`{}`: {told}", shown(name));
+    Err(Issue::error(IssueCode::NotSupported, text))
 }
 
 /// What a client wrote, cut to what a message can hold.

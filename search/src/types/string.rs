@@ -10,6 +10,7 @@ use crate::condition::{Op, Probe, Reach, Test};
 use crate::folding;
 use crate::hash;
 use crate::query::escape::unescaped;
+use crate::query::filter::WHOLE;
 use crate::registry::Source;
 use crate::rows::{Rows, StringRow};
 use crate::table::TableKind;
@@ -53,6 +54,8 @@ pub(crate) fn probes(ask: &Ask<'_>, source: &Source, value: &str) -> Result<Vec<
             let tests = vec![Test::equal("value", folded), Test::equal("exact", exact)];
             (Reach::Some, tests)
         }
+        // Of a `_filter`.
+        Some(WHOLE) => (Reach::Some, vec![Test::equal("value", folded)]),
         Some("contains") => {
             let tests = vec![Test::Is("value", Op::Contains, folded.into())];
             (Reach::Most, tests)
