@@ -13,6 +13,7 @@ use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::{Action, Caller, Forbidden, may, may_all};
 use crate::config::{self, Config};
+use crate::feed::{self, text_index};
 use crate::jobs::reindex::{self, Step, Worker};
 use crate::packages;
 use crate::store::{self, Remaking, Store};
@@ -38,6 +39,10 @@ pub(super) struct Flags {
     /// All resource types
     #[arg(long)]
     all: bool,
+    /// Forgets the index of texts in the data directory: the server makes it anew, from all there is, when it next starts
+    /// or writes
+    #[arg(long, conflicts_with_all = ["types", "all", "adopt"])]
+    text: bool,
     /// From now on the index is that of these packages and this version of Kiln; servers with others stop writing
     #[arg(long)]
     adopt: bool,
@@ -53,6 +58,10 @@ pub(super) enum Error {
     Packages(#[from] packages::Error),
     #[error("the store failed")]
     Store(#[from] store::Error),
+    #[error("the settings want no index of texts (text_index)")]
+    NoTexts,
+    #[error("the index of texts cannot be forgotten")]
+    Texts(#[from] feed::Error),
     #[error("the index was not made")]
     Reindex(#[from] reindex::Error),
     #[error(transparent)]
@@ -67,6 +76,9 @@ pub(super) enum Error {
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
+    if flags.text {
+        return forget_texts(flags, &config);
+    }
     for name in &flags.types {
         resource_type(name).ok_or_else(|| Error::NoType(name.clone()))?;
     }
@@ -93,6 +105,14 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         "reindexed {took}: {rows} index rows put in or taken out\n"
     ))
     .map_err(Error::Print)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn forget_texts(flags: &Flags, config: &Config) -> Result<ExitCode, Error> {
+    flags.place.check_existing()?;
+    let directory = config.text_index.as_deref().ok_or(Error::NoTexts)?;
+    text_index::forget(directory)?;
+    print("the index of texts is forgotten: the server makes it anew\n").map_err(Error::Print)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,6 +19,8 @@ on_both_databases!(
     texts_decide_about_no_write,
     the_index_survives_a_kill_and_damage,
     without_the_index_texts_are_refused,
+    new_parameters_have_texts_too,
+    the_index_is_forgotten_when_asked_to,
 );
 
 /// A Condition with a narrative, the text of its code, and what else is said.
@@ -464,5 +466,78 @@ fn an_index_of_another_database_is_not_believed() {
     assert!(
         kiln.stop_and_read_log()
             .contains("made of another database")
+    );
+}
+
+/// An element that no parameter knew before: its texts are found as soon as nobody says any more that they are not yet.
+fn new_parameters_have_texts_too(database: &Database) {
+    let kiln = Kiln::start(database);
+    let address = kiln.address;
+    let basic = |id: &str, text: &str| {
+        let resource = format!(
+            r#"{{"resourceType":"Basic","id":"{id}","code":{{"text":"x"}},"extension":[{{"url":"http://example.org/colour","valueCodeableConcept":{{"text":"{text}"}}}}]}}"#
+        );
+        put(address, &resource);
+    };
+    basic("before", "Dark Blue");
+    basic("other", "red");
+    assert_eq!(found(address, "Basic?_content", "blue"), ["before"]);
+    let parameter = r#"{"resourceType":"SearchParameter","id":"colour","url":"http://example.org/colour-parameter","name":"Colour","status":"active",
+        "description":"x","code":"colour","base":["Basic"],"type":"token","expression":"Basic.extension('http://example.org/colour').value"}"#;
+    put(address, parameter);
+    basic("after", "light blue");
+    let ready = (0..200).any(|_| {
+        let answer = get(address, "/fhir/Basic?colour:text=blue");
+        assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        answer.status == 200
+    });
+    assert!(ready);
+    assert_eq!(
+        found(address, "Basic?colour:text", "blue"),
+        ["after", "before"]
+    );
+    assert_eq!(
+        found(address, "Basic?_content", "blue"),
+        ["after", "before"]
+    );
+}
+
+fn the_index_is_forgotten_when_asked_to(database: &Database) {
+    let kiln = Kiln::start(database);
+    fill(kiln.address);
+    assert_eq!(found(kiln.address, "Condition?_text", "bone"), ["bone"]);
+    let forget = |more: &str| {
+        let directory = database.directory.display().to_string();
+        let mut command = crate::kiln::command();
+        command.args([
+            "reindex",
+            "--text",
+            "--data",
+            &directory,
+            "--database",
+            &database.url,
+        ]);
+        command.args(more.split_whitespace()).output().unwrap()
+    };
+    assert!(!forget("--all").status.success());
+    kiln.kill();
+    let done = forget("");
+    assert!(done.status.success(), "{done:?}");
+    assert!(!database.directory.join("text-index").exists());
+    let kiln = Kiln::start(database);
+    assert_eq!(found(kiln.address, "Condition?_text", "bone"), ["bone"]);
+    // Under a server that runs: what it has open it keeps, and what is written next makes it anew.
+    let _may_be_busy = forget("");
+    put(kiln.address, &condition("late", "late bone", "x", ""));
+    let ready = (0..100).any(|_| {
+        let answer = asked(kiln.address, "Condition?_text", "late");
+        assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+        answer.status == 200
+    });
+    assert!(ready);
+    assert_eq!(
+        found(kiln.address, "Condition?_text", "bone"),
+        ["bone", "late"]
     );
 }
