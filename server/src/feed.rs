@@ -85,6 +85,12 @@ impl Feed {
 
 /// Follows until it is told to stop; trouble is told once, and then it tries again.
 fn follow(app: &App, mut follower: impl Follower) {
+    // Where processors are scarce, requests come first; threads that it starts are like it. Elsewhere than on Linux this
+    // would be about the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(limits::FOLLOWER_NICENESS) {
+        tracing::debug!("a follower runs like all else: {error}");
+    }
     let mut is_troubled = false;
     while !follower.progress().is_over() {
         let error = match run(app, &mut follower, &mut is_troubled) {

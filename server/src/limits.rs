@@ -190,6 +190,8 @@ pub const FOLLOWER_BEAT_MS: u64 = 500;
 pub const FOLLOWER_LOOK_MS: u64 = 1_000;
 /// When it has had nothing to do for so long, it gives back what it needs for its work.
 pub const FOLLOWER_IDLE_MS: u64 = 5_000;
+/// How much followers stand back where processors are scarce: a tenth of what a request gets.
+pub const FOLLOWER_NICENESS: i32 = 10;
 /// How long it waits after trouble.
 pub const FOLLOWER_PAUSE_MS: u64 = 2_000;
 
