@@ -131,8 +131,16 @@ fn walked(
     let name = name.map_or("", |table| table.name);
     let walks = rows.paths.iter();
     let walks = walks.flat_map(|path| spans(rows.table).iter().map(move |span| (*path, *span)));
-    for (index, (path, span)) in walks.enumerate() {
+    let walks: Vec<(i32, Option<i64>)> = walks.collect();
+    // PostgreSQL merges no walks of which each must still be sorted by more than its index: it is given the page of each.
+    let is_each_cut = dialect == Dialect::Postgres && walks.len() > 1;
+    for (index, (path, span)) in walks.into_iter().enumerate() {
         writer.push(if index > 0 { " UNION ALL " } else { "" });
+        writer.push(if is_each_cut {
+            "(SELECT s.* FROM ("
+        } else {
+            ""
+        });
         writer.push(&format!("SELECT d.rid AS rid, d.{} AS k0", rows.column));
         writer.keys(query, 1, "d");
         writer.push(&format!(" FROM {name} d WHERE "));
@@ -150,6 +158,11 @@ fn walked(
         for condition in conditions(query) {
             writer.push(" AND ");
             writer.hold(condition, &scope);
+        }
+        if is_each_cut {
+            writer.push(") s");
+            writer.end(query, page, true);
+            writer.push(")");
         }
     }
     Sorted {
@@ -169,12 +182,25 @@ fn walked(
 
 fn walked_by_time(query: &Query, dialect: Dialect, page: &SortedPage, key: &SortKey) -> Statement {
     let mut writer = Writer::new(dialect);
-    writer.push("SELECT d.rid AS rid, w.at AS k0");
+    // PostgreSQL thinks that a join by three columns finds one row, and would make all of them to sort it.
+    let (walked, from, is_current) = match dialect {
+        Dialect::Sqlite => (
+            "w",
+            "versions w CROSS JOIN resources d",
+            "d.type = w.type AND d.id = w.id AND d.head = w.key",
+        ),
+        Dialect::Postgres => (
+            "d",
+            "versions d",
+            "d.key = (SELECT r.head FROM resources r WHERE r.type = d.type AND r.id = d.id)",
+        ),
+    };
+    writer.push(&format!("SELECT d.rid AS rid, {walked}.at AS k0"));
     writer.keys(query, 1, "d");
-    writer.push(" FROM versions w CROSS JOIN resources d WHERE w.type = ");
+    writer.push(&format!(" FROM {from} WHERE {walked}.type = "));
     writer.bind(Bind::Text(query.resource_type.clone().into()));
-    writer.push(" AND w.change <> 3 AND d.type = w.type AND d.id = w.id AND d.head = w.key");
-    writer.bound(page, key, "w.at");
+    writer.push(&format!(" AND {walked}.change <> 3 AND {is_current}"));
+    writer.bound(page, key, &format!("{walked}.at"));
     writer.in_time("d.rid");
     let scope = Scope::of(&query.resource_type);
     for condition in conditions(query) {
