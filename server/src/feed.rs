@@ -122,18 +122,27 @@ fn follow(app: &App, mut follower: impl Follower) {
 /// Until it is told to stop, or cannot go on.
 fn run(app: &App, follower: &mut impl Follower, is_troubled: &mut bool) -> Result<(), Error> {
     let mut position = follower.begin()?;
-    let (mut worked_at, mut looked_at) = (Instant::now(), None);
+    let (mut worked_at, mut looked_at) = (Instant::now(), Instant::now());
     let mut committed = app.store.meters().committed.get();
+    let (mut is_wanted, mut writing_since) = (true, None);
     loop {
-        // Others may write into the same database: they are looked for now and then, own writes are counted.
+        // Others may write into the same database: they are looked for now and then, own writes are counted. While they
+        // come one after the other they have the machine for themselves, for a while.
         let own = app.store.meters().committed.get();
-        let wait = Duration::from_millis(limits::FOLLOWER_LOOK_MS);
-        let is_due = looked_at.is_none_or(|at: Instant| at.elapsed() >= wait);
+        let is_written = std::mem::replace(&mut committed, own) != own;
+        let waits = is_written && !is_wanted && {
+            let since: Instant = *writing_since.get_or_insert_with(Instant::now);
+            let behind = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+            follower.progress().is_behind_by(behind);
+            behind < limits::FOLLOWER_WAIT_MS * 1_000
+        };
+        let is_due = looked_at.elapsed() >= Duration::from_millis(limits::FOLLOWER_LOOK_MS);
         let mut has_worked = false;
-        if is_due || own != committed {
-            committed = own;
+        if !waits && (is_wanted || is_written || is_due || writing_since.is_some()) {
+            writing_since = None;
             has_worked = catch_up(app, follower, &mut position)?;
-            looked_at = Some(Instant::now());
+            follower.progress().is_behind_by(0);
+            looked_at = Instant::now();
         }
         *is_troubled = false;
         if has_worked {
@@ -145,9 +154,7 @@ fn run(app: &App, follower: &mut impl Follower, is_troubled: &mut bool) -> Resul
             return Ok(());
         }
         let pause = Duration::from_millis(limits::FOLLOWER_BEAT_MS);
-        if follower.progress().rest(pause) {
-            looked_at = None;
-        }
+        is_wanted = follower.progress().rest(pause);
         if follower.is_in_doubt() {
             position = follower.begin()?;
         }

@@ -188,6 +188,8 @@ pub const FOLLOWER_UNSETTLED_MAX: usize = 5_000;
 pub const FOLLOWER_BEAT_MS: u64 = 500;
 /// and whether somebody else has.
 pub const FOLLOWER_LOOK_MS: u64 = 1_000;
+/// While one write comes after the other, it waits so long before it begins, unless somebody waits for it.
+pub const FOLLOWER_WAIT_MS: u64 = 10_000;
 /// When it has had nothing to do for so long, it gives back what it needs for its work.
 pub const FOLLOWER_IDLE_MS: u64 = 5_000;
 /// How much followers stand back where processors are scarce: a tenth of what a request gets.
