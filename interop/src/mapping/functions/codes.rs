@@ -1,0 +1,112 @@
+//! Codes and references.
+
+use fhir_spec::json::{Object, Value};
+
+use super::{Answer, Env, Function, nothing, shortened, text_at};
+
+const FAMILY: &str = "codes";
+
+pub(super) const ALL: &[Function] = &[
+    Function::new(
+        FAMILY,
+        "normalize_gender",
+        &["text"],
+        normalize_gender,
+        "The code of administrative-gender for what HL7 table 0001 and people write.",
+        &[
+            (&["M"], "male"), (&["f"], "female"), (&["Female"], "female"), (&["O"], "other"), (&["A"], "other"),
+            (&["N"], "other"), (&["U"], "unknown"), (&["x"], "other"), (&["weiblich"], "female"), (&["?"], "!"),
+        ],
+    ),
+    Function::new(
+        FAMILY,
+        "map_code",
+        &["value", "from", "to", "more..."],
+        map_code,
+        "What stands behind the value in the list of pairs; one more at the end serves all others.",
+        &[
+            (&["A", "A", "active", "I", "inactive"], "active"), (&["I", "A", "active", "I", "inactive"], "inactive"),
+            (&["X", "A", "active", "unknown"], "unknown"), (&["X", "A", "active"], "!"),
+        ],
+    ),
+    Function::new(
+        FAMILY,
+        "find",
+        &["value", "type", "system?"],
+        find,
+        "A reference to the resource of that type which has the value as its identifier: the server looks for it when it stores.",
+        &[
+            (&["7", "Patient", "urn:mrn"], "{\"reference\":\"Patient?identifier=urn:mrn|7\"}"),
+            (&["7", "Patient"], "{\"reference\":\"Patient?identifier=7\"}"),
+            (&["a&b", "Patient", "urn:x"], "{\"reference\":\"Patient?identifier=urn:x|a%26b\"}"),
+            (&["7", "patient"], "!"),
+        ],
+    )
+    .giving("Reference"),
+];
+
+fn normalize_gender(arguments: &[Value], _: &Env<'_>) -> Answer {
+    let text = text_at(arguments, 0)?.trim();
+    let code = match text.to_lowercase().as_str() {
+        "m" | "male" | "man" | "boy" | "männlich" | "masculine" | "masculino" | "homme" => "male",
+        "f" | "w" | "female" | "woman" | "girl" | "weiblich" | "feminine" | "femenino"
+        | "femme" => "female",
+        "o" | "a" | "n" | "x" | "d" | "other" | "ambiguous" | "nonbinary" | "non-binary"
+        | "divers" | "diverse" | "not applicable" => "other",
+        "u" | "unk" | "unknown" | "unbekannt" => "unknown",
+        _ => return Err(format!("a gender instead of '{}'", shortened(text))),
+    };
+    Ok(code.into())
+}
+
+fn map_code(arguments: &[Value], _: &Env<'_>) -> Answer {
+    let value = text_at(arguments, 0)?;
+    for pair in arguments.get(1..).unwrap_or_default().chunks(2) {
+        match pair {
+            [from, to] if super::text_of(from) == Some(value) => return Ok(to.clone()),
+            [otherwise] => return Ok(otherwise.clone()),
+            _ => {}
+        }
+    }
+    Err(format!(
+        "a code of the list instead of '{}'",
+        shortened(value)
+    ))
+}
+
+fn find(arguments: &[Value], _: &Env<'_>) -> Answer {
+    let (value, kind, system) = (
+        text_at(arguments, 0)?,
+        text_at(arguments, 1)?,
+        text_at(arguments, 2)?,
+    );
+    if value.is_empty() {
+        return Ok(nothing());
+    }
+    if !kind.starts_with(|first: char| first.is_ascii_uppercase())
+        || !kind.bytes().all(|byte| byte.is_ascii_alphabetic())
+    {
+        return Err(format!("a resource type instead of '{}'", shortened(kind)));
+    }
+    let mut reference = format!("{kind}?identifier=");
+    if !system.is_empty() {
+        encode(system, &mut reference);
+        reference.push('|');
+    }
+    encode(value, &mut reference);
+    Ok(Object::from_iter([("reference", Value::from(reference))]).into())
+}
+
+/// As much of the escaping of query strings as keeps a value whole; `:` and `/` stay readable.
+pub(in crate::mapping) fn encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => {
+                out.push(char::from(byte));
+            }
+            // Commas, bars and backslashes of a value would divide it: FHIR escapes them once more.
+            b',' | b'|' | b'$' | b'\\' => out.push_str(&format!("%5C%{byte:02X}")),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}

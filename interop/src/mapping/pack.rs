@@ -1,0 +1,100 @@
+//! A pack: files of maps, parts and tables that belong together. Maps are compiled out of it; overlays are laid over it.
+
+use super::error::{BadMap, Problem};
+use super::parse::parse;
+use super::row::{File, Map, Overlay, Part, Table};
+
+/// What the files say, all in one.
+#[derive(Debug, Clone, Default)]
+pub struct Pack {
+    pub(super) maps: Vec<Map>,
+    pub(super) parts: Vec<Part>,
+    pub(super) tables: Vec<Table>,
+    pub(super) overlays: Vec<Overlay>,
+}
+
+impl Pack {
+    /// Reads files, each with its name. All that is wrong in any of them comes back at once.
+    pub fn read<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Result<Self, BadMap> {
+        let mut pack = Self::default();
+        let mut problems = Vec::new();
+        for (name, text) in files {
+            let (file, mut wrong) = parse(name, text);
+            problems.append(&mut wrong);
+            pack.take(file, &mut problems);
+        }
+        if problems.is_empty() {
+            Ok(pack)
+        } else {
+            Err(BadMap(problems))
+        }
+    }
+
+    fn take(&mut self, file: File, problems: &mut Vec<Problem>) {
+        let mut twice = |what: &str, word: &super::row::Word, is_there: bool| {
+            if is_there {
+                let expected = format!("another name: there is a {what} of this name");
+                problems.push(Problem::new(word.at.clone(), expected).found(&word.text));
+            }
+        };
+        for map in &file.maps {
+            twice("map", &map.name, self.map(&map.name.text).is_some());
+        }
+        for part in &file.parts {
+            let is_there = |other: &Part| {
+                other.name.text == part.name.text
+                    && other.target.text == part.target.text
+                    && other.is_type == part.is_type
+            };
+            twice(
+                "segment or type map",
+                &part.name,
+                self.parts.iter().any(is_there),
+            );
+        }
+        for table in &file.tables {
+            twice(
+                "code table",
+                &table.name,
+                self.tables
+                    .iter()
+                    .any(|other| other.name.text == table.name.text),
+            );
+        }
+        self.maps.extend(file.maps);
+        self.parts.extend(file.parts);
+        self.tables.extend(file.tables);
+        self.overlays.extend(file.overlays);
+    }
+
+    pub(super) fn map(&self, name: &str) -> Option<&Map> {
+        self.maps.iter().find(|map| map.name.text == name)
+    }
+
+    pub(super) fn part(&self, place: usize) -> Option<&Part> {
+        self.parts.get(place)
+    }
+
+    /// The maps of the pack, and of what format their sources are.
+    pub fn maps(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.maps
+            .iter()
+            .map(|map| (map.name.text.as_str(), map.format.text.as_str()))
+    }
+
+    /// The columns that a map declares; a `?` at the end says that one may be missing.
+    pub fn columns(&self, map: &str) -> Vec<&str> {
+        let map = self.map(map);
+        map.into_iter()
+            .flat_map(|map| &map.columns)
+            .map(|word| word.text.as_str())
+            .collect()
+    }
+
+    /// Overlays that came in with the files.
+    pub fn overlays(&self) -> impl Iterator<Item = &str> {
+        self.overlays
+            .iter()
+            .map(|overlay| overlay.name.text.as_str())
+    }
+}

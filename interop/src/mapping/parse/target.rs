@@ -1,0 +1,141 @@
+//! Paths in FHIR, and the assignments in braces.
+
+use super::super::error::Problem;
+use super::super::lex::{Placed, Token};
+use super::super::row::{Assigned, Assignment, Expression, Target, TargetStep, Which, Word};
+use super::Read;
+use super::line::Cursor;
+
+impl Cursor<'_> {
+    pub(super) fn target(&mut self) -> Read<Target> {
+        let (begin, at) = (self.next, self.at());
+        let mut steps: Vec<TargetStep> = Vec::new();
+        while let Some(Placed {
+            token: Token::Word(text),
+            at,
+            joined,
+        }) = self.peek()
+        {
+            let text = match (steps.is_empty(), joined, text.strip_prefix('.')) {
+                (true, _, _) => text.as_str(),
+                (false, true, Some(text)) => text,
+                _ => break,
+            };
+            self.next += 1;
+            steps.extend(text.split('.').map(|name| TargetStep {
+                name: Word {
+                    text: name.to_owned(),
+                    at: at.clone(),
+                },
+                which: Which::First,
+            }));
+            if self.joined_sign("[") {
+                self.next += 1;
+                let which = self.which()?;
+                if let Some(last) = steps.last_mut() {
+                    last.which = which;
+                }
+            }
+        }
+        if steps.is_empty() {
+            return Err(self.expected("a path in FHIR, such as name.family"));
+        }
+        Ok(Target {
+            text: self.text_since(begin),
+            at,
+            steps,
+        })
+    }
+
+    fn which(&mut self) -> Read<Which> {
+        if self.take_sign("]") {
+            return Ok(Which::New);
+        }
+        self.deeper()?;
+        let mut wanted = Vec::new();
+        loop {
+            let path = self.target()?;
+            self.sign("=")?;
+            let value = match self.peek().map(|placed| &placed.token) {
+                Some(Token::Word(_) | Token::Text(_)) => {
+                    Expression::Text(self.word("a value")?.text)
+                }
+                _ => self.term()?,
+            };
+            wanted.push((path, value));
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        self.sign("]")?;
+        self.depth -= 1;
+        Ok(Which::Where(wanted))
+    }
+
+    pub(super) fn assignments(&mut self) -> Read<Vec<Assignment>> {
+        let mut all = Vec::new();
+        while !self.take_sign("}") {
+            let at = self.at();
+            let elsewhere = if self.take_sign("^") {
+                Some(self.word("the name of a block")?)
+            } else {
+                None
+            };
+            let (elsewhere, target) = match elsewhere {
+                None => (None, self.target()?),
+                Some(word) => {
+                    let (label, path) = word.text.split_once('.').ok_or_else(|| {
+                        Problem::new(
+                            word.at.clone(),
+                            "a block and an element, such as ^DiagnosticReport.result",
+                        )
+                        .found(&word.text)
+                    })?;
+                    let named = |text: &str| Word {
+                        text: text.to_owned(),
+                        at: word.at.clone(),
+                    };
+                    let steps = path
+                        .split('.')
+                        .map(|name| TargetStep {
+                            name: named(name),
+                            which: Which::First,
+                        })
+                        .collect();
+                    let target = Target {
+                        text: path.to_owned(),
+                        at: word.at.clone(),
+                        steps,
+                    };
+                    (Some(named(label)), target)
+                }
+            };
+            if !self.take_sign("+=") {
+                self.sign("=")?;
+            }
+            let value = if self.is_keyword("self") {
+                self.next += 1;
+                Assigned::Itself
+            } else {
+                let value = self.expression()?;
+                let calls = if self.take_sign(":") {
+                    self.conversions()?
+                } else {
+                    Vec::new()
+                };
+                Assigned::Value(value, calls)
+            };
+            all.push(Assignment {
+                at,
+                target,
+                value,
+                elsewhere,
+            });
+            if !self.take_sign(",") {
+                self.sign("}")?;
+                break;
+            }
+        }
+        Ok(all)
+    }
+}

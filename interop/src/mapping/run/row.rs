@@ -1,0 +1,276 @@
+//! One row, and the braces behind it.
+
+use fhir_spec::json::{Object, Value};
+
+use super::super::loss::Note;
+use super::super::plan::{
+    AssignedPlan, AssignmentPlan, ExpressionPlan, Finish, RowPlan, RowSet, index,
+};
+use super::super::row::Direction;
+use super::super::source::{Cell, Source};
+use super::super::trace::Traced;
+use super::super::value::coerce;
+use super::expression::Got;
+use super::write::{locate, place, render};
+use super::{It, Local, Run, each_node};
+
+impl<'r, S: Source> Run<'r, S> {
+    pub(super) fn rows(&mut self, set: &'r RowSet, local: Local<'_, S::Node>, object: &mut Object) {
+        for row in &set.rows {
+            if row.direction == Direction::Backward {
+                continue;
+            }
+            let Some(each) = &row.each else {
+                self.row_once(row, local, object);
+                continue;
+            };
+            if let Some(from) = self.base(each.base, local) {
+                let source = self.source;
+                each_node(source, from, &each.steps, &mut |node| {
+                    let it = It {
+                        node,
+                        outer: local.it,
+                    };
+                    let local = Local {
+                        frame: local.frame,
+                        it: Some(&it),
+                    };
+                    self.row_once(row, local, object);
+                });
+            }
+        }
+        self.ignore(&set.ignored, local);
+    }
+
+    fn row_once(&mut self, row: &'r RowPlan, local: Local<'_, S::Node>, object: &mut Object) {
+        self.row = row.info;
+        if let Some(condition) = &row.condition
+            && !self.holds(condition, local)
+        {
+            return;
+        }
+        let consumed = self.consumed.len();
+        let traced = self.trace.as_ref().map_or(0, Vec::len);
+        let Some(value) = self.row_value(row, local) else {
+            return;
+        };
+        self.row = row.info;
+        if !self.put(row, value, local, object) {
+            // An earlier row gave the value. What this one read was not carried.
+            self.consumed.truncate(consumed);
+            if let Some(trace) = &mut self.trace {
+                trace.truncate(traced);
+            }
+            return;
+        }
+        if row.is_default {
+            self.notes.push(Note::Assumed { row: row.info });
+        }
+        self.follow(row, consumed, traced, object);
+    }
+
+    /// The value of a row, ready to be written.
+    fn row_value(&mut self, row: &'r RowPlan, local: Local<'_, S::Node>) -> Option<Value> {
+        if let Finish::Type(set) = row.finish {
+            let ExpressionPlan::Path(path) = &row.source else {
+                return None;
+            };
+            let node = self.node(path, local)?;
+            match self.source.cell(node) {
+                Cell::Absent => return None,
+                Cell::Null => return self.delete(row, node),
+                Cell::Valued(_) => {}
+            }
+            let set = self.plan.types.get(index(set))?;
+            let it = It {
+                node,
+                outer: local.it,
+            };
+            let mut made = Object::new();
+            self.rows(
+                set,
+                Local {
+                    frame: local.frame,
+                    it: Some(&it),
+                },
+                &mut made,
+            );
+            return (!made.is_empty()).then(|| made.into());
+        }
+        let got = match self.evaluate(&row.source, local) {
+            Got::Null => {
+                self.note_delete(row);
+                return None;
+            }
+            Got::Nothing => None,
+            Got::Value(value) => Some(value),
+        };
+        let value = self.convert(got, &row.calls, local)?;
+        self.finished(row.finish, value)
+    }
+
+    fn finished(&mut self, finish: Finish, value: Value) -> Option<Value> {
+        let Finish::Primitive(primitive) = finish else {
+            return Some(value);
+        };
+        match coerce(primitive, value, &self.env) {
+            Ok(value) => Some(value),
+            Err(expected) => {
+                self.refuse(expected.to_owned());
+                None
+            }
+        }
+    }
+
+    fn delete(&mut self, row: &RowPlan, node: S::Node) -> Option<Value> {
+        let span = self.source.span(node);
+        self.consumed.push(span);
+        self.note_delete(row);
+        None
+    }
+
+    fn note_delete(&mut self, row: &RowPlan) {
+        if let Some(entry) = self.entries.get_mut(index(self.entry)) {
+            entry.deletes.push(row.target_text.clone());
+        }
+    }
+
+    /// Writes the value and what the braces say beside it.
+    fn put(
+        &mut self,
+        row: &'r RowPlan,
+        mut value: Value,
+        local: Local<'_, S::Node>,
+        object: &mut Object,
+    ) -> bool {
+        let constants = self.constants;
+        if row.is_plain {
+            let Some((last, above)) = row.target.split_last() else {
+                return false;
+            };
+            if row.assignments.is_empty() && above.is_empty() {
+                return place(object, std::slice::from_ref(last), value, constants);
+            }
+            let Some(parent) = locate(object, above, constants) else {
+                return false;
+            };
+            if !place(parent, std::slice::from_ref(last), value, constants) {
+                return false;
+            }
+            for assignment in &row.assignments {
+                self.assign(assignment, local, parent);
+            }
+            return true;
+        }
+        if let Some(made) = value.as_object_mut() {
+            for assignment in &row.assignments {
+                self.assign(assignment, local, made);
+            }
+        }
+        place(object, &row.target, value, constants)
+    }
+
+    pub(super) fn assign(
+        &mut self,
+        assignment: &'r AssignmentPlan,
+        local: Local<'_, S::Node>,
+        object: &mut Object,
+    ) {
+        let constants = self.constants;
+        match &assignment.value {
+            AssignedPlan::Value(expression, calls, finish) => {
+                let got = match self.evaluate(expression, local) {
+                    Got::Value(value) => Some(value),
+                    _ => None,
+                };
+                let value = match finish {
+                    Finish::Type(set) => self.typed(expression, *set, local),
+                    finish => self
+                        .convert(got, calls, local)
+                        .and_then(|value| self.finished(*finish, value)),
+                };
+                if let Some(value) = value {
+                    place(object, &assignment.target, value, constants);
+                }
+            }
+            AssignedPlan::Reference(block) => {
+                let found = self
+                    .nearest(local.frame, *block)
+                    .and_then(|entry| self.reference(entry));
+                if let Some(reference) = found {
+                    place(object, &assignment.target, reference, constants);
+                }
+            }
+            AssignedPlan::Elsewhere(block) => {
+                let Some(there) = self
+                    .nearest(local.frame, *block)
+                    .filter(|there| *there != self.entry)
+                else {
+                    return;
+                };
+                if let Some(reference) = self.reference(self.entry)
+                    && let Some(entry) = self.entries.get_mut(index(there))
+                {
+                    place(
+                        &mut entry.resource,
+                        &assignment.target,
+                        reference,
+                        constants,
+                    );
+                }
+            }
+        }
+    }
+
+    fn typed(
+        &mut self,
+        expression: &'r ExpressionPlan,
+        set: u32,
+        local: Local<'_, S::Node>,
+    ) -> Option<Value> {
+        let ExpressionPlan::Path(path) = expression else {
+            return None;
+        };
+        let node = self.node(path, local)?;
+        let it = It {
+            node,
+            outer: local.it,
+        };
+        let mut made = Object::new();
+        self.rows(
+            self.plan.types.get(index(set))?,
+            Local {
+                frame: local.frame,
+                it: Some(&it),
+            },
+            &mut made,
+        );
+        (!made.is_empty()).then(|| made.into())
+    }
+
+    fn reference(&self, entry: u32) -> Option<Value> {
+        let entry = self.entries.get(index(entry))?;
+        Some(Object::from_iter([("reference", Value::from(entry.full_url.clone()))]).into())
+    }
+
+    /// Says which elements this row made, when somebody wants to know.
+    fn follow(&mut self, row: &RowPlan, consumed: usize, traced: usize, object: &Object) {
+        let Some(trace) = &mut self.trace else { return };
+        let path = render(object, &row.target, self.constants);
+        // Rows of a type map told what they made below this element.
+        for inner in trace.get_mut(traced..).unwrap_or_default() {
+            inner.element = format!("{path}.{}", inner.element);
+        }
+        let sources = if matches!(row.finish, Finish::Type(_)) {
+            Vec::new()
+        } else {
+            self.consumed.get(consumed..).unwrap_or_default().to_vec()
+        };
+        trace.push(Traced {
+            entry: self.entry,
+            element: path,
+            row: row.info,
+            sources,
+        });
+    }
+}

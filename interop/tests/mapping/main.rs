@@ -1,0 +1,11 @@
+//! The mapping engine from the outside: shipped maps, golden cases, what is wrong told, both directions, hostile input.
+#![cfg(test)]
+
+mod files;
+mod golden;
+mod harness;
+mod notation;
+mod overlays;
+mod reverse;
+mod shipped;
+mod synthea;
