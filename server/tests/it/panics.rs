@@ -22,7 +22,11 @@ fn ids_that_panic(_: Instant) -> String {
 
 /// Serves in a thread of the test, as the program does, until the sender is dropped.
 fn serve(data: &Path, during: impl FnOnce(SocketAddr)) {
-    let config = Settings::default().resolve().unwrap();
+    let settings = Settings {
+        data: Some(data.to_owned()),
+        ..Settings::default()
+    };
+    let config = settings.resolve().unwrap();
     let store = Store::open(&Database::Sqlite(data.join("kiln.sqlite")), &config.limits).unwrap();
     let (definitions, _) = packages::lay_over(&[]).unwrap();
     let mut app = App::new(store.clone(), definitions, &config);
