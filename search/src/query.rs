@@ -5,6 +5,7 @@
 mod canonical;
 mod chain;
 mod compartment;
+mod effort;
 pub(crate) mod escape;
 pub(crate) mod filter;
 mod include;
@@ -24,8 +25,9 @@ use crate::terminology::Terminology;
 use crate::types::{Ask, SearchType, date, token};
 pub use canonical::Canonical;
 use chain::Step;
-pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX};
+pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX, CHAIN_WAYS_MAX};
 pub use compartment::compartment;
+pub use effort::BINDS_MAX;
 use escape::{split, unescaped};
 pub use include::{Direction, INCLUDES_MAX, Include, Target};
 pub use sort::{KeyKind, SORT_KEYS_MAX, SortBy, SortKey, SortRows};
@@ -177,6 +179,7 @@ pub fn parse_with(
     let reader = Reader {
         registry,
         known,
+        ways: 1,
         now: settings.now,
         terminology,
         steps: 0,
@@ -196,6 +199,7 @@ pub fn parse_with(
     }
     // Nobody is lenient about this: what is not there yet would be passed over in silence.
     wrong.extend(registry.unready_in(&query));
+    wrong.extend(query.too_much());
     if wrong.is_empty() {
         Ok(query)
     } else {
@@ -223,6 +227,8 @@ impl Query {
 struct Reader<'r> {
     registry: &'r Registry,
     known: &'r ResourceType,
+    /// By which chains of types that nobody named this one was come to.
+    ways: usize,
     now: i64,
     terminology: &'r dyn Terminology,
     /// From the resource that is searched to the one that is asked about now.

@@ -13,6 +13,7 @@ mod sql {
     mod database;
     mod differential;
     mod documents;
+    mod hostile;
     mod includes;
     mod meaning;
     mod snapshots;

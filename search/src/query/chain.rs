@@ -13,6 +13,9 @@ use crate::types::SearchType;
 pub const CHAIN_STEPS_MAX: usize = 8;
 /// Types that a step without a type may lead to.
 pub const CHAIN_TYPES_MAX: usize = 16;
+/// Ways from the first resource to the last one, when steps without a type follow each other. What is made of a chain is
+/// this times its steps, where without a bound it would be types to the power of steps.
+pub const CHAIN_WAYS_MAX: usize = 64;
 
 /// A name of a parameter that leads to another resource.
 pub(super) enum Step<'n> {
@@ -77,8 +80,20 @@ impl<'r> Reader<'r> {
             Step::Forward { code, target, rest } => {
                 let parameter = self.reference(code).map_err(&wrong)?;
                 let targets = self.targets(parameter, *target, rest).map_err(&wrong)?;
+                let ways = self.ways.saturating_mul(targets.len());
+                if ways > CHAIN_WAYS_MAX {
+                    let text = format!(
+                        "more than {CHAIN_WAYS_MAX} ways through the types that may be referred to; name some, as in `{code}:Patient`"
+                    );
+                    let text = format!("`{}`: {text}", shown(name));
+                    return Err(Issue::error(IssueCode::TooCostly, text));
+                }
                 let links = targets.into_iter().map(|known| {
-                    let condition = self.beyond(known).condition(rest, values)?;
+                    let beyond = Self {
+                        ways,
+                        ..self.beyond(known)
+                    };
+                    let condition = beyond.condition(rest, values)?;
                     let link = link(parameter, &known.name, known, condition);
                     Ok(link.map_or(Condition::Never, Condition::Refers))
                 });

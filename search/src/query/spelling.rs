@@ -10,8 +10,11 @@ pub(crate) fn nearest<'n>(written: &str, known: impl Iterator<Item = &'n str>) -
     if written.len() > LENGTH_MAX {
         return None;
     }
-    let bound = DISTANCE_MAX.min(written.chars().count() / 2);
+    let length = written.chars().count();
+    let bound = DISTANCE_MAX.min(length / 2);
     known
+        // Each letter more or less is a step away: most names need no closer look.
+        .filter(|name| name.chars().count().abs_diff(length) <= bound)
         .map(|name| (distance(written, name), name))
         .filter(|(distance, _)| *distance <= bound)
         .min()

@@ -3,6 +3,10 @@
 use crate::condition::{Bind, Op, Probe, Test, Window};
 use crate::table::TableKind;
 
+/// How many groups before are looked at for one that is alike. Values come one after the other, each with all its paths:
+/// what is alike is near, and thousands of values are not held against each other.
+const LOOK_BACK: usize = 32;
+
 /// Probes of one table that differ in nothing but their path or the value of the key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
@@ -68,7 +72,7 @@ impl Group {
 pub(super) fn groups(probes: &[Probe]) -> Vec<Group> {
     let mut by_path: Vec<Group> = Vec::new();
     for group in probes.iter().map(Group::of) {
-        let same = by_path.iter_mut().find(|known| {
+        let same = by_path.iter_mut().rev().take(LOOK_BACK).find(|known| {
             known.is_like(&group)
                 && known.paths == group.paths
                 && !known.keys.is_empty()
@@ -91,6 +95,8 @@ pub(super) fn groups(probes: &[Probe]) -> Vec<Group> {
         });
         let same = groups
             .iter_mut()
+            .rev()
+            .take(LOOK_BACK)
             .find(|known| known.is_like(&group) && known.keys == group.keys);
         match same {
             Some(known) => known.paths.extend(group.paths),
