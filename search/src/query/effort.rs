@@ -11,15 +11,18 @@ pub const BINDS_MAX: usize = 30_000;
 const BINDS_OF_RANGE: usize = 12;
 
 impl Query {
+    /// No fewer than a statement binds for its conditions.
+    pub(crate) fn binds(&self) -> usize {
+        self.criteria.iter().map(|c| c.condition.binds()).sum()
+    }
+
     /// The issue that names what asks for most; none when a database takes it all.
     pub(super) fn too_much(&self) -> Option<Issue> {
         let efforts = self
             .criteria
             .iter()
             .map(|c| (c.condition.binds(), &*c.name));
-        let efforts: Vec<(usize, &str)> = efforts.collect();
-        let sum = efforts.iter().map(|(binds, _)| binds).sum::<usize>();
-        let (_, name) = efforts.iter().max().filter(|_| sum > BINDS_MAX)?;
+        let (_, name) = efforts.max().filter(|_| self.binds() > BINDS_MAX)?;
         let text = format!(
             "`{}`: too many values, times the places where they are looked for; ask for fewer at once",
             shown(name)

@@ -8,7 +8,7 @@ use super::drive::{Scope, best};
 use super::group::index_by_resource;
 use super::{Dialect, Page, Statement, Writer, conditions, select};
 use crate::condition::{Bind, Reach, Test};
-use crate::query::{Query, SortBy, SortKey, SortRows};
+use crate::query::{BINDS_MAX, Query, SortBy, SortKey, SortRows};
 use crate::table::{self, TableKind};
 
 /// Walks through an index that one statement joins.
@@ -50,7 +50,7 @@ pub fn sorted(query: &Query, dialect: Dialect, page: &SortedPage) -> Sorted {
     }
     let walk = query.sort.first().filter(|_| is_broad(query));
     match walk.map(|key| (key, &key.by)) {
-        Some((key, SortBy::Rows(rows))) if is_walkable(rows) => {
+        Some((key, SortBy::Rows(rows))) if is_walkable(query, rows) => {
             walked(query, dialect, page, key, rows)
         }
         Some((key, SortBy::Updated)) => Sorted {
@@ -70,8 +70,10 @@ fn is_broad(query: &Query) -> bool {
 }
 
 /// Whether the walks through all paths together are few enough for one statement.
-fn is_walkable(rows: &SortRows) -> bool {
-    rows.paths.len() * spans(rows.table).len() <= WALKS_MAX
+fn is_walkable(query: &Query, rows: &SortRows) -> bool {
+    let walks = rows.paths.len() * spans(rows.table).len();
+    // Each of them asks for all conditions.
+    walks <= WALKS_MAX && walks * query.binds() <= BINDS_MAX
 }
 
 /// The parts in which a table has its rows in the order of their values.
