@@ -151,8 +151,11 @@ impl Writer {
         self.paths(&format!("e{depth}.path"), &link.paths);
         let target_type = hash::short(scope.resource_type);
         self.push(&format!(
-            " AND e{depth}.target = t{depth}.id AND e{depth}.type = {target_type} AND "
+            " AND e{depth}.target = t{depth}.id AND e{depth}.type = {target_type}"
         ));
+        // Very many may refer to one.
+        self.in_time(&format!("e{depth}.rid"));
+        self.push(" AND ");
         let inner = Scope {
             rid: format!("e{depth}.rid"),
             head: None,
