@@ -200,7 +200,7 @@ fn a_page_has_no_more_entries_than_it_may() {
 fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
     let Some(database) = postgres() else { return };
     let settings =
-        "[limits]\npostgres_connections_max = 2\nstatement_ms = 3000\nconnection_wait_ms = 50\n";
+        "[limits]\npostgres_connections_max = 4\nstatement_ms = 3000\nconnection_wait_ms = 50\n";
     let kiln = Kiln::configured(&database, settings);
     let created = with(kiln.address, "POST", "/fhir/Patient", &[]).json();
     let path = format!("/fhir/Patient/{}", created.str_of("id").unwrap());
@@ -208,7 +208,7 @@ fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
     let hold = "BEGIN; LOCK TABLE versions IN ACCESS EXCLUSIVE MODE";
     other.batch_execute(hold).unwrap();
     let mut answers: Vec<Answer> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..3)
+        let clients: Vec<_> = (0..12)
             .map(|_| scope.spawn(|| get(kiln.address, &path)))
             .collect();
         clients
@@ -217,13 +217,17 @@ fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
             .collect()
     });
     answers.sort_by_key(|answer| answer.issue_code());
+    // Some have a connection and wait in the database, the others wait for a connection, which the server's own work has
+    // too.
     let codes: Vec<String> = answers.iter().map(Answer::issue_code).collect();
-    assert_eq!(codes, ["too-costly", "too-costly", "transient"]);
-    for (answer, limit) in
-        answers
-            .iter()
-            .zip(["statement_ms", "statement_ms", "connection_wait_ms"])
-    {
+    assert_eq!(codes.first().map(String::as_str), Some("too-costly"));
+    assert_eq!(codes.last().map(String::as_str), Some("transient"));
+    for (answer, code) in answers.iter().zip(&codes) {
+        let limit = match code.as_str() {
+            "too-costly" => "statement_ms",
+            "transient" => "connection_wait_ms",
+            other => panic!("{other}"),
+        };
         assert_eq!(answer.status, Kind::TooCostly.row().status);
         assert!(answer.text().contains(limit), "{}", answer.text());
     }
