@@ -55,8 +55,13 @@ fn bodies_by(column: &str) -> Lists {
     let columns = format!(
         "SELECT r.rid, r.id, v.change, v.codec, CASE WHEN length(v.body) <= {SMALL_BYTES_MAX} THEN v.body END FROM "
     );
+    // Without statistics SQLite would walk through all of the type.
+    let index = match column {
+        "rid" => "INDEXED BY resources_of_type",
+        _ => "",
+    };
     let sqlite = format!(
-        ") w CROSS JOIN resources r ON r.type = ? AND r.{column} = w.column1 \
+        ") w CROSS JOIN resources r {index} ON r.type = ? AND r.{column} = w.column1 \
          CROSS JOIN versions v ON v.key = r.head"
     );
     Lists {
