@@ -26,11 +26,22 @@ pub enum Dialect {
 /// and answers true, or fails when the statement has taken too long.
 pub const IN_TIME: &str = "in_time";
 
+/// That is often enough to ask.
+const ONE_IN_SIXTEEN: &str = " & 15 OR ";
+const EVERY_ONE: &str = " & 0 OR ";
+
 /// Text with `?` for each value, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     pub text: String,
     pub binds: Vec<Bind>,
+}
+
+impl Statement {
+    /// The same, asking for every resource that comes along whether there is time: so they can be counted.
+    pub fn counting(&self) -> String {
+        self.text.replace(ONE_IN_SIXTEEN, EVERY_ONE)
+    }
 }
 
 /// Which of the resources that are found.
@@ -107,8 +118,7 @@ impl Writer {
     /// at the clock by itself.
     fn in_time(&mut self, rid: &str) {
         if self.dialect == Dialect::Sqlite {
-            // One in sixteen is enough to ask for.
-            self.push(&format!(" AND ({rid} & 15 OR {IN_TIME}({rid}))"));
+            self.push(&format!(" AND ({rid}{ONE_IN_SIXTEEN}{IN_TIME}({rid}))"));
         }
     }
 

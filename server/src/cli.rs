@@ -8,6 +8,7 @@ mod fhirpath;
 mod import;
 mod migrate;
 mod ordered;
+mod packages;
 mod place;
 mod progress;
 mod refill;

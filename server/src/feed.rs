@@ -33,7 +33,7 @@ pub trait Follower: Send {
         false
     }
 
-    fn progress(&self) -> &Progress;
+    fn progress(&self) -> &Arc<Progress>;
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,19 +53,19 @@ pub enum Error {
 /// The followers of a server, each on a thread of its own.
 #[derive(Debug, Default)]
 pub struct Feed {
-    threads: Vec<(Arc<App>, JoinHandle<()>)>,
+    threads: Vec<(Arc<Progress>, JoinHandle<()>)>,
 }
 
 /// Starts those that the settings ask for.
 pub fn start(app: &Arc<App>) -> Result<Feed, std::io::Error> {
     let mut feed = Feed::default();
     if let Some(follower) = text_index::Follows::of(app) {
-        let (own, name) = (Arc::clone(app), follower.progress().name);
+        let (own, progress) = (Arc::clone(app), Arc::clone(follower.progress()));
         let follow = move || follow(&own, follower);
         let thread = std::thread::Builder::new()
-            .name(name.into())
+            .name(progress.name.into())
             .spawn(follow)?;
-        feed.threads.push((Arc::clone(app), thread));
+        feed.threads.push((progress, thread));
     }
     Ok(feed)
 }
@@ -73,10 +73,8 @@ pub fn start(app: &Arc<App>) -> Result<Feed, std::io::Error> {
 impl Feed {
     /// Lets them make durable what they have done, and waits for that.
     pub fn stop(self) {
-        for (app, thread) in self.threads {
-            if let Some(texts) = &app.texts {
-                texts.progress.end();
-            }
+        for (progress, thread) in self.threads {
+            progress.end();
             // It has told of its own trouble.
             let _ended = thread.join();
         }

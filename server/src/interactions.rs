@@ -7,6 +7,7 @@ pub mod conditional;
 pub mod create;
 pub mod delete;
 pub mod history;
+pub mod parameters;
 pub mod patch;
 pub mod precondition;
 pub mod read;

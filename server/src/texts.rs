@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use search::text::{self, Snapshot, TextIndex};
@@ -21,7 +21,7 @@ const LEARN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Texts {
     pub directory: PathBuf,
-    pub progress: Progress,
+    pub progress: Arc<Progress>,
     /// None until it was found to be sound.
     index: RwLock<Option<TextIndex>>,
     is_doubtful: AtomicBool,
@@ -33,15 +33,14 @@ impl Texts {
     pub fn at(directory: PathBuf) -> Self {
         Self {
             directory,
-            progress: Progress::of("text-index"),
+            progress: Arc::new(Progress::of("text-index")),
             index: RwLock::new(None),
             is_doubtful: AtomicBool::new(false),
             generation: AtomicI64::new(i64::MIN),
         }
     }
 
-    /// A state of the index that holds all that was written until now.
-    /// And knows the search parameters of this generation.
+    /// A state of the index that holds all that was written until now, and knows the search parameters of this generation.
     pub async fn now(
         &self,
         store: &Store,

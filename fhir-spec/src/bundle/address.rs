@@ -80,17 +80,9 @@ impl Address {
         Ok(Self { asked, query })
     }
 
-    /// The parameters after `?`, decoded.
-    pub fn parameters(&self) -> Vec<(String, String)> {
-        let query = self.query.as_deref().unwrap_or_default();
-        query
-            .split('&')
-            .filter(|parameter| !parameter.is_empty())
-            .map(|parameter| {
-                let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-                (decoded(name), decoded(value))
-            })
-            .collect()
+    /// What stands after `?`, escaped.
+    pub fn query(&self) -> &str {
+        self.query.as_deref().unwrap_or_default()
     }
 
     /// The criteria of a conditional interaction: `Type?criteria`.
@@ -155,31 +147,6 @@ impl Asked {
             None => Ok(()),
         }
     }
-}
-
-/// `%20` and `+` are spaces; what is no escape stays as it is. <https://url.spec.whatwg.org/#urlencoded-parsing>
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = after
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn operation(resource_type: Option<&str>, id: Option<&str>, code: &str) -> Asked {

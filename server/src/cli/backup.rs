@@ -5,12 +5,12 @@ mod archive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::packages::{self, Packages};
 use super::place::{self, Place};
 use super::progress::Progress;
 use super::{draft, print, refill};
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::config;
-use crate::packages;
 use crate::store::{self, Copied, Refill};
 
 /// Counted so many at a time.
@@ -36,7 +36,7 @@ pub(super) struct RestoreFlags {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    packages: refill::Packages,
+    packages: Packages,
     /// The file that `kiln backup` has written
     #[arg(value_name = "SRC")]
     file: PathBuf,
@@ -49,7 +49,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
-    Packages(#[from] packages::Error),
+    Packages(#[from] crate::packages::Error),
     #[error("the store failed")]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -109,7 +109,7 @@ pub(super) fn restore(flags: &RestoreFlags) -> Result<ExitCode, Error> {
     let file = &flags.file;
     let read = |error| Error::Read(file.clone(), error);
     let archive = archive::Reader::open(file).map_err(read)?;
-    let registry = refill::registry(&config)?;
+    let registry = packages::registry(&config)?;
     let permit = may(Caller::Open, Action::Maintain)?;
     let mut target = Refill::begin(&config.database, &permit)?;
     let mut progress = Progress::new("restoring", "versions");

@@ -15,13 +15,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::packages::{self, Packages};
 use super::place::{self, Place};
 use super::progress::{Progress, grouped};
 use super::{FAILED, draft, ordered, print, say};
 use crate::app::App;
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::fault::Fault;
-use crate::packages;
 use crate::store::{self, Store};
 
 #[derive(Debug, clap::Args)]
@@ -38,14 +38,8 @@ pub(super) struct Flags {
     /// Files and folders; `-` reads standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// A FHIR package (.tgz) to validate by; may be given more than once
-    #[arg(
-        long = "package",
-        value_name = "FILE",
-        env = "KILN_PACKAGES",
-        value_delimiter = ','
-    )]
-    packages: Option<Vec<PathBuf>>,
+    #[command(flatten)]
+    packages: Packages,
     /// Where to report what is refused, a line of JSON each; added to when it is there
     #[arg(long, value_name = "FILE", default_value = "kiln-refused.ndjson")]
     refused: PathBuf,
@@ -59,7 +53,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Place(#[from] place::Error),
     #[error(transparent)]
-    Packages(#[from] packages::Error),
+    Packages(#[from] crate::packages::Error),
     #[error(transparent)]
     Source(#[from] source::Error),
     #[error("the store failed")]
@@ -87,14 +81,10 @@ impl From<Fault> for Error {
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags
         .place
-        .config(flags.packages.clone())
+        .config(flags.packages.named())
         .map_err(place::Error::from)?;
     let sources = source::find(&flags.paths)?;
-    let (definitions, missing) = packages::lay_over(&config.packages)?;
-    for issue in missing {
-        say(&format!("kiln: {}", issue.diagnostics));
-    }
-    let definitions = Arc::new(definitions);
+    let definitions = packages::definitions(&config.packages)?;
     let registry = config.outside.registry(Arc::clone(&definitions));
     let store = Store::open_to_fill(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, &config));

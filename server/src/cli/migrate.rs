@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
+use super::packages::{self, Packages};
 use super::place::{self, Place};
 use super::progress::Progress;
 use super::{FAILED, print, refill, say, verify};
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::config::{self, DatabaseUrl};
-use crate::packages;
 use crate::store::{self, Copied, Refill, Store};
 
 #[derive(Debug, clap::Args)]
@@ -20,7 +20,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    packages: refill::Packages,
+    packages: Packages,
     /// sqlite:PATH or postgres://USER@HOST/NAME
     #[arg(long, value_name = "URL", hide_env_values = true)]
     to: DatabaseUrl,
@@ -33,7 +33,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
-    Packages(#[from] packages::Error),
+    Packages(#[from] crate::packages::Error),
     #[error("the store failed")]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -46,7 +46,7 @@ pub(super) enum Error {
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
-    let base = refill::registry(&config)?;
+    let base = packages::registry(&config)?;
     let source = flags.place.open_existing()?;
     let permit = may(Caller::Open, Action::Maintain)?;
     let database = flags.to.database();

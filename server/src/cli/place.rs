@@ -36,6 +36,14 @@ pub(super) enum Error {
 impl Place {
     /// With these packages, when any are named.
     pub(super) fn config(&self, packages: Option<Vec<PathBuf>>) -> Result<Config, config::Error> {
+        self.with(Settings {
+            packages,
+            ..Settings::default()
+        })
+    }
+
+    /// With what else was set by flags.
+    pub(super) fn with(&self, flags: Settings) -> Result<Config, config::Error> {
         let file = match &self.config {
             Some(path) => Settings::from_file(path)?,
             None => Settings::default(),
@@ -43,8 +51,7 @@ impl Place {
         let settings = Settings {
             data: self.data.clone(),
             database: self.database.clone(),
-            packages,
-            ..Settings::default()
+            ..flags
         };
         settings.or(file).resolve()
     }

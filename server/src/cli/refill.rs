@@ -1,44 +1,12 @@
 //! From versions to a full store: what restore and migrate share. Index rows are made on all processors.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use search::{Registry, Rows};
 
 use super::ordered;
 use super::progress::Progress;
-use super::say;
-use crate::config::Config;
-use crate::packages;
 use crate::store::{self, Copied, Refill};
-
-/// What search parameters there are depends on the packages, so the index does.
-#[derive(Debug, clap::Args)]
-pub(super) struct Packages {
-    /// A FHIR package (.tgz) that the server uses; may be given more than once
-    #[arg(
-        long = "package",
-        value_name = "FILE",
-        env = "KILN_PACKAGES",
-        value_delimiter = ','
-    )]
-    packages: Option<Vec<PathBuf>>,
-}
-
-impl Packages {
-    pub(super) fn named(&self) -> Option<Vec<PathBuf>> {
-        self.packages.clone()
-    }
-}
-
-/// What resources are found by, with these packages.
-pub(super) fn registry(config: &Config) -> Result<Registry, packages::Error> {
-    let (definitions, missing) = packages::lay_over(&config.packages)?;
-    for issue in missing {
-        say(&format!("kiln: {}", issue.diagnostics));
-    }
-    Ok(config.outside.registry(Arc::new(definitions)))
-}
 
 /// Versions that travel together.
 #[derive(Debug, Default)]

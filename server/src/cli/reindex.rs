@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use search::Registry;
 
+use super::packages::{self, Packages};
 use super::place::{self, Place};
+use super::print;
 use super::progress::{Progress, grouped};
-use super::{print, refill, say};
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::{Action, Caller, Forbidden, may, may_all};
 use crate::config::{self, Config};
 use crate::feed::{self, text_index};
 use crate::jobs::reindex::{self, Step, Worker};
-use crate::packages;
 use crate::store::{self, Remaking, Store};
 
 /// How often is looked what others have done of it.
@@ -32,7 +32,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    packages: refill::Packages,
+    packages: Packages,
     /// A resource type; may be given more than once
     #[arg(long = "type", value_name = "TYPE", conflicts_with = "all")]
     types: Vec<String>,
@@ -55,7 +55,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
-    Packages(#[from] packages::Error),
+    Packages(#[from] crate::packages::Error),
     #[error("the store failed")]
     Store(#[from] store::Error),
     #[error("the settings want no index of texts (text_index)")]
@@ -82,12 +82,8 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     for name in &flags.types {
         resource_type(name).ok_or_else(|| Error::NoType(name.clone()))?;
     }
-    let (definitions, missing) = packages::lay_over(&config.packages)?;
-    for issue in missing {
-        say(&format!("kiln: {}", issue.diagnostics));
-    }
+    let definitions = packages::definitions(&config.packages)?;
     flags.place.check_existing()?;
-    let definitions = Arc::new(definitions);
     let registry = config.outside.registry(Arc::clone(&definitions));
     let store = open(flags, &config, &registry)?;
     let app = App::new(store.clone(), definitions, &config);

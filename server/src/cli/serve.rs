@@ -2,42 +2,28 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::packages::Packages;
+use super::place::Place;
 use crate::Error;
-use crate::config::{Auth, Config, DatabaseUrl, Network, Origin, PublicUrl, Settings};
+use crate::config::{Auth, Config, Network, Origin, PublicUrl, Settings};
 use crate::telemetry::{self, LogFormat};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  kiln serve --data ./kiln-data --listen 127.0.0.1:8080")]
 pub(super) struct Flags {
-    /// Where the server keeps its files [default: ./kiln-data]
-    #[arg(long, value_name = "DIR", env = "KILN_DATA")]
-    data: Option<PathBuf>,
-    /// sqlite:PATH or postgres://USER@HOST/NAME [default: SQLite inside the data directory]
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "KILN_DATABASE",
-        hide_env_values = true
-    )]
-    database: Option<DatabaseUrl>,
+    #[command(flatten)]
+    place: Place,
     /// The address for HTTP [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "KILN_LISTEN")]
     listen: Option<SocketAddr>,
     /// Who may do what [default: open]
     #[arg(long, value_enum, env = "KILN_AUTH")]
     auth: Option<Auth>,
-    /// A FHIR package (.tgz) to validate by; may be given more than once
-    #[arg(
-        long = "package",
-        value_name = "FILE",
-        env = "KILN_PACKAGES",
-        value_delimiter = ','
-    )]
-    packages: Option<Vec<PathBuf>>,
+    #[command(flatten)]
+    packages: Packages,
     /// Where clients find this server, when that is not the address they use [example: https://fhir.example.org]
     #[arg(long, value_name = "URL", env = "KILN_PUBLIC_URL")]
     public_url: Option<PublicUrl>,
@@ -66,9 +52,6 @@ pub(super) struct Flags {
     /// How it is logged [default: text]
     #[arg(long, value_enum, env = "KILN_LOG_FORMAT")]
     log_format: Option<LogFormat>,
-    /// Settings in TOML; flags and environment win over them
-    #[arg(long, value_name = "FILE", env = "KILN_CONFIG")]
-    config: Option<PathBuf>,
 }
 
 pub(super) fn run(flags: Flags) -> Result<(), Error> {
@@ -82,25 +65,19 @@ pub(super) fn run(flags: Flags) -> Result<(), Error> {
 }
 
 fn config(flags: Flags) -> Result<Config, Error> {
-    let file = match &flags.config {
-        Some(path) => Settings::from_file(path)?,
-        None => Settings::default(),
-    };
     let settings = Settings {
-        data: flags.data,
-        database: flags.database,
         listen: flags.listen,
         auth: flags.auth,
-        packages: flags.packages,
+        packages: flags.packages.named(),
         public_url: flags.public_url,
         trusted_proxies: flags.trusted_proxies,
         cors_origins: flags.cors_origins,
         text_index: flags.text_index,
         log: flags.log,
         log_format: flags.log_format,
-        limits: None,
+        ..Settings::default()
     };
-    Ok(settings.or(file).resolve()?)
+    Ok(flags.place.with(settings)?)
 }
 
 async fn serve(config: &Config) -> Result<(), Error> {

@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use fhir_spec::json::{Object, Value};
 use fhir_spec::outcome::operation_outcome;
 use fhir_spec::validate::{Request, Validator};
 use fhir_spec::{Issue, IssueCode, Severity};
 
-use super::{FAILED, chain, document, print, say};
-use crate::packages;
+use super::{FAILED, chain, document, packages, print, say};
 
 /// Names the file that an outcome is about.
 const FILE_EXTENSION: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-file";
@@ -34,17 +32,13 @@ pub(super) struct Flags {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
-    Packages(#[from] packages::Error),
+    Packages(#[from] crate::packages::Error),
     #[error("the outcomes cannot be printed")]
     Print(#[from] std::io::Error),
 }
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
-    let (definitions, missing) = packages::lay_over(&flags.packages)?;
-    for issue in missing {
-        say(&format!("kiln: {}", issue.diagnostics));
-    }
-    let validator = Validator::new(Arc::new(definitions));
+    let validator = Validator::new(packages::definitions(&flags.packages)?);
     let profiles: Vec<&str> = flags.profiles.iter().map(String::as_str).collect();
     let mut has_errors = false;
     for file in &flags.files {

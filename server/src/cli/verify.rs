@@ -12,12 +12,12 @@ use std::sync::Mutex;
 
 use search::Registry;
 
+use super::packages::{self, Packages};
 use super::place::{self, Place};
 use super::progress::{Progress, grouped};
-use super::{FAILED, ordered, print, refill, say};
+use super::{FAILED, ordered, print, say};
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::config;
-use crate::packages;
 use crate::store::{self, Store, VersionRow};
 use index::Sums;
 use sequence::Sequence;
@@ -35,7 +35,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    packages: refill::Packages,
+    packages: Packages,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub(in crate::cli) enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
     #[error(transparent)]
-    Packages(#[from] packages::Error),
+    Packages(#[from] crate::packages::Error),
     #[error("the store cannot be read")]
     Store(#[from] store::Error),
     #[error(transparent)]
@@ -58,7 +58,7 @@ pub(in crate::cli) enum Error {
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
-    let registry = refill::registry(&config)?;
+    let registry = packages::registry(&config)?;
     let store = flags.place.open_existing()?;
     let (findings, took) = check(&store, &registry)?;
     if findings.count == 0 {

@@ -259,7 +259,7 @@ impl Follower for Follows {
         !is_same
     }
 
-    fn progress(&self) -> &Progress {
+    fn progress(&self) -> &Arc<Progress> {
         &self.texts.progress
     }
 }

@@ -112,7 +112,7 @@ fn store(page: &mut Page, store: &Store) {
 }
 
 fn followers(page: &mut Page, app: &App) {
-    let all = app.texts.iter().map(|texts| &texts.progress);
+    let all = app.texts.iter().map(|texts| &*texts.progress);
     let all: Vec<&Progress> = all.collect();
     let handled: Vec<(&str, u64)> = all.iter().map(|p| (p.name, p.handled.get())).collect();
     page.counters(

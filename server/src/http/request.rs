@@ -11,6 +11,7 @@ use fhir_spec::format::Format;
 
 use crate::accept::Submitted;
 use crate::fault::{Fault, Kind};
+use crate::interactions::parameters;
 use crate::limits::Limits;
 
 /// The name that the client gave the request, when it is one that can stand in a log and a header.
@@ -125,45 +126,7 @@ fn thousandths(quality: &str) -> u16 {
 
 /// The parameters of the address, decoded.
 pub(super) fn query(request: &HttpRequest) -> Result<Vec<(String, String)>, Fault> {
-    parameters(request.query_string())
-}
-
-/// Parameters as they stand in an address or in a form, decoded. What is no text is refused: put right by guess it would
-/// ask for something else.
-pub(super) fn parameters(written: &str) -> Result<Vec<(String, String)>, Fault> {
-    let wrong = written.split('&').find(|part| !is_text(part));
-    if let Some(part) = wrong {
-        let name = part.split('=').next().unwrap_or_default();
-        let shown: String = name.chars().take(40).collect();
-        let diagnostics = format!("`{shown}`: what is escaped here with `%` is not UTF-8");
-        return Err(Fault::new(Kind::WrongParameter, diagnostics));
-    }
-    Ok(form_urlencoded::parse(written.as_bytes())
-        .into_owned()
-        .collect())
-}
-
-/// Whether the bytes are UTF-8 when they are no longer escaped.
-fn is_text(escaped: &str) -> bool {
-    if !escaped.contains('%') {
-        return true;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut bytes = Vec::with_capacity(escaped.len());
-    let mut rest = escaped.as_bytes();
-    while let [first, after @ ..] = rest {
-        let (byte, behind) = match rest {
-            [b'%', high, low, behind @ ..] => {
-                let byte = digit(*high).zip(digit(*low));
-                let byte = byte.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-                byte.map_or((*first, after), |byte| (byte, behind))
-            }
-            _ => (*first, after),
-        };
-        bytes.push(byte);
-        rest = behind;
-    }
-    std::str::from_utf8(&bytes).is_ok()
+    parameters::decoded(request.query_string())
 }
 
 /// A name or value as it stands in a query.

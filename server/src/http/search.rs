@@ -18,6 +18,7 @@ use crate::cx::Cx;
 use crate::entries::{Entries, Envelope};
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+use crate::interactions::parameters;
 use crate::interactions::search::{self, Asked, Entry, Links, PLACE, Page, Scope};
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -69,7 +70,7 @@ async fn form(
     }
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| Fault::new(Kind::Malformed, "the body is not UTF-8").because(error))?;
-    request::parameters(text)
+    parameters::decoded(text)
 }
 
 /// How the answer should look, by the parameters of the search and by those of this page.

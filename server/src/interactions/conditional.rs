@@ -9,6 +9,7 @@ use std::sync::Arc;
 use search::Registry;
 use search::query::{self, Handling, Query, Settings};
 
+use super::parameters;
 use super::patch::{self, Patch, Task};
 use super::precondition::Precondition;
 use super::{Effect, Written, checked, create, delete, sealed, update};
@@ -69,10 +70,6 @@ impl Criteria {
         })
     }
 
-    pub fn resource_type(&self) -> &'static str {
-        self.resource_type
-    }
-
     /// Those of `Type?criteria`, escaped as in an address.
     pub fn of_query(
         app: &App,
@@ -80,7 +77,7 @@ impl Criteria {
         query: &str,
         now: Instant,
     ) -> Result<Self, Fault> {
-        Self::new(app, resource_type, &decoded(query), now)
+        Self::new(app, resource_type, &parameters::decoded(query)?, now)
     }
 
     /// The ids of what they find, at most so many.
@@ -129,13 +126,6 @@ impl Match {
             _ => Self::Many,
         }
     }
-}
-
-/// The parameters of a query as it stands in an address.
-pub(super) fn decoded(query: &str) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
 }
 
 fn several() -> Fault {

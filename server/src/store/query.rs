@@ -50,12 +50,12 @@ static REFERENCES: LazyLock<Lists> = LazyLock::new(|| {
     }
 });
 
-/// SQLite is told to go through the list: it thinks that a type has ten resources, and would look at all of them.
+/// SQLite is told to go through the list, and by which index: it thinks that a type has ten resources, and would look at
+/// all of them.
 fn bodies_by(column: &str) -> Lists {
     let columns = format!(
         "SELECT r.rid, r.id, v.change, v.codec, CASE WHEN length(v.body) <= {SMALL_BYTES_MAX} THEN v.body END FROM "
     );
-    // Without statistics SQLite would walk through all of the type.
     let index = match column {
         "rid" => "INDEXED BY resources_of_type",
         _ => "",
@@ -312,7 +312,7 @@ pub(super) fn ids(
 /// Under watch every resource that comes along is counted, not one in sixteen.
 fn text<'s>(connection: &Connection, statement: &'s sql::Statement) -> Cow<'s, str> {
     match connection.watch {
-        Some(_) => Cow::Owned(statement.text.replace(" & 15 OR ", " & 0 OR ")),
+        Some(_) => Cow::Owned(statement.counting()),
         None => Cow::Borrowed(&statement.text),
     }
 }

@@ -17,7 +17,7 @@ use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::precondition::Versions;
 use crate::interactions::search::{self, Scope};
-use crate::interactions::{history, read, vread};
+use crate::interactions::{history, parameters, read, vread};
 use crate::store::{Found, View};
 
 #[derive(Debug, Clone)]
@@ -53,7 +53,7 @@ impl Look {
             Asked::Version(name, id, version) => (name, id, Some(version.to_string())),
             Asked::History(name, id) => {
                 let name = name.as_deref().and_then(resource_type);
-                let query = request.address.parameters();
+                let query = parameters::decoded(request.address.query())?;
                 let asked = history::Asked::of(name, id.as_deref(), &query, Handling::Strict)?;
                 return Ok(Self::History { asked, is_head });
             }
@@ -64,7 +64,11 @@ impl Look {
                     return Err(Fault::new(Kind::WrongParameter, told));
                 }
                 let scope = scope(searched, cx)?;
-                let asked = search::ask_within_bundle(cx, scope, request.address.parameters())?;
+                let asked = search::ask_within_bundle(
+                    cx,
+                    scope,
+                    parameters::decoded(request.address.query())?,
+                )?;
                 let asked = Arc::new(asked);
                 return Ok(Self::Search { asked, is_head });
             }

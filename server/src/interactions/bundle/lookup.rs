@@ -11,7 +11,7 @@ use super::planner::{Outcome, Planner, gone, or_failures};
 use super::trouble::Failure;
 use crate::auth::Action;
 use crate::fault::{Fault, Kind};
-use crate::interactions::conditional::decoded;
+use crate::interactions::parameters::decoded;
 
 /// Where the full urls of a transaction lead; None: that is not known yet.
 type Targets = HashMap<String, Option<String>>;
@@ -58,7 +58,7 @@ impl Planner {
         let (Some(criteria), Some(write)) = (&draft.criteria, draft.write()) else {
             return Ok(None);
         };
-        let mut parameters = decoded(criteria);
+        let mut parameters = decoded(criteria)?;
         for (_, value) in &mut parameters {
             let Some(filled) = filled(value, targets) else {
                 return Ok(None);

@@ -18,7 +18,7 @@ use crate::auth::Action;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::interactions::conditional::decoded;
+use crate::interactions::parameters::decoded;
 use crate::store::{Tx, View};
 
 /// What is to be done in one transaction.
@@ -64,7 +64,7 @@ impl Reference {
         };
         Ok(Self {
             place,
-            condition: Condition::new(app, resource_type, criteria, &decoded(criteria), now)?,
+            condition: Condition::new(app, resource_type, criteria, &decoded(criteria)?, now)?,
         })
     }
 

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::interactions::patch;
+use crate::interactions::{parameters, patch};
 use crate::store::{Before, Found};
 
 /// What preparing depends on; the same for all entries.
@@ -203,7 +203,7 @@ impl World<'_> {
                 code: code.to_owned(),
                 resource_type: named.and_then(resource_type),
                 id: id.map(str::to_owned),
-                query: entry.request.address.parameters(),
+                query: parameters::decoded(entry.request.address.query())?,
                 document,
                 now: self.now,
             },

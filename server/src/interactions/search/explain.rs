@@ -48,7 +48,7 @@ fn told(registry: &Registry, watched: &Watched) -> String {
     let visited = watched.visited.map_or(String::new(), |visited| {
         format!(", {visited} resources visited")
     });
-    let sql = named(registry, &watched.sql.replace(" & 0 OR ", " & 15 OR "));
+    let sql = named(registry, &watched.sql);
     let plan = watched.plan.join("\n");
     format!("{step}: {rows} rows in {time_us} us{visited}\n{sql}\n{plan}")
 }
