@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod cx;
 pub mod entries;
+pub mod facade;
 pub mod fault;
 pub mod feed;
 pub mod http;

@@ -75,6 +75,20 @@ pub enum Request {
     Put(String),
 }
 
+impl Entry {
+    /// One that no map has made.
+    pub fn new(full_url: impl Into<Text>, resource: Object, request: Request) -> Self {
+        Self {
+            full_url: full_url.into(),
+            resource,
+            request,
+            deletes: Vec::new(),
+            contained: false,
+            frame: 0,
+        }
+    }
+}
+
 impl Runner {
     /// Constants by name; those of the map that have no value must be among them.
     pub fn new(

@@ -78,7 +78,7 @@ pub fn apply(
 }
 
 /// The version that follows the one that the transaction has just read; none when it would say the same.
-pub(super) fn onto(
+pub(crate) fn onto(
     tx: &mut Tx<'_>,
     app: &App,
     current: &Found,

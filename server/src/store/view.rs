@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::error::Error;
 use super::history::{self, Past, Range};
 use super::query;
-use super::resources::{self, Found};
+use super::resources::{self, Found, Rid};
 use super::totals::Totals;
 use crate::auth::{Action, Permit};
 
@@ -66,6 +66,25 @@ impl<'a> View<'a> {
         ])?;
         let done = resources::current(self.connection, resource_type, id);
         self.noted(done)
+    }
+
+    /// Which resource it is, and the number of its current version.
+    pub fn head(
+        &mut self,
+        resource_type: &'static str,
+        id: &str,
+    ) -> Result<Option<(Rid, u64)>, Error> {
+        self.demand(&[
+            Action::Read(resource_type),
+            Action::Update(resource_type),
+            Action::Delete(resource_type),
+        ])?;
+        let done = resources::head(self.connection, resource_type, id);
+        let Some((rid, version)) = self.noted(done)? else {
+            return Ok(None);
+        };
+        let version = u64::try_from(version).map_err(|_| Error::Version(version));
+        Ok(Some((rid, self.noted(version)?)))
     }
 
     /// The version of that number.

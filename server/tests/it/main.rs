@@ -18,6 +18,7 @@ mod connections;
 mod database_gone;
 mod disk_full;
 mod durability;
+mod facade;
 mod faults;
 mod front;
 mod house;

@@ -1,0 +1,33 @@
+//! Where a plan looks around: before the door opens, or inside, where what was just written is found too.
+
+use crate::fault::Fault;
+use crate::interactions::conditional::Criteria;
+use crate::store::{Found, Tx, View};
+
+pub(super) trait World {
+    /// The ids of what criteria find, at most so many.
+    fn ids(&mut self, criteria: &Criteria, ids_max: u32) -> Result<Vec<String>, Fault>;
+
+    /// The current version, unless the resource was deleted.
+    fn current(&mut self, resource_type: &'static str, id: &str) -> Result<Option<Found>, Fault>;
+}
+
+impl World for View<'_> {
+    fn ids(&mut self, criteria: &Criteria, ids_max: u32) -> Result<Vec<String>, Fault> {
+        criteria.ids(self, ids_max)
+    }
+
+    fn current(&mut self, resource_type: &'static str, id: &str) -> Result<Option<Found>, Fault> {
+        Ok(View::current(self, resource_type, id)?)
+    }
+}
+
+impl World for Tx<'_> {
+    fn ids(&mut self, criteria: &Criteria, ids_max: u32) -> Result<Vec<String>, Fault> {
+        criteria.ids_within(self, ids_max)
+    }
+
+    fn current(&mut self, resource_type: &'static str, id: &str) -> Result<Option<Found>, Fault> {
+        Ok(View::current(self, resource_type, id)?)
+    }
+}
