@@ -115,7 +115,7 @@ limits! {
     reindex_lease_ms: u64 = 10_000, from 100, to 600_000;
     /// A search that takes longer is told to the log, without what was looked for.
     search_slow_ms: u64 = 1_000, from 0, to 3_600_000;
-    /// How long the database may work on one statement; on SQLite, on one of a search.
+    /// How long one read may take in the database, all of its statements together; a statement that writes, on PostgreSQL.
     statement_ms: u64 = 30_000, from 10, to 3_600_000;
 }
 

@@ -53,6 +53,7 @@ pub(super) fn read<T, E: From<Error>>(
     // What the database has to say goes around the closure's own error, which it does not know.
     let outcome = look(pool, &|connection: &mut Connection| {
         connection.begin_read()?;
+        connection.share_time();
         let mut view = View {
             totals: Some(&pool.totals),
             ..View::new(connection, permit)

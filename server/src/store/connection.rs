@@ -47,7 +47,7 @@ const POSTGRES: &str =
     SET idle_in_transaction_session_timeout = '60s';";
 
 enum Handle {
-    Sqlite(Box<SqliteConnection>, Deadline),
+    Sqlite(Box<SqliteConnection>),
     Postgres(Box<PgConnection>),
 }
 
@@ -60,6 +60,7 @@ pub(super) enum Dialect {
 
 pub(super) struct Connection {
     handle: Handle,
+    deadline: Deadline,
     /// Keys taken and not yet given to a version: from the first up to, not including, the second.
     keys: (i64, i64),
     /// Of the search index, once this transaction has seen it.
@@ -92,21 +93,23 @@ impl Connection {
         connection.batch_execute(SQLITE_EVERY)?;
         connection.batch_execute(pragmas)?;
         let deadline = Deadline::on(&mut connection, statement_ms)?;
-        Ok(Self::new(Handle::Sqlite(Box::new(connection), deadline)))
+        Ok(Self::new(Handle::Sqlite(Box::new(connection)), deadline))
     }
 
     /// `statement_ms`: how long a statement may take; None: as long as it takes.
     pub(super) fn postgres(url: &str, statement_ms: Option<u64>) -> Result<Self, Error> {
         let mut connection = PgConnection::establish(&patient(url))?;
         connection.batch_execute(POSTGRES)?;
-        let statement_ms = statement_ms.unwrap_or_default();
-        connection.batch_execute(&format!("SET statement_timeout = {statement_ms}"))?;
-        Ok(Self::new(Handle::Postgres(Box::new(connection))))
+        let timeout_ms = statement_ms.unwrap_or_default();
+        connection.batch_execute(&format!("SET statement_timeout = {timeout_ms}"))?;
+        let deadline = Deadline::new(statement_ms);
+        Ok(Self::new(Handle::Postgres(Box::new(connection)), deadline))
     }
 
-    fn new(handle: Handle) -> Self {
+    fn new(handle: Handle, deadline: Deadline) -> Self {
         Self {
             handle,
+            deadline,
             keys: (0, 0),
             generation: None,
             texts: HashSet::new(),
@@ -122,7 +125,7 @@ impl Connection {
     /// Several statements in one text, without values and without caching.
     pub(super) fn batch(&mut self, sql: &str) -> Result<(), DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(connection, _) => connection.batch_execute(sql),
+            Handle::Sqlite(connection) => connection.batch_execute(sql),
             Handle::Postgres(connection) => connection.batch_execute(sql),
         }
     }
@@ -130,7 +133,7 @@ impl Connection {
     /// Runs a statement; answers how many rows it touched.
     pub(super) fn execute(&mut self, statement: Statement<'_>) -> Result<usize, DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(connection, _) => statement.execute(&mut **connection),
+            Handle::Sqlite(connection) => statement.execute(&mut **connection),
             Handle::Postgres(connection) => statement.execute(&mut **connection),
         }
     }
@@ -148,11 +151,9 @@ impl Connection {
         let mut hasher = DefaultHasher::new();
         statement.sql().hash(&mut hasher);
         self.texts.insert(hasher.finish());
+        self.start()?;
         match &mut self.handle {
-            Handle::Sqlite(connection, deadline) => {
-                deadline.start();
-                statement.load(&mut **connection)
-            }
+            Handle::Sqlite(connection) => statement.load(&mut **connection),
             Handle::Postgres(connection) => statement.load(&mut **connection),
         }
     }
@@ -170,7 +171,7 @@ impl Connection {
         let begun = Instant::now();
         let rows = self.rows(statement)?;
         let visited = match &self.handle {
-            Handle::Sqlite(_, deadline) => sql.contains(IN_TIME).then(|| deadline.asked()),
+            Handle::Sqlite(_) => sql.contains(IN_TIME).then(|| self.deadline.asked()),
             Handle::Postgres(_) => None,
         };
         watch.take(sql, rows.len(), visited, begun);
@@ -190,9 +191,9 @@ impl Connection {
             + LoadQuery<'q, PgConnection, T, PgRowByRowLoadingMode>,
     {
         let failed = |error: DieselError| E::from(Error::from(error));
+        self.start().map_err(failed)?;
         match &mut self.handle {
-            Handle::Sqlite(connection, deadline) => {
-                deadline.start();
+            Handle::Sqlite(connection) => {
                 let rows = statement.load_iter::<T, DefaultLoadingMode>(&mut **connection);
                 for row in rows.map_err(failed)? {
                     take(row.map_err(failed)?)?;
@@ -208,6 +209,16 @@ impl Connection {
         Ok(())
     }
 
+    /// A statement that reads begins.
+    fn start(&mut self) -> Result<(), DieselError> {
+        match (self.deadline.start()?, &mut self.handle) {
+            (Some(left_ms), Handle::Postgres(connection)) => {
+                connection.batch_execute(&format!("SET LOCAL statement_timeout = {left_ms}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// For a process that does little else than to write.
     pub(super) fn write_much(&mut self) -> Result<(), DieselError> {
         match self.handle {
@@ -220,6 +231,7 @@ impl Connection {
     /// sort it all; SQLite's pages pass through a small cache instead of being mapped one after another, which would look
     /// as if the process held the whole file.
     pub(super) fn take_time(&mut self) -> Result<(), DieselError> {
+        self.deadline.lift();
         self.batch(match self.handle {
             Handle::Sqlite(..) => "PRAGMA mmap_size = 0",
             Handle::Postgres(_) => "SET LOCAL statement_timeout = 0; SET LOCAL enable_sort = off",
@@ -285,11 +297,18 @@ impl Connection {
         self.execute(Statement::new(sql, &[])).map(drop)
     }
 
+    /// The statements of this transaction share the time of one.
+    pub(super) fn share_time(&mut self) {
+        self.deadline.share();
+    }
+
     pub(super) fn commit(&mut self) -> Result<(), DieselError> {
+        self.deadline.unshare();
         self.execute(Statement::new("COMMIT", &[])).map(drop)
     }
 
     pub(super) fn rollback(&mut self) -> Result<(), DieselError> {
+        self.deadline.unshare();
         self.execute(Statement::new("ROLLBACK", &[])).map(drop)
     }
 
@@ -384,7 +403,7 @@ impl Connection {
     /// Empties the log into the database file, so that a copy of the file alone is whole.
     pub(super) fn checkpoint(&mut self) -> Result<(), DieselError> {
         match &mut self.handle {
-            Handle::Sqlite(connection, _) => {
+            Handle::Sqlite(connection) => {
                 connection.batch_execute("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);")
             }
             Handle::Postgres(_) => Ok(()),
@@ -397,7 +416,7 @@ impl Connection {
         postgres: impl FnOnce(&mut PgConnection) -> T,
     ) -> T {
         match &mut self.handle {
-            Handle::Sqlite(connection, _) => sqlite(connection),
+            Handle::Sqlite(connection) => sqlite(connection),
             Handle::Postgres(connection) => postgres(connection),
         }
     }

@@ -44,7 +44,9 @@ fn a_search_ends_when_its_time_is_over(database: &Database) {
         assert_eq!(answer.issue_code(), "too-costly", "{}", answer.text());
         assert!(answer.text().contains("statement_ms"), "{}", answer.text());
     }
-    assert_eq!(get(kiln.address, "/fhir/Patient/p01").status, 200);
+    // A busy machine may not do even this in so little time, at first.
+    let read = || get(kiln.address, "/fhir/Patient/p01").status == 200;
+    assert!((0..100).any(|_| read()));
     kiln.stop("TERM");
 
     let kiln = Kiln::configured(database, "[limits]\nstatement_ms = 3600000\n");
