@@ -4,12 +4,14 @@
 //! where the index has it so, or by resource where it is asked for ranges. Values are bound; numbers of paths, which the
 //! program made itself, stand in the text, so that the database can plan with them. Placeholders are `?`.
 
+mod cost;
 mod drive;
 mod group;
 mod hold;
 mod measure;
 mod sort;
 
+pub use cost::{asked_of_all_by_count, asked_of_all_by_page};
 pub use measure::{MEASURED_MAX, Measure, measures};
 pub use sort::{Position, Sorted, SortedPage, sorted};
 

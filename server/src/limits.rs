@@ -167,6 +167,9 @@ pub const PLANS_MAX: usize = 20;
 /// Entries of a batch that are under way at a time.
 pub const BATCH_ENTRIES_AT_ONCE_MAX: usize = 64;
 
+/// To ask one resource whether it meets one condition takes at least so long; measured: four times as long and more.
+pub const QUESTION_NS_MIN: u64 = 250;
+
 /// An estimate of a total is exact up to so many hits.
 pub const ESTIMATE_MAX: i64 = 10_000;
 

@@ -48,11 +48,8 @@ pub fn sorted(query: &Query, dialect: Dialect, page: &SortedPage) -> Sorted {
             rest: None,
         };
     }
-    let walk = query.sort.first().filter(|_| is_broad(query));
-    match walk.map(|key| (key, &key.by)) {
-        Some((key, SortBy::Rows(rows))) if is_walkable(query, rows) => {
-            walked(query, dialect, page, key, rows)
-        }
+    match walk(query).map(|key| (key, &key.by)) {
+        Some((key, SortBy::Rows(rows))) => walked(query, dialect, page, key, rows),
         Some((key, SortBy::Updated)) => Sorted {
             first: walked_by_time(query, dialect, page, key),
             rest: None,
@@ -62,6 +59,21 @@ pub fn sorted(query: &Query, dialect: Dialect, page: &SortedPage) -> Sorted {
             rest: None,
         },
     }
+}
+
+/// The key in whose order an index is walked; None: all hits are collected and sorted.
+fn walk(query: &Query) -> Option<&SortKey> {
+    let first = query.sort.first().filter(|_| is_broad(query));
+    first.filter(|key| match &key.by {
+        SortBy::Rows(rows) => is_walkable(query, rows),
+        SortBy::Updated => true,
+        _ => false,
+    })
+}
+
+/// Whether all hits must be known before the first page is.
+pub(super) fn is_collected(query: &Query) -> bool {
+    !query.sort.is_empty() && walk(query).is_none()
 }
 
 /// Whether there may be more hits than anybody would sort for a page.

@@ -5,6 +5,7 @@
 //! of the database (`page.rs`); the links to other pages are sealed (`link.rs`).
 
 mod asked;
+mod cost;
 mod explain;
 mod include;
 mod link;

@@ -9,6 +9,7 @@ use search::condition::Bind;
 use search::query::{SortKey, Total};
 use search::sql::{Position, SortedPage};
 
+use super::cost;
 use super::include::{self, Included, included};
 use super::place::{Place, Start};
 use super::text::{Relevance, answered};
@@ -51,6 +52,7 @@ fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
         return related(view, asked, &parts, &mut hits, skipped);
     }
     if asked.counts_only {
+        cost::counted(view, asked, &parts)?;
         return Ok(Page {
             total: Some(count(view, &parts, None)?),
             ..Page::default()
@@ -150,6 +152,7 @@ fn hits(
     relevance: Option<&Relevance>,
 ) -> Result<Vec<Hit>, Fault> {
     view.step("hits");
+    cost::paged(view, asked, parts)?;
     let start = asked.place.start.as_ref();
     let limit = asked.shown() + 1;
     if let Some(relevance) = relevance.filter(|relevance| relevance.orders(parts)) {
@@ -314,7 +317,10 @@ fn total(
         return Ok(u64::try_from(shown).ok());
     }
     match asked.total {
-        Some(Total::Accurate) => count(view, parts, None).map(Some),
+        Some(Total::Accurate) => {
+            cost::counted(view, asked, parts)?;
+            count(view, parts, None).map(Some)
+        }
         Some(Total::Estimate) => count(view, parts, Some(ESTIMATE_MAX)).map(Some),
         Some(Total::None) => Ok(None),
         None => match parts {
