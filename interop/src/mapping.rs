@@ -9,6 +9,7 @@ mod compile;
 mod env;
 mod error;
 pub mod functions;
+mod include;
 mod lex;
 mod loss;
 mod overlay;

@@ -13,8 +13,11 @@ use fhir_spec::json::Text;
 
 use super::error::{BadMap, Problem};
 use super::pack::Pack;
-use super::plan::{BlockPlan, ConstantPlan, IdentityPlan, Plan, ResourcePlan, RowSet, number};
-use super::row::{Block, Map, ResourceHead, Word};
+use super::plan::{
+    AssignmentPlan, BlockPlan, ConstantPlan, IdentityPlan, JoinPlan, Plan, ResourcePlan, RowSet,
+    number,
+};
+use super::row::{Block, Join, Map, ResourceHead, Word};
 use super::source::{NodeKind, Schema};
 use source::Scope;
 
@@ -78,6 +81,10 @@ impl Pack {
                             .found(&table.name.text),
                     );
                 }
+            }
+            for name in &self.never_included {
+                let expected = "a map that includes these blocks";
+                problems.push(Problem::new(name.at.clone(), expected).found(&name.text));
             }
             for (place, part) in self.parts.iter().enumerate() {
                 if !used.parts.contains(&place) {
@@ -183,6 +190,7 @@ impl<'c> Compiler<'c> {
                 tables: Vec::new(),
                 constants: constants.collect(),
                 rows: Vec::new(),
+                finds: false,
             },
             problems: Vec::new(),
             blocks_around: vec![schema.root()],
@@ -271,6 +279,7 @@ impl<'c> Compiler<'c> {
             }
         };
         self.blocks_around.push(kind);
+        let join = block.join.as_ref().and_then(|join| self.join(&scope, join));
         let condition = block.condition.as_ref().and_then(|condition| {
             self.condition(&scope, condition)
                 .map_err(|problem| self.problems.push(problem))
@@ -280,10 +289,12 @@ impl<'c> Compiler<'c> {
             .resource
             .as_ref()
             .and_then(|head| self.resource(block, head, &scope));
-        let ignored = if block.resource.is_none() {
-            self.ignored(&scope, &block.ignored)
-        } else {
-            Vec::new()
+        let (ignored, assignments) = match block.resource {
+            None => (
+                self.ignored(&scope, &block.ignored),
+                self.elsewhere(&scope, block),
+            ),
+            Some(_) => (Vec::new(), Vec::new()),
         };
         let children = block
             .children
@@ -295,12 +306,68 @@ impl<'c> Compiler<'c> {
             *plan = BlockPlan {
                 source,
                 condition,
+                join,
                 resource,
+                assignments,
                 children,
                 ignored,
             };
         }
         Some(here)
+    }
+
+    fn join(&mut self, scope: &Scope, join: &Join) -> Option<JoinPlan> {
+        let paths: Result<Vec<_>, _> = join
+            .paths
+            .iter()
+            .map(|path| Ok(self.source(scope, path)?.path))
+            .collect();
+        let condition = join.condition.as_ref();
+        let condition = condition
+            .map(|condition| self.condition(scope, condition))
+            .transpose();
+        match (paths, condition) {
+            (Ok(paths), Ok(condition)) => Some(JoinPlan { paths, condition }),
+            (paths, condition) => {
+                self.problems.extend(paths.err());
+                self.problems.extend(condition.err());
+                None
+            }
+        }
+    }
+
+    /// What a block without a resource writes into those of others.
+    fn elsewhere(&mut self, scope: &Scope, block: &Block) -> Vec<AssignmentPlan> {
+        if let Some(own) = block.assignments.iter().find(|own| own.elsewhere.is_none()) {
+            let expected =
+                "another block to write to: ^Block.element += ..., for this one makes no resource";
+            self.problems
+                .push(Problem::new(own.at.clone(), expected).found(&own.target.text));
+            return Vec::new();
+        }
+        let Some(first) = block.assignments.first() else {
+            return Vec::new();
+        };
+        let info = number(self.plan.rows.len());
+        self.plan.rows.push(super::plan::RowInfo {
+            block: block.source.text.as_str().into(),
+            id: format!("{} -> {}", block.source.text, first.target.text).into(),
+            at: block.source.at.clone(),
+            direction: super::row::Direction::Forward,
+        });
+        // Nothing is written here, so it does not matter of what type here is.
+        let nowhere = self.labels.first().map(|(.., type_id)| *type_id);
+        let assignments = nowhere
+            .ok_or_else(|| {
+                Problem::new(
+                    first.at.clone(),
+                    "a block of this map that makes a resource",
+                )
+            })
+            .and_then(|nowhere| self.assignments(scope, nowhere, &block.assignments, info));
+        assignments
+            .map_err(|problem| self.problems.push(problem))
+            .unwrap_or_default()
     }
 
     fn resource(

@@ -5,7 +5,9 @@
 
 mod codes;
 mod dates;
+mod documents;
 mod json;
+mod measures;
 mod names;
 mod numbers;
 mod text;
@@ -122,9 +124,11 @@ pub const ALL: &[&[Function]] = &[
     dates::ALL,
     text::ALL,
     numbers::ALL,
+    measures::ALL,
     names::ALL,
     codes::ALL,
     json::ALL,
+    documents::ALL,
 ];
 
 pub fn all() -> impl Iterator<Item = &'static Function> {

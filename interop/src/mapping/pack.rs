@@ -2,12 +2,15 @@
 
 use super::error::{BadMap, Problem};
 use super::parse::parse;
-use super::row::{File, Map, Overlay, Part, Table};
+use super::row::{File, Map, Overlay, Part, Shared, Table, Word};
 
 /// What the files say, all in one.
 #[derive(Debug, Clone, Default)]
 pub struct Pack {
     pub(super) maps: Vec<Map>,
+    pub(super) shared: Vec<Shared>,
+    /// Shared blocks that no map includes.
+    pub(super) never_included: Vec<Word>,
     pub(super) parts: Vec<Part>,
     pub(super) tables: Vec<Table>,
     pub(super) overlays: Vec<Overlay>,
@@ -23,6 +26,7 @@ impl Pack {
             problems.append(&mut wrong);
             pack.take(file, &mut problems);
         }
+        pack.include(&mut problems);
         if problems.is_empty() {
             Ok(pack)
         } else {
@@ -39,6 +43,14 @@ impl Pack {
         };
         for map in &file.maps {
             twice("map", &map.name, self.map(&map.name.text).is_some());
+        }
+        for shared in &file.shared {
+            let is_there = |other: &Shared| other.name.text == shared.name.text;
+            twice(
+                "group of blocks",
+                &shared.name,
+                self.shared.iter().any(is_there),
+            );
         }
         for part in &file.parts {
             let is_there = |other: &Part| {
@@ -62,6 +74,7 @@ impl Pack {
             );
         }
         self.maps.extend(file.maps);
+        self.shared.extend(file.shared);
         self.parts.extend(file.parts);
         self.tables.extend(file.tables);
         self.overlays.extend(file.overlays);

@@ -9,14 +9,15 @@ mod target;
 use super::error::Problem;
 use super::lex::{self, Line, Token};
 use super::row::{
-    Block, Change, ChangeKind, Constant, File, Ignored, Map, Overlay, Part, Row, Table, Word,
+    Block, Change, ChangeKind, Constant, File, Ignored, Map, Overlay, Part, Row, Shared, Table,
+    Word,
 };
 use line::{BlockLine, Cursor};
 
 /// Blocks within blocks; conditions within conditions have the same bound.
 pub const DEPTH_MAX: u32 = 32;
 
-const SECTIONS: &[&str] = &["map", "segment", "type", "codes", "overlay"];
+const SECTIONS: &[&str] = &["map", "blocks", "segment", "type", "codes", "overlay"];
 
 type Read<T> = Result<T, Problem>;
 
@@ -56,16 +57,18 @@ struct Section<'f> {
 impl Section<'_> {
     fn read(&mut self, head: &Line, body: &[Line]) -> Read<()> {
         let mut cursor = Cursor::new(head);
-        let keyword = cursor.word("map, segment, type, codes or overlay")?;
+        let keyword = cursor.word("map, blocks, segment, type, codes or overlay")?;
         match keyword.text.as_str() {
             "map" => self.map(cursor, body),
+            "blocks" => self.shared(cursor, body),
             "segment" => self.part(cursor, false, body),
             "type" => self.part(cursor, true, body),
             "codes" => self.table(cursor, body),
             "overlay" => self.overlay(cursor, body),
-            other => {
-                Err(Problem::new(keyword.at, "map, segment, type, codes or overlay").found(other))
-            }
+            other => Err(
+                Problem::new(keyword.at, "map, blocks, segment, type, codes or overlay")
+                    .found(other),
+            ),
         }
     }
 
@@ -103,6 +106,9 @@ impl Section<'_> {
             } else if cursor.take_keyword("ignore") {
                 let ignored = ignored(&mut cursor);
                 map.ignored.extend(self.told(ignored).unwrap_or_default());
+            } else if cursor.take_keyword("include") {
+                let include = cursor.include();
+                map.blocks.extend(self.told(include));
             } else {
                 let deeper = deeper(line, after);
                 let (inner, next) = after.split_at(deeper);
@@ -124,6 +130,18 @@ impl Section<'_> {
         Ok(())
     }
 
+    fn shared(&mut self, mut cursor: Cursor<'_>, body: &[Line]) -> Read<()> {
+        let name = cursor.word("the name of the blocks")?;
+        cursor.end()?;
+        let all = self.block(Block::new(name.clone()), body, 0);
+        self.file.shared.push(Shared {
+            name,
+            ignored: all.ignored,
+            blocks: all.children,
+        });
+        Ok(())
+    }
+
     fn block(&mut self, mut block: Block, body: &[Line], depth: u32) -> Block {
         if depth > DEPTH_MAX {
             let at = block.source.at.clone();
@@ -142,6 +160,11 @@ impl Section<'_> {
             if cursor.take_keyword("ignore") {
                 let ignored = ignored(&mut cursor);
                 block.ignored.extend(self.told(ignored).unwrap_or_default());
+                continue;
+            }
+            if cursor.take_keyword("include") {
+                let include = cursor.include();
+                block.children.extend(self.told(include));
                 continue;
             }
             match cursor.block_or_row() {

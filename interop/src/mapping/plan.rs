@@ -22,6 +22,8 @@ pub struct Plan {
     pub(super) tables: Vec<TablePlan>,
     pub(super) constants: Vec<ConstantPlan>,
     pub(super) rows: Vec<RowInfo>,
+    /// Some row makes references by identifier.
+    pub(super) finds: bool,
 }
 
 impl Plan {
@@ -78,9 +80,19 @@ pub(super) struct ConstantPlan {
 pub(super) struct BlockPlan {
     pub(super) source: SourcePath,
     pub(super) condition: Option<ConditionPlan>,
+    pub(super) join: Option<JoinPlan>,
     pub(super) resource: Option<ResourcePlan>,
+    /// Of a block without a resource: what it writes into those of others.
+    pub(super) assignments: Vec<AssignmentPlan>,
     pub(super) children: Vec<u32>,
     pub(super) ignored: Vec<SourcePath>,
+}
+
+/// When a node is laid on as one with the node before it.
+#[derive(Debug)]
+pub(super) struct JoinPlan {
+    pub(super) paths: Vec<SourcePath>,
+    pub(super) condition: Option<ConditionPlan>,
 }
 
 #[derive(Debug)]
@@ -165,6 +177,10 @@ pub(super) enum ExpressionPlan {
     Literal(Value),
     Constant(u32),
     Call(&'static Function, Vec<ExpressionPlan>),
+    /// Whatever a path leads to, with a text between.
+    All(SourcePath, Text),
+    /// The place among those of its block that say the same.
+    Nth(Vec<ExpressionPlan>),
     Concatenation(Vec<ExpressionPlan>),
 }
 
@@ -172,7 +188,7 @@ impl ExpressionPlan {
     /// It says the same whatever the source.
     pub(super) fn is_constant(&self) -> bool {
         match self {
-            Self::Path(_) => false,
+            Self::Path(_) | Self::All(..) | Self::Nth(_) => false,
             Self::Literal(_) | Self::Constant(_) => true,
             Self::Call(_, arguments) => arguments.iter().all(Self::is_constant),
             Self::Concatenation(terms) => terms.iter().all(Self::is_constant),
@@ -230,6 +246,8 @@ pub(super) struct AssignmentPlan {
     pub(super) info: u32,
     pub(super) target: Vec<TargetPlan>,
     pub(super) value: AssignedPlan,
+    /// The block whose resource it is written to, when that is another one.
+    pub(super) elsewhere: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -237,8 +255,8 @@ pub(super) enum AssignedPlan {
     Value(ExpressionPlan, Vec<CallPlan>, Finish),
     /// The resource of another block.
     Reference(u32),
-    /// This resource, written into the one of another block.
-    Elsewhere(u32),
+    /// This resource, for an element of another one.
+    Itself,
 }
 
 #[derive(Debug)]

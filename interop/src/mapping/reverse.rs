@@ -16,7 +16,10 @@ use super::source::Sink;
 
 /// Why a row does not invert.
 pub(super) fn inverts(row: &RowPlan) -> Result<(), String> {
-    if !matches!(row.source, ExpressionPlan::Path(_)) {
+    if !matches!(
+        row.source,
+        ExpressionPlan::Path(_) | ExpressionPlan::All(..)
+    ) {
         return Err("its source is not one path".to_owned());
     }
     invertible(&row.calls)?;
@@ -149,6 +152,17 @@ impl<'b, K: Sink> Back<'b, K> {
         places: &Places<'_, K::Node>,
         repetition: u16,
     ) -> Option<K::Node> {
+        self.node_in(path, places, path.steps.len().saturating_sub(1), repetition)
+    }
+
+    /// The node of a path; that step of it in that repetition.
+    fn node_in(
+        &mut self,
+        path: &SourcePath,
+        places: &Places<'_, K::Node>,
+        repeating: usize,
+        repetition: u16,
+    ) -> Option<K::Node> {
         let from_end = |all: &[K::Node], out: u8| {
             all.len()
                 .checked_sub(1 + usize::from(out))
@@ -158,9 +172,8 @@ impl<'b, K: Sink> Back<'b, K> {
             Base::Block(out) => from_end(places.blocks, out)?,
             Base::It(out) => from_end(&places.its, out)?,
         };
-        let last = path.steps.len().saturating_sub(1);
         for (place, step) in path.steps.iter().enumerate() {
-            let wanted = if place == last { repetition } else { 0 };
+            let wanted = if place == repeating { repetition } else { 0 };
             node = self
                 .sink
                 .child(node, step.number, step.repetition.unwrap_or(wanted));
@@ -177,7 +190,7 @@ impl<'b, K: Sink> Back<'b, K> {
     }
 
     fn row(&mut self, row: &'b RowPlan, resource: &'b Value, places: &mut Places<'_, K::Node>) {
-        let ExpressionPlan::Path(path) = &row.source else {
+        let (ExpressionPlan::Path(path) | ExpressionPlan::All(path, _)) = &row.source else {
             return;
         };
         let mut found = Vec::new();
@@ -189,6 +202,13 @@ impl<'b, K: Sink> Back<'b, K> {
             if self.claimed.contains(&std::ptr::from_ref(value))
                 || !self.is_dressed(&row.assignments, braced)
             {
+                continue;
+            }
+            if let ExpressionPlan::All(_, between) = &row.source {
+                if let Some(lines) = self.scatter(row, between, value, repetition, places) {
+                    self.claimed.push(std::ptr::from_ref(value));
+                    repetition += lines;
+                }
                 continue;
             }
             let node = match &row.each {
@@ -213,6 +233,37 @@ impl<'b, K: Sink> Back<'b, K> {
                 }
             }
         }
+    }
+
+    /// The parts of a text that was gathered: each in a repetition of its own, from a given one on. How many there are.
+    fn scatter(
+        &mut self,
+        row: &RowPlan,
+        between: &str,
+        value: &Value,
+        from: u16,
+        places: &Places<'_, K::Node>,
+    ) -> Option<u16> {
+        let ExpressionPlan::All(path, _) = &row.source else {
+            return None;
+        };
+        let undone = self.undo(&row.calls, value.clone());
+        let undone = undone
+            .map_err(|expected| {
+                self.not_carried.push(NotCarried {
+                    row: row.info,
+                    expected,
+                });
+            })
+            .ok()?;
+        let parts = text_of(&undone)?.split(between);
+        let mut count = 0u16;
+        for part in parts {
+            let node = self.node_in(path, places, 0, from.saturating_add(count))?;
+            self.sink.set(node, None, part);
+            count = count.saturating_add(1);
+        }
+        Some(count)
     }
 
     /// The elements that a path can mean, each with the one around it.
@@ -266,7 +317,9 @@ impl<'b, K: Sink> Back<'b, K> {
         assignments
             .iter()
             .all(|assignment| match &assignment.value {
-                AssignedPlan::Value(expression, calls, _) if calls.is_empty() => {
+                AssignedPlan::Value(expression, calls, _)
+                    if calls.is_empty() && assignment.elsewhere.is_none() =>
+                {
                     self.says(element, &assignment.target, expression)
                 }
                 _ => true,
@@ -280,7 +333,7 @@ impl<'b, K: Sink> Back<'b, K> {
         element: &'b Value,
         places: &mut Places<'_, K::Node>,
     ) {
-        for assignment in assignments {
+        for assignment in assignments.iter().filter(|one| one.elsewhere.is_none()) {
             let AssignedPlan::Value(ExpressionPlan::Path(path), calls, finish) = &assignment.value
             else {
                 continue;

@@ -21,6 +21,7 @@ pub struct Word {
 #[derive(Debug, Clone, Default)]
 pub struct File {
     pub maps: Vec<Map>,
+    pub shared: Vec<Shared>,
     pub parts: Vec<Part>,
     pub tables: Vec<Table>,
     pub overlays: Vec<Overlay>,
@@ -38,6 +39,28 @@ pub struct Map {
     pub constants: Vec<Constant>,
     pub ignored: Vec<Ignored>,
     pub blocks: Vec<Block>,
+}
+
+/// `blocks VISIT`: blocks that several maps include.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub name: Word,
+    pub ignored: Vec<Ignored>,
+    pub blocks: Vec<Block>,
+}
+
+/// `include VISIT as Prior`: the blocks stand here, each label with the word before it.
+#[derive(Debug, Clone)]
+pub struct Include {
+    pub name: Word,
+    pub prefix: String,
+}
+
+/// `join OBX-3 + OBX-4 if ...`: nodes in a row that say the same there are laid on as one.
+#[derive(Debug, Clone)]
+pub struct Join {
+    pub paths: Vec<Word>,
+    pub condition: Option<Condition>,
 }
 
 /// `constant name = "value"`; without a value it must be handed in.
@@ -71,7 +94,12 @@ pub struct Part {
 pub struct Block {
     pub source: Word,
     pub condition: Option<Condition>,
+    pub join: Option<Join>,
     pub resource: Option<ResourceHead>,
+    /// What a block without a resource writes into those of others.
+    pub assignments: Vec<Assignment>,
+    /// Nothing but a place for shared blocks: gone when the pack has been read.
+    pub include: Option<Include>,
     pub rows: Vec<Row>,
     pub ignored: Vec<Ignored>,
     pub children: Vec<Block>,
@@ -104,6 +132,23 @@ pub enum Direction {
     Both,
 }
 
+impl Block {
+    /// A block that says nothing yet but where it is.
+    pub(super) fn new(source: Word) -> Self {
+        Self {
+            source,
+            condition: None,
+            join: None,
+            resource: None,
+            assignments: Vec::new(),
+            include: None,
+            rows: Vec::new(),
+            ignored: Vec::new(),
+            children: Vec::new(),
+        }
+    }
+}
+
 impl Direction {
     pub fn arrow(self) -> &'static str {
         match self {
@@ -133,6 +178,10 @@ pub enum Expression {
     Text(String),
     Constant(Word),
     Call(Call),
+    /// `all(NTE-3, "\n")`: whatever the path leads to, as one text.
+    All(Word, String),
+    /// `nth(OBX-3, OBX-4)`: nothing for the first that says so, then `#2`, `#3` ...
+    Nth(Vec<Expression>),
     Concatenation(Vec<Expression>),
 }
 
@@ -175,7 +224,7 @@ pub struct Assignment {
     pub at: At,
     pub target: Target,
     pub value: Assigned,
-    /// `^DiagnosticReport`: written there instead, and `value` is this resource.
+    /// `^DiagnosticReport`: written there instead.
     pub elsewhere: Option<Word>,
 }
 

@@ -6,6 +6,7 @@ mod identity;
 mod row;
 pub(super) mod write;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use compact_str::{CompactString, format_compact};
@@ -13,8 +14,8 @@ use fhir_spec::json::{Object, Text, Value};
 
 use super::env::{Env, Zone};
 use super::loss::Note;
-use super::plan::{Base, BlockPlan, Plan, SourcePath, index, number};
-use super::source::{Source, Span, Step};
+use super::plan::{Base, BlockPlan, JoinPlan, Plan, SourcePath, index, number};
+use super::source::{Cell, Source, Span, Step};
 use super::trace::Traced;
 
 /// A plan with what a route fixes: zone and constants.
@@ -149,6 +150,7 @@ impl Runner {
             consumed: Vec::with_capacity(64),
             notes: Vec::new(),
             trace: occasion.trace.then(Vec::new),
+            alike: HashMap::new(),
             row: 0,
             entry: 0,
         };
@@ -166,6 +168,8 @@ impl Runner {
 struct Frame<N> {
     parent: u32,
     node: N,
+    /// Nodes that were joined to this one.
+    more: Vec<N>,
     block: u32,
     entry: Option<u32>,
     /// Resources of the blocks right below: block and entry.
@@ -203,6 +207,8 @@ struct Run<'r, S: Source> {
     consumed: Vec<Span>,
     notes: Vec<Note>,
     trace: Option<Vec<Traced>>,
+    /// Entries of a block that say the same, for `nth`.
+    alike: HashMap<(u32, String), Vec<u32>>,
     /// The row at hand, for what there is to say about it.
     row: u32,
     entry: u32,
@@ -214,6 +220,7 @@ impl<'r, S: Source> Run<'r, S> {
         self.frames.push(Frame {
             parent: 0,
             node: self.source.root(),
+            more: Vec::new(),
             block: 0,
             entry: None,
             held: Vec::new(),
@@ -227,6 +234,9 @@ impl<'r, S: Source> Run<'r, S> {
         }
         for entry in 0..number(self.entries.len()) {
             self.fill(entry);
+        }
+        for frame in 0..number(self.frames.len()) {
+            self.write_elsewhere(frame);
         }
         self.finish();
         if self.env.zone_assumed.get() {
@@ -252,26 +262,46 @@ impl<'r, S: Source> Run<'r, S> {
             return;
         };
         let source = self.source;
+        let mut last = None;
         each_node(source, from, &plan.source.steps, &mut |node| {
-            self.lay_one(parent, block, plan, node);
+            last = self.lay_one(parent, block, plan, node, last);
         });
     }
 
-    fn lay_one(&mut self, parent: u32, block: u32, plan: &'r BlockPlan, node: S::Node) {
+    fn lay_one(
+        &mut self,
+        parent: u32,
+        block: u32,
+        plan: &'r BlockPlan,
+        node: S::Node,
+        last: Option<u32>,
+    ) -> Option<u32> {
         let frame = number(self.frames.len());
         self.frames.push(Frame {
             parent,
             node,
+            more: Vec::new(),
             block,
             entry: None,
             held: Vec::new(),
         });
         let local = Local { frame, it: None };
+        let consumed = self.consumed.len();
         if let Some(condition) = &plan.condition
             && !self.holds(condition, local)
         {
+            self.consumed.truncate(consumed);
             self.frames.pop();
-            return;
+            return None;
+        }
+        if let (Some(join), Some(last)) = (&plan.join, last)
+            && self.joins(join, last, frame)
+        {
+            self.frames.pop();
+            if let Some(before) = self.frames.get_mut(index(last)) {
+                before.more.push(node);
+            }
+            return Some(last);
         }
         if let Some(resource) = &plan.resource {
             let entry = number(self.entries.len());
@@ -302,12 +332,97 @@ impl<'r, S: Source> Run<'r, S> {
         for child in &plan.children {
             self.lay(frame, *child);
         }
+        Some(frame)
+    }
+
+    /// Whether the node of a frame goes on with what another one said.
+    fn joins(&mut self, join: &'r JoinPlan, before: u32, frame: u32) -> bool {
+        let consumed = self.consumed.len();
+        let [before, local] = [before, frame].map(|frame| Local { frame, it: None });
+        let holds = join
+            .condition
+            .as_ref()
+            .is_none_or(|condition| self.holds(condition, before) && self.holds(condition, local));
+        let source = self.source;
+        let is_same = holds
+            && join.paths.iter().all(|path| {
+                let (here, there) = (self.node(path, local), self.node(path, before));
+                is_same(source, here, there, SAME_DEPTH)
+            });
+        if !is_same {
+            self.consumed.truncate(consumed);
+            return false;
+        }
+        for path in &join.paths {
+            if let Some(node) = self.node(path, local) {
+                self.consumed.push(source.span(node));
+            }
+        }
+        true
+    }
+
+    /// What a frame without a resource has to say to others.
+    fn write_elsewhere(&mut self, frame: u32) {
+        let plan = self
+            .frames
+            .get(index(frame))
+            .and_then(|frame| self.block(frame.block));
+        let Some(plan) = plan.filter(|plan| plan.resource.is_none()) else {
+            return;
+        };
+        self.entry = u32::MAX;
+        for assignment in &plan.assignments {
+            self.row = assignment.info;
+            let local = Local { frame, it: None };
+            self.assign(assignment, local, &mut Object::new());
+        }
+    }
+
+    /// The nodes of a base: with those joined to it, and what stands in them.
+    fn bases(&self, base: Base, local: Local<'_, S::Node>) -> Vec<S::Node> {
+        let Base::Block(out) = base else {
+            return self.base(base, local).into_iter().collect();
+        };
+        let mut at = local.frame;
+        for _ in 0..out {
+            let Some(frame) = self.frames.get(index(at)) else {
+                return Vec::new();
+            };
+            at = frame.parent;
+        }
+        let mut nodes = Vec::new();
+        if let Some(frame) = self.frames.get(index(at)) {
+            nodes.push(frame.node);
+        }
+        self.joined(at, &mut nodes);
+        nodes
+    }
+
+    fn joined(&self, frame: u32, nodes: &mut Vec<S::Node>) {
+        let Some(here) = self.frames.get(index(frame)) else {
+            return;
+        };
+        nodes.extend(&here.more);
+        if frame == 0 {
+            return;
+        }
+        let plan = self.block(here.block);
+        let Some(plan) = plan.filter(|plan| plan.source.base == Base::Block(0)) else {
+            return;
+        };
+        let mut above = Vec::new();
+        self.joined(here.parent, &mut above);
+        for node in above {
+            each_node(self.source, node, &plan.source.steps, &mut |node| {
+                nodes.push(node);
+            });
+        }
     }
 
     fn ignore(&mut self, ignored: &'r [SourcePath], local: Local<'_, S::Node>) {
         let source = self.source;
         for path in ignored {
-            if let Some(from) = self.base(path.base, local) {
+            for from in self.bases(path.base, local) {
                 each_node(source, from, &path.steps, &mut |node| {
                     self.consumed.push(source.span(node));
                 });
@@ -381,6 +496,38 @@ impl<'r, S: Source> Run<'r, S> {
         }
     }
 }
+
+/// Segments, fields, components and subcomponents lie in one another: no deeper than this is looked for a difference.
+const SAME_DEPTH: u8 = 3;
+
+/// Whether two nodes say the same: neither is there, or all parts of both are alike.
+fn is_same<S: Source>(source: &S, one: Option<S::Node>, other: Option<S::Node>, depth: u8) -> bool {
+    let said = |node: Option<S::Node>| match node.map(|node| source.cell(node)) {
+        None | Some(Cell::Absent) => None,
+        Some(Cell::Null) => Some("".into()),
+        Some(Cell::Valued(text)) => Some(text),
+    };
+    if said(one) != said(other) {
+        return false;
+    }
+    let (Some(one), Some(other)) = (one, other) else {
+        return true;
+    };
+    if depth == 0 {
+        return true;
+    }
+    (1..=PARTS_COMPARED).all(|number| {
+        is_same(
+            source,
+            source.first(one, number),
+            source.first(other, number),
+            depth - 1,
+        )
+    })
+}
+
+/// Components of the longest datatype, and some.
+const PARTS_COMPARED: u16 = 26;
 
 /// Every node that steps lead to, all repetitions of each.
 pub(super) fn each_node<S: Source>(

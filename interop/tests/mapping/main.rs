@@ -7,5 +7,6 @@ mod harness;
 mod notation;
 mod overlays;
 mod reverse;
+mod shared;
 mod shipped;
 mod synthea;

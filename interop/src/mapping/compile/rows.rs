@@ -8,7 +8,7 @@ use fhir_spec::terminology::Membership;
 use super::super::error::Problem;
 use super::super::plan::{
     AssignedPlan, AssignmentPlan, Base, CallPlan, ExpressionPlan, Finish, RowInfo, RowPlan, RowSet,
-    Shape, SourcePath, number,
+    Shape, SourcePath, WhichPlan, number,
 };
 use super::super::row::{
     Assigned, Assignment, At, Call, Direction, Expression, Ignored, Row, Word,
@@ -205,33 +205,36 @@ impl<'c> Compiler<'c> {
             value,
             elsewhere,
         } = assignment;
-        if let Some(word) = elsewhere {
-            let (block, type_id) = self.labelled(word)?;
-            let (mut target, end) = self.target(type_id, target)?;
-            self.refers_here(&end, at)?;
-            if !matches!(value, Assigned::Itself) {
+        let (elsewhere, on) = match elsewhere {
+            None => (None, on),
+            Some(word) => {
+                let (block, type_id) = self.labelled(word)?;
+                (Some(block), type_id)
+            }
+        };
+        let (mut steps, end) = self.target(on, target)?;
+        if let Some(last) = steps.last_mut()
+            && elsewhere.is_some()
+            && last.is_list
+            && matches!(last.which, WhichPlan::First)
+        {
+            last.which = WhichPlan::New;
+        }
+        let plan = |target, value| AssignmentPlan {
+            info,
+            target,
+            value,
+            elsewhere,
+        };
+        let Assigned::Value(expression, conversions) = value else {
+            if elsewhere.is_none() {
                 return Err(Problem::new(
                     at.clone(),
-                    "self: what is written there is this resource",
+                    "self only where it is written into another block: ^Block.element += self",
                 ));
             }
-            if let Some(last) = target.last_mut()
-                && last.is_list
-            {
-                last.which = super::super::plan::WhichPlan::New;
-            }
-            return Ok(AssignmentPlan {
-                info,
-                target,
-                value: AssignedPlan::Elsewhere(block),
-            });
-        }
-        let (steps, end) = self.target(on, target)?;
-        let Assigned::Value(expression, conversions) = value else {
-            return Err(Problem::new(
-                at.clone(),
-                "self only where it is written into another block: ^Block.element += self",
-            ));
+            self.refers_here(&end, at)?;
+            return Ok(plan(steps, AssignedPlan::Itself));
         };
         if let Expression::Path(word) = expression
             && &*end.definition.name == "Reference"
@@ -239,28 +242,23 @@ impl<'c> Compiler<'c> {
         {
             let (block, type_id) = self.labelled(word)?;
             self.may_refer(&end, type_id, word)?;
-            return Ok(AssignmentPlan {
-                info,
-                target: steps,
-                value: AssignedPlan::Reference(block),
-            });
+            return Ok(plan(steps, AssignedPlan::Reference(block)));
         }
         let mut kind = NodeKind::ANY;
         if let Expression::Path(word) = expression {
             kind = self.source(scope, word)?.kind;
         }
-        let plan = self.expression(scope, expression)?;
+        let source = self.expression(scope, expression)?;
         let from = Origin {
             expression,
             kind,
             at,
         };
         let conversion = self.conversion(scope, &from, conversions, &end)?;
-        Ok(AssignmentPlan {
-            info,
-            target: steps,
-            value: AssignedPlan::Value(plan, conversion.calls, conversion.finish),
-        })
+        Ok(plan(
+            steps,
+            AssignedPlan::Value(source, conversion.calls, conversion.finish),
+        ))
     }
 
     fn labelled(&mut self, word: &Word) -> Result<(u32, TypeId), Problem> {

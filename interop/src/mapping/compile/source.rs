@@ -103,6 +103,10 @@ impl Compiler<'_> {
                 let function = self.function(call, 0)?;
                 ExpressionPlan::Call(function, self.expressions(scope, &call.arguments)?)
             }
+            Expression::All(path, between) => {
+                ExpressionPlan::All(self.source(scope, path)?.path, between.as_str().into())
+            }
+            Expression::Nth(arguments) => ExpressionPlan::Nth(self.expressions(scope, arguments)?),
             Expression::Concatenation(terms) => {
                 ExpressionPlan::Concatenation(self.expressions(scope, terms)?)
             }
@@ -134,6 +138,7 @@ impl Compiler<'_> {
             .found(&name.text)
         })?;
         let (least, most) = function.arity();
+        self.plan.finds |= function.name == "find";
         let count = call.arguments.len() + piped;
         if count < least || count > most {
             let expected = format!("the arguments of {}", function.signature());

@@ -122,6 +122,24 @@ pub(super) const ALL: &[Function] = &[
     .taking_nothing(),
     Function::new(
         FAMILY,
+        "when",
+        &["value", "others..."],
+        |arguments, _| {
+            let others = arguments.get(1..).unwrap_or_default();
+            let holds = others.iter().all(says_something);
+            let value = arguments.first().filter(|_| holds);
+            Ok(value.cloned().unwrap_or_else(nothing))
+        },
+        "The value, when all the others say something.",
+        &[
+            (&["a", "b"], "a"),
+            (&["a", ""], ""),
+            (&["", "b"], ""),
+            (&["a", "b", ""], ""),
+        ],
+    ),
+    Function::new(
+        FAMILY,
         "replace",
         &["text", "what", "by"],
         |arguments, _| {

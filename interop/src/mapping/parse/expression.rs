@@ -1,5 +1,6 @@
 //! What stands left of an arrow, and what is done with it: paths, texts, constants, functions, conversions.
 
+use super::super::error::Problem;
 use super::super::lex::{Placed, Token};
 use super::super::row::{Call, Expression, Word};
 use super::Read;
@@ -54,9 +55,25 @@ impl Cursor<'_> {
                     })
                 ) =>
             {
-                self.call().map(Expression::Call)
+                self.asked()
             }
             _ => self.path().map(Expression::Path),
+        }
+    }
+
+    /// A function of the library, or one of the two that look beyond their arguments.
+    fn asked(&mut self) -> Read<Expression> {
+        let call = self.call()?;
+        match (call.name.text.as_str(), call.arguments.as_slice()) {
+            ("all", [Expression::Path(path), Expression::Text(between)]) => {
+                Ok(Expression::All(path.clone(), between.clone()))
+            }
+            ("all", _) => Err(Problem::new(
+                call.name.at,
+                "all(path, \"text between\"), such as all(NTE-3, \"\\n\")",
+            )),
+            ("nth", _) => Ok(Expression::Nth(call.arguments)),
+            _ => Ok(Expression::Call(call)),
         }
     }
 

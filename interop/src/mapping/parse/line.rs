@@ -4,7 +4,8 @@
 use super::super::error::Problem;
 use super::super::lex::{Line, Placed, Token};
 use super::super::row::{
-    At, Block, Direction, Expression, Identity, ResourceHead, Row, TableRow, Target, Word,
+    At, Block, Direction, Expression, Identity, Include, Join, ResourceHead, Row, TableRow, Target,
+    Word,
 };
 use super::{DEPTH_MAX, Read};
 
@@ -73,6 +74,10 @@ impl<'l> Cursor<'l> {
             matches!(self.peek(), Some(Placed { token: Token::Sign(found), .. }) if *found == sign);
         self.next += usize::from(found);
         found
+    }
+
+    pub(super) fn is_sign(&self, sign: &str) -> bool {
+        self.clone().take_sign(sign)
     }
 
     pub(super) fn sign(&mut self, sign: &str) -> Read<()> {
@@ -206,17 +211,13 @@ impl<'l> Cursor<'l> {
                     break;
                 }
             }
-            if self.is_done() || self.is_keyword("if") {
-                let condition = self.condition_clause()?;
-                self.end()?;
-                return Ok(BlockLine::Block(Box::new(Block {
-                    source,
-                    condition,
-                    resource: None,
-                    rows: Vec::new(),
-                    ignored: Vec::new(),
-                    children: Vec::new(),
-                })));
+            let is_group = ["if", "unless", "join"]
+                .iter()
+                .any(|keyword| self.is_keyword(keyword));
+            if self.is_done() || is_group || self.is_sign("{") {
+                return self
+                    .group(source)
+                    .map(|block| BlockLine::Block(Box::new(block)));
             }
             if self.take_sign("->")
                 && matches!(self.peek(), Some(Placed { token: Token::Word(word), .. }) if word.starts_with(|first: char| first.is_ascii_uppercase()))
@@ -230,6 +231,44 @@ impl<'l> Cursor<'l> {
         self.row().map(|row| BlockLine::Row(Box::new(row)))
     }
 
+    /// What a block without a resource says behind its source.
+    fn group(&mut self, source: Word) -> Read<Block> {
+        let mut block = Block::new(source);
+        block.condition = self.condition_clause()?;
+        block.join = self.join()?;
+        if self.take_sign("{") {
+            block.assignments = self.assignments()?;
+        }
+        self.end()?;
+        Ok(block)
+    }
+
+    fn join(&mut self) -> Read<Option<Join>> {
+        if !self.take_keyword("join") {
+            return Ok(None);
+        }
+        let mut paths = vec![self.path()?];
+        while self.take_sign("+") {
+            paths.push(self.path()?);
+        }
+        let condition = self.condition_clause()?;
+        Ok(Some(Join { paths, condition }))
+    }
+
+    pub(super) fn include(&mut self) -> Read<Block> {
+        let name = self.word("the name of blocks that the pack shares")?;
+        let prefix = if self.take_keyword("as") {
+            self.word("a word to stand before the names of the blocks")?
+                .text
+        } else {
+            String::new()
+        };
+        self.end()?;
+        let mut block = Block::new(name.clone());
+        block.include = Some(Include { name, prefix });
+        Ok(block)
+    }
+
     fn resource(&mut self, source: Word) -> Read<Block> {
         let type_name = self.word("a resource type")?;
         let mut head = ResourceHead {
@@ -240,7 +279,7 @@ impl<'l> Cursor<'l> {
             contained_in: None,
             assignments: Vec::new(),
         };
-        let mut condition = None;
+        let mut block = Block::new(source);
         while !self.is_done() {
             if self.take_keyword("as") {
                 head.label = self.word("what other blocks call this one")?.text;
@@ -259,23 +298,19 @@ impl<'l> Cursor<'l> {
             } else if self.take_keyword("contained") {
                 head.contained_in = Some(self.word("the block that contains it")?);
             } else if self.is_keyword("if") || self.is_keyword("unless") {
-                condition = self.condition_clause()?;
+                block.condition = self.condition_clause()?;
+            } else if self.is_keyword("join") {
+                block.join = self.join()?;
             } else if self.take_sign("{") {
                 head.assignments = self.assignments()?;
             } else {
                 return Err(self.expected(
-                    "as, use, key, once, contained, if, unless, { or the end of the line",
+                    "as, use, key, once, contained, if, unless, join, { or the end of the line",
                 ));
             }
         }
-        Ok(Block {
-            source,
-            condition,
-            resource: Some(head),
-            rows: Vec::new(),
-            ignored: Vec::new(),
-            children: Vec::new(),
-        })
+        block.resource = Some(head);
+        Ok(block)
     }
 
     pub(super) fn row(&mut self) -> Read<Row> {

@@ -76,39 +76,17 @@ impl Cursor<'_> {
         let mut all = Vec::new();
         while !self.take_sign("}") {
             let at = self.at();
-            let elsewhere = if self.take_sign("^") {
-                Some(self.word("the name of a block")?)
+            let is_elsewhere = self.take_sign("^");
+            let mut target = self.target()?;
+            let elsewhere = if is_elsewhere {
+                let block = target.steps.remove(0);
+                if target.steps.is_empty() {
+                    let expected = "a block and an element, such as ^DiagnosticReport.result";
+                    return Err(Problem::new(block.name.at, expected).found(&block.name.text));
+                }
+                Some(block.name)
             } else {
                 None
-            };
-            let (elsewhere, target) = match elsewhere {
-                None => (None, self.target()?),
-                Some(word) => {
-                    let (label, path) = word.text.split_once('.').ok_or_else(|| {
-                        Problem::new(
-                            word.at.clone(),
-                            "a block and an element, such as ^DiagnosticReport.result",
-                        )
-                        .found(&word.text)
-                    })?;
-                    let named = |text: &str| Word {
-                        text: text.to_owned(),
-                        at: word.at.clone(),
-                    };
-                    let steps = path
-                        .split('.')
-                        .map(|name| TargetStep {
-                            name: named(name),
-                            which: Which::First,
-                        })
-                        .collect();
-                    let target = Target {
-                        text: path.to_owned(),
-                        at: word.at.clone(),
-                        steps,
-                    };
-                    (Some(named(label)), target)
-                }
             };
             if !self.take_sign("+=") {
                 self.sign("=")?;

@@ -1,6 +1,6 @@
 //! Expressions, functions, code tables, conditions.
 
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use fhir_spec::json::{Data, Object, Text, Value};
 
 use super::super::loss::Note;
@@ -8,7 +8,7 @@ use super::super::plan::{
     CallPlan, ConditionPlan, ExpressionPlan, Shape, SourcePath, TablePlan, index,
 };
 use super::super::source::{Cell, Source};
-use super::{Local, Run};
+use super::{Local, Run, each_node};
 
 /// What an expression says: three kinds, as a source has them.
 pub(super) enum Got {
@@ -65,6 +65,8 @@ impl<'r, S: Source> Run<'r, S> {
                     }
                 }
             }
+            ExpressionPlan::All(path, between) => self.gather(path, between, local),
+            ExpressionPlan::Nth(arguments) => self.nth(arguments, local),
             ExpressionPlan::Concatenation(terms) => self.concatenate(terms, local),
         }
     }
@@ -86,6 +88,55 @@ impl<'r, S: Source> Run<'r, S> {
             Got::Value(Value::from(made))
         } else {
             Got::Nothing
+        }
+    }
+
+    /// Every text that a path leads to, in one. What stands where nothing is said is an empty line.
+    fn gather(&mut self, path: &'r SourcePath, between: &Text, local: Local<'_, S::Node>) -> Got {
+        let source = self.source;
+        let mut made = CompactString::default();
+        let (mut is_valued, mut is_first) = (false, true);
+        for from in self.bases(path.base, local) {
+            let consumed = &mut self.consumed;
+            each_node(source, from, &path.steps, &mut |node| {
+                if !is_first {
+                    made.push_str(between);
+                }
+                is_first = false;
+                if let Cell::Valued(text) = source.cell(node) {
+                    made.push_str(&text);
+                    is_valued = true;
+                    consumed.push(source.span(node));
+                }
+            });
+        }
+        if is_valued {
+            Got::Value(Value::from(made))
+        } else {
+            Got::Nothing
+        }
+    }
+
+    fn nth(&mut self, arguments: &'r [ExpressionPlan], local: Local<'_, S::Node>) -> Got {
+        let mut said = String::new();
+        for argument in arguments {
+            let value = self.argument(argument, local);
+            said.push_str(plain(&value));
+            said.push('\u{1f}');
+        }
+        let block = self
+            .frames
+            .get(index(local.frame))
+            .map_or(0, |frame| frame.block);
+        let alike = self.alike.entry((block, said)).or_default();
+        let place = alike.iter().position(|entry| *entry == self.entry);
+        let place = place.unwrap_or_else(|| {
+            alike.push(self.entry);
+            alike.len() - 1
+        });
+        match place {
+            0 => Got::Nothing,
+            place => Got::Value(format_compact!("#{}", place + 1).into()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! After the rows: who contains whom, how each resource is to be found again, what is missing, and what was not carried.
 
-use fhir_spec::json::{Object, Value};
+use std::collections::HashMap;
+
+use fhir_spec::json::{Data, Object, Text, Value};
 
 use super::super::functions::encode;
 use super::super::loss::Note;
@@ -20,11 +22,35 @@ impl<'r, S: Source> Run<'r, S> {
                 self.identify(entry, plan, identity);
             }
         }
+        if self.plan.finds {
+            self.find_here();
+        }
         // From the last on: what is contained in something contained ends up in the outermost all the same.
         for entry in (0..number(self.entries.len())).rev() {
             self.contain(entry);
         }
         self.entries.retain(|entry| !entry.contained);
+    }
+
+    /// References by identifier that mean a resource of this very source.
+    fn find_here(&mut self) {
+        let mut known: HashMap<String, Text> = HashMap::new();
+        for entry in &self.entries {
+            let resource = &entry.resource;
+            let type_name = resource.get("resourceType").and_then(Value::as_str);
+            let identifiers = resource.get("identifier").and_then(Value::as_array);
+            for identifier in identifiers.into_iter().flatten() {
+                let mut query = format!("{}?identifier=", type_name.unwrap_or_default());
+                if token(identifier, &mut query) {
+                    known.entry(query).or_insert_with(|| entry.full_url.clone());
+                }
+            }
+        }
+        for entry in &mut self.entries {
+            for (_, value) in entry.resource.iter_mut() {
+                follow(value, &known);
+            }
+        }
     }
 
     fn resource_plan(&self, entry: u32) -> Option<&'r ResourcePlan> {
@@ -67,7 +93,7 @@ impl<'r, S: Source> Run<'r, S> {
             is_whole &=
                 at(&resource, steps, constants).is_some_and(|value| token(value, &mut query));
         }
-        if let fhir_spec::json::Data::Object(object) = resource.data {
+        if let Data::Object(object) = resource.data {
             found.resource = object;
         }
         if !is_whole {
@@ -105,6 +131,22 @@ impl<'r, S: Source> Run<'r, S> {
         {
             add(outer, resource);
         }
+    }
+}
+
+fn follow(value: &mut Value, known: &HashMap<String, Text>) {
+    match &mut value.data {
+        Data::Array(items) => items.iter_mut().for_each(|item| follow(item, known)),
+        Data::Object(object) => {
+            for (name, value) in object.iter_mut() {
+                let found = value.as_str().and_then(|reference| known.get(reference));
+                match found.filter(|_| name == "reference") {
+                    Some(there) => *value = there.clone().into(),
+                    None => follow(value, known),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -4,7 +4,7 @@ use fhir_spec::json::{Object, Value};
 
 use super::super::loss::Note;
 use super::super::plan::{
-    AssignedPlan, AssignmentPlan, ExpressionPlan, Finish, RowPlan, RowSet, index,
+    AssignedPlan, AssignmentPlan, CallPlan, ExpressionPlan, Finish, RowPlan, RowSet, index,
 };
 use super::super::row::Direction;
 use super::super::source::{Cell, Source};
@@ -44,12 +44,14 @@ impl<'r, S: Source> Run<'r, S> {
 
     fn row_once(&mut self, row: &'r RowPlan, local: Local<'_, S::Node>, object: &mut Object) {
         self.row = row.info;
+        let consumed = self.consumed.len();
         if let Some(condition) = &row.condition
             && !self.holds(condition, local)
         {
+            // What was only looked at was not carried.
+            self.consumed.truncate(consumed);
             return;
         }
-        let consumed = self.consumed.len();
         let traced = self.trace.as_ref().map_or(0, Vec::len);
         let Some(value) = self.row_value(row, local) else {
             return;
@@ -177,49 +179,52 @@ impl<'r, S: Source> Run<'r, S> {
         object: &mut Object,
     ) {
         let constants = self.constants;
-        match &assignment.value {
+        let elsewhere = match assignment.elsewhere {
+            None => None,
+            Some(block) => match self.nearest(local.frame, block) {
+                None => return,
+                Some(there) => Some(there).filter(|there| *there != self.entry),
+            },
+        };
+        let consumed = self.consumed.len();
+        let value = match &assignment.value {
             AssignedPlan::Value(expression, calls, finish) => {
-                let got = match self.evaluate(expression, local) {
-                    Got::Value(value) => Some(value),
-                    _ => None,
-                };
-                let value = match finish {
-                    Finish::Type(set) => self.typed(expression, *set, local),
-                    finish => self
-                        .convert(got, calls, local)
-                        .and_then(|value| self.finished(*finish, value)),
-                };
-                if let Some(value) = value {
-                    place(object, &assignment.target, value, constants);
-                }
+                self.assigned_value(expression, calls, *finish, local)
             }
-            AssignedPlan::Reference(block) => {
-                let found = self
-                    .nearest(local.frame, *block)
-                    .and_then(|entry| self.reference(entry));
-                if let Some(reference) = found {
-                    place(object, &assignment.target, reference, constants);
-                }
-            }
-            AssignedPlan::Elsewhere(block) => {
-                let Some(there) = self
-                    .nearest(local.frame, *block)
-                    .filter(|there| *there != self.entry)
-                else {
-                    return;
-                };
-                if let Some(reference) = self.reference(self.entry)
-                    && let Some(entry) = self.entries.get_mut(index(there))
-                {
-                    place(
-                        &mut entry.resource,
-                        &assignment.target,
-                        reference,
-                        constants,
-                    );
-                }
-            }
+            AssignedPlan::Reference(block) => self
+                .nearest(local.frame, *block)
+                .and_then(|entry| self.reference(entry)),
+            // Nothing refers to itself.
+            AssignedPlan::Itself => elsewhere.and_then(|_| self.reference(self.entry)),
+        };
+        let Some(value) = value else { return };
+        let is_written = match elsewhere {
+            None => place(object, &assignment.target, value, constants),
+            Some(there) => self.entries.get_mut(index(there)).is_some_and(|entry| {
+                place(&mut entry.resource, &assignment.target, value, constants)
+            }),
+        };
+        if !is_written && elsewhere.is_some() {
+            self.consumed.truncate(consumed);
         }
+    }
+
+    fn assigned_value(
+        &mut self,
+        expression: &'r ExpressionPlan,
+        calls: &'r [CallPlan],
+        finish: Finish,
+        local: Local<'_, S::Node>,
+    ) -> Option<Value> {
+        if let Finish::Type(set) = finish {
+            return self.typed(expression, set, local);
+        }
+        let got = match self.evaluate(expression, local) {
+            Got::Value(value) => Some(value),
+            _ => None,
+        };
+        let value = self.convert(got, calls, local)?;
+        self.finished(finish, value)
     }
 
     fn typed(
