@@ -3,6 +3,7 @@
 
 mod expression;
 mod identity;
+mod lay;
 mod row;
 pub(super) mod write;
 
@@ -14,8 +15,8 @@ use fhir_spec::json::{Object, Text, Value};
 
 use super::env::{Env, Zone};
 use super::loss::Note;
-use super::plan::{Base, BlockPlan, JoinPlan, Plan, SourcePath, index, number};
-use super::source::{Cell, Source, Span, Step};
+use super::plan::{Plan, index, number};
+use super::source::{Source, Span, Step};
 use super::trace::Traced;
 
 /// A plan with what a route fixes: zone and constants.
@@ -174,6 +175,8 @@ struct Frame<N> {
     entry: Option<u32>,
     /// Resources of the blocks right below: block and entry.
     held: Vec<(u32, u32)>,
+    /// Groups right below.
+    groups: Vec<u32>,
 }
 
 /// The node at hand, and those further out.
@@ -224,6 +227,7 @@ impl<'r, S: Source> Run<'r, S> {
             block: 0,
             entry: None,
             held: Vec::new(),
+            groups: Vec::new(),
         });
         if let Some(root) = plan.blocks.first() {
             for child in &root.children {
@@ -243,228 +247,6 @@ impl<'r, S: Source> Run<'r, S> {
             self.notes.push(Note::Zone(self.env.zone.name().into()));
         }
         self.find_losses();
-    }
-
-    fn block(&self, block: u32) -> Option<&'r BlockPlan> {
-        self.plan.blocks.get(index(block))
-    }
-
-    /// Lays a block on all nodes that its source leads to.
-    fn lay(&mut self, parent: u32, block: u32) {
-        let Some(plan) = self.block(block) else {
-            return;
-        };
-        let local = Local {
-            frame: parent,
-            it: None,
-        };
-        let Some(from) = self.base(plan.source.base, local) else {
-            return;
-        };
-        let source = self.source;
-        let mut last = None;
-        each_node(source, from, &plan.source.steps, &mut |node| {
-            last = self.lay_one(parent, block, plan, node, last);
-        });
-    }
-
-    fn lay_one(
-        &mut self,
-        parent: u32,
-        block: u32,
-        plan: &'r BlockPlan,
-        node: S::Node,
-        last: Option<u32>,
-    ) -> Option<u32> {
-        let frame = number(self.frames.len());
-        self.frames.push(Frame {
-            parent,
-            node,
-            more: Vec::new(),
-            block,
-            entry: None,
-            held: Vec::new(),
-        });
-        let local = Local { frame, it: None };
-        let consumed = self.consumed.len();
-        if let Some(condition) = &plan.condition
-            && !self.holds(condition, local)
-        {
-            self.consumed.truncate(consumed);
-            self.frames.pop();
-            return None;
-        }
-        if let (Some(join), Some(last)) = (&plan.join, last)
-            && self.joins(join, last, frame)
-        {
-            self.frames.pop();
-            if let Some(before) = self.frames.get_mut(index(last)) {
-                before.more.push(node);
-            }
-            return Some(last);
-        }
-        if let Some(resource) = &plan.resource {
-            let entry = number(self.entries.len());
-            let contained = resource.contained_in.is_some();
-            let full_url = if contained {
-                format_compact!("#{}", entry + 1)
-            } else {
-                uuid(self.seed, entry)
-            };
-            let mut object = Object::new();
-            object.set("resourceType", resource.type_name.clone());
-            self.entries.push(Entry {
-                full_url,
-                resource: object,
-                request: Request::Post,
-                deletes: Vec::new(),
-                contained,
-                frame,
-            });
-            if let Some(laid) = self.frames.last_mut() {
-                laid.entry = Some(entry);
-            }
-            if let Some(above) = self.frames.get_mut(index(parent)) {
-                above.held.push((block, entry));
-            }
-        }
-        self.ignore(&plan.ignored, local);
-        for child in &plan.children {
-            self.lay(frame, *child);
-        }
-        Some(frame)
-    }
-
-    /// Whether the node of a frame goes on with what another one said.
-    fn joins(&mut self, join: &'r JoinPlan, before: u32, frame: u32) -> bool {
-        let consumed = self.consumed.len();
-        let [before, local] = [before, frame].map(|frame| Local { frame, it: None });
-        let holds = join
-            .condition
-            .as_ref()
-            .is_none_or(|condition| self.holds(condition, before) && self.holds(condition, local));
-        let source = self.source;
-        let is_same = holds
-            && join.paths.iter().all(|path| {
-                let (here, there) = (self.node(path, local), self.node(path, before));
-                is_same(source, here, there, SAME_DEPTH)
-            });
-        if !is_same {
-            self.consumed.truncate(consumed);
-            return false;
-        }
-        for path in &join.paths {
-            if let Some(node) = self.node(path, local) {
-                self.consumed.push(source.span(node));
-            }
-        }
-        true
-    }
-
-    /// What a frame without a resource has to say to others.
-    fn write_elsewhere(&mut self, frame: u32) {
-        let plan = self
-            .frames
-            .get(index(frame))
-            .and_then(|frame| self.block(frame.block));
-        let Some(plan) = plan.filter(|plan| plan.resource.is_none()) else {
-            return;
-        };
-        self.entry = u32::MAX;
-        for assignment in &plan.assignments {
-            self.row = assignment.info;
-            let local = Local { frame, it: None };
-            self.assign(assignment, local, &mut Object::new());
-        }
-    }
-
-    /// The nodes of a base: with those joined to it, and what stands in them.
-    fn bases(&self, base: Base, local: Local<'_, S::Node>) -> Vec<S::Node> {
-        let Base::Block(out) = base else {
-            return self.base(base, local).into_iter().collect();
-        };
-        let mut at = local.frame;
-        for _ in 0..out {
-            let Some(frame) = self.frames.get(index(at)) else {
-                return Vec::new();
-            };
-            at = frame.parent;
-        }
-        let mut nodes = Vec::new();
-        if let Some(frame) = self.frames.get(index(at)) {
-            nodes.push(frame.node);
-        }
-        self.joined(at, &mut nodes);
-        nodes
-    }
-
-    fn joined(&self, frame: u32, nodes: &mut Vec<S::Node>) {
-        let Some(here) = self.frames.get(index(frame)) else {
-            return;
-        };
-        nodes.extend(&here.more);
-        if frame == 0 {
-            return;
-        }
-        let plan = self.block(here.block);
-        let Some(plan) = plan.filter(|plan| plan.source.base == Base::Block(0)) else {
-            return;
-        };
-        let mut above = Vec::new();
-        self.joined(here.parent, &mut above);
-        for node in above {
-            each_node(self.source, node, &plan.source.steps, &mut |node| {
-                nodes.push(node);
-            });
-        }
-    }
-
-    fn ignore(&mut self, ignored: &'r [SourcePath], local: Local<'_, S::Node>) {
-        let source = self.source;
-        for path in ignored {
-            for from in self.bases(path.base, local) {
-                each_node(source, from, &path.steps, &mut |node| {
-                    self.consumed.push(source.span(node));
-                });
-            }
-        }
-    }
-
-    fn base(&self, base: Base, local: Local<'_, S::Node>) -> Option<S::Node> {
-        match base {
-            Base::It(out) => {
-                let mut it = local.it?;
-                for _ in 0..out {
-                    it = it.outer?;
-                }
-                Some(it.node)
-            }
-            Base::Block(out) => {
-                let mut frame = self.frames.get(index(local.frame))?;
-                for _ in 0..out {
-                    frame = self.frames.get(index(frame.parent))?;
-                }
-                Some(frame.node)
-            }
-        }
-    }
-
-    /// The entry of a block that is nearest to a frame: around it, or beside one of those around it.
-    fn nearest(&self, frame: u32, block: u32) -> Option<u32> {
-        let mut here = frame;
-        loop {
-            let at = self.frames.get(index(here))?;
-            if at.block == block && at.entry.is_some() {
-                return at.entry;
-            }
-            if let Some((_, entry)) = at.held.iter().find(|(held, _)| *held == block) {
-                return Some(*entry);
-            }
-            if here == 0 {
-                return None;
-            }
-            here = at.parent;
-        }
     }
 
     fn fill(&mut self, entry: u32) {
@@ -496,38 +278,6 @@ impl<'r, S: Source> Run<'r, S> {
         }
     }
 }
-
-/// Segments, fields, components and subcomponents lie in one another: no deeper than this is looked for a difference.
-const SAME_DEPTH: u8 = 3;
-
-/// Whether two nodes say the same: neither is there, or all parts of both are alike.
-fn is_same<S: Source>(source: &S, one: Option<S::Node>, other: Option<S::Node>, depth: u8) -> bool {
-    let said = |node: Option<S::Node>| match node.map(|node| source.cell(node)) {
-        None | Some(Cell::Absent) => None,
-        Some(Cell::Null) => Some("".into()),
-        Some(Cell::Valued(text)) => Some(text),
-    };
-    if said(one) != said(other) {
-        return false;
-    }
-    let (Some(one), Some(other)) = (one, other) else {
-        return true;
-    };
-    if depth == 0 {
-        return true;
-    }
-    (1..=PARTS_COMPARED).all(|number| {
-        is_same(
-            source,
-            source.first(one, number),
-            source.first(other, number),
-            depth - 1,
-        )
-    })
-}
-
-/// Components of the longest datatype, and some.
-const PARTS_COMPARED: u16 = 26;
 
 /// Every node that steps lead to, all repetitions of each.
 pub(super) fn each_node<S: Source>(
