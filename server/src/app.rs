@@ -27,6 +27,8 @@ pub struct App {
     pub limits: Limits,
     /// The index of texts; None: the settings want none.
     pub texts: Option<Arc<Texts>>,
+    /// Whether it is kept for every message who sent it and what it changed.
+    pub provenance: bool,
     requests: AtomicU64,
 }
 
@@ -41,6 +43,7 @@ impl App {
             outside: config.outside.clone(),
             limits: config.limits,
             texts: config.text_index.clone().map(Texts::at).map(Arc::new),
+            provenance: config.provenance,
             requests: AtomicU64::new(0),
         }
     }
@@ -57,6 +60,7 @@ impl App {
             outside: self.outside.clone(),
             limits: self.limits,
             texts: self.texts.clone(),
+            provenance: self.provenance,
             requests: AtomicU64::new(0),
         }
     }

@@ -31,6 +31,7 @@ pub struct Settings {
     pub trusted_proxies: Option<Vec<Network>>,
     pub cors_origins: Option<Vec<Origin>>,
     pub text_index: Option<bool>,
+    pub provenance: Option<bool>,
     pub log: Option<String>,
     pub log_format: Option<LogFormat>,
     /// In the file only.
@@ -48,6 +49,8 @@ pub struct Config {
     pub outside: Outside,
     /// Where the index of texts is; None: there is none.
     pub text_index: Option<PathBuf>,
+    /// Whether it is kept for every message who sent it and what it changed.
+    pub provenance: bool,
     pub log: Log,
     pub limits: Limits,
 }
@@ -159,6 +162,7 @@ impl Settings {
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             cors_origins: self.cors_origins.or(other.cors_origins),
             text_index: self.text_index.or(other.text_index),
+            provenance: self.provenance.or(other.provenance),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             limits: self.limits.or(other.limits),
@@ -181,6 +185,7 @@ impl Settings {
                 cors_origins: self.cors_origins.unwrap_or_default(),
             },
             text_index: (self.text_index.unwrap_or(true)).then(|| data.join(TEXT_INDEX)),
+            provenance: self.provenance.unwrap_or(true),
             log: Log {
                 format: self.log_format.unwrap_or_default(),
                 filter: self.log.filter(|filter| !filter.trim().is_empty()),
@@ -348,6 +353,7 @@ mod tests {
             trusted_proxies,
             cors_origins,
             text_index,
+            provenance,
             log,
             log_format,
             limits,
@@ -355,7 +361,8 @@ mod tests {
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
-        assert!(text_index.is_some() && log.is_some() && log_format.is_some());
+        assert!(text_index.is_some() && provenance.is_some());
+        assert!(log.is_some() && log_format.is_some());
         assert_eq!(limits, Some(Limits::default()), "the defaults are true");
         for (name, default) in Limits::DEFAULTS {
             let line = format!("# {name} = {default}\n");

@@ -6,7 +6,9 @@
 
 mod draft;
 mod merge;
+mod order;
 mod plan;
+mod provenance;
 mod world;
 
 use interop::host::{Applied, Submission};

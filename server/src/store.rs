@@ -25,6 +25,7 @@ mod resources;
 mod row;
 mod scan;
 mod sealing;
+mod snapshots;
 mod statement;
 mod totals;
 mod tx;

@@ -46,6 +46,9 @@ pub(super) struct Flags {
     /// Whether texts are indexed, for _text, _content and :text [default: true]
     #[arg(long, value_name = "BOOL", env = "KILN_TEXT_INDEX")]
     text_index: Option<bool>,
+    /// Whether a Provenance is kept for every message that changes something [default: true]
+    #[arg(long, value_name = "BOOL", env = "KILN_PROVENANCE")]
+    provenance: Option<bool>,
     /// How much is logged, such as `debug` or `warn,server=info` [default: warn,server=info]
     #[arg(long, value_name = "FILTER", env = "RUST_LOG")]
     log: Option<String>,
@@ -73,6 +76,7 @@ fn config(flags: Flags) -> Result<Config, Error> {
         trusted_proxies: flags.trusted_proxies,
         cors_origins: flags.cors_origins,
         text_index: flags.text_index,
+        provenance: flags.provenance,
         log: flags.log,
         log_format: flags.log_format,
         ..Settings::default()

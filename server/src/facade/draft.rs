@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use fhir_spec::json::{Object, Text, Value};
 use fhir_spec::{Issue, IssueCode};
-use interop::host::Submission;
+use interop::host::{Origin, Submission};
 use interop::mapping::{Entry, Request};
 
 use super::merge::{Said, merged};
@@ -16,11 +16,16 @@ use crate::instant::Instant;
 use crate::interactions::conditional::Criteria;
 use crate::interactions::parameters::decoded;
 
+pub(super) const PROVENANCE: &str = "Provenance";
+
 #[derive(Debug)]
 pub(super) struct Drafts {
     pub(super) all: Vec<Draft>,
     /// Full urls of entries that speak of the same resource as an earlier one, and its place.
     pub(super) aliases: Vec<(Text, usize)>,
+    pub(super) origin: Origin,
+    /// When what it says was so. Nobody knows the future: a clock that is ahead keeps nobody from telling what is new.
+    pub(super) at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -80,7 +85,9 @@ impl Key {
 impl Drafts {
     /// All that is wrong with the entries comes back at once.
     pub(super) fn of(app: &App, submission: Submission, now: Instant) -> Result<Self, Fault> {
-        let entries = submission.entries;
+        let Submission {
+            entries, origin, ..
+        } = submission;
         let urls: Vec<Text> = entries.iter().map(|entry| entry.full_url.clone()).collect();
         let by_url: HashMap<&str, usize> = urls
             .iter()
@@ -90,6 +97,10 @@ impl Drafts {
         let mut drafts = Self {
             all: Vec::with_capacity(entries.len()),
             aliases: Vec::new(),
+            at: origin
+                .event_time_us
+                .map(|at| Instant::from_micros(at).min(now)),
+            origin,
         };
         let mut by_key: HashMap<(&'static str, String), usize> = HashMap::new();
         let mut issues = Vec::new();
@@ -150,7 +161,7 @@ impl Drafts {
 
     /// What the sender must be allowed to do.
     pub(super) fn actions(&self) -> Vec<Action> {
-        let mut actions = Vec::new();
+        let mut actions = vec![Action::Create(PROVENANCE)];
         for draft in &self.all {
             for action in draft.actions() {
                 if !actions.contains(&action) {
@@ -201,6 +212,11 @@ impl Draft {
             Ask::Once(key) | Ask::Update(key) => Some(key),
             Ask::New | Ask::Place(_) => None,
         }
+    }
+
+    /// Whether later messages may say something else of it.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self.ask, Ask::Update(_) | Ask::Place(_))
     }
 
     fn actions(&self) -> Vec<Action> {

@@ -1,12 +1,16 @@
 //! What is to be written of a message: found, merged, validated and written out.
 
-use fhir_spec::bundle::{Kind as BundleKind, Links, Target};
+use std::collections::HashMap;
+
+use fhir_spec::bundle::{self, Kind as BundleKind, Links};
 use fhir_spec::json::{Value, parse};
-use fhir_spec::{Issue, IssueCode};
+use fhir_spec::{Issue, IssueCode, Severity};
 use interop::host::{Applied, Effect, Touched};
 
 use super::draft::{Ask, Draft, Drafts, Key};
 use super::merge::{Said, merged};
+use super::order::{Told, is_late};
+use super::provenance::{Target, provenance};
 use super::world::World;
 use crate::accept::{Sealed, accept_text, resource_type};
 use crate::app::App;
@@ -15,13 +19,18 @@ use crate::instant::Instant;
 use crate::interactions::conditional::Criteria;
 use crate::interactions::parameters::decoded;
 use crate::interactions::{create, update};
-use crate::store::{Before, Found, Tx};
+use crate::store::{Before, Found, Rid, Tx};
 
 #[derive(Debug)]
 pub(super) struct Plan {
     steps: Vec<Step>,
     /// What was asked, and what it found.
     asked: Vec<(Criteria, Vec<String>)>,
+    /// When what is stored was so.
+    told: HashMap<Rid, Instant>,
+    /// When what the message says was so.
+    at: Option<Instant>,
+    provenance: Option<Sealed>,
     issues: Vec<Issue>,
 }
 
@@ -31,6 +40,8 @@ struct Step {
     id: String,
     /// What was there when it was planned.
     found: Option<Found>,
+    /// Whether later messages may say something else of it.
+    is_told: bool,
     task: Task,
 }
 
@@ -66,19 +77,26 @@ impl Plan {
             drafts,
             now,
             asked: Vec::new(),
+            told: HashMap::new(),
             issues: Vec::new(),
         };
         let subjects = planner.subjects()?;
         planner.or_issues()?;
+        let told = planner.told(&subjects)?;
+        planner.told = told;
         let mut links = links(app, drafts, &subjects);
         let mut steps = Vec::with_capacity(subjects.len());
         for (draft, subject) in drafts.all.iter().zip(subjects) {
             steps.extend(planner.step(draft, subject, &mut links)?);
         }
+        let provenance = planner.provenance(&steps);
         planner.or_issues()?;
         Ok(Self {
             steps,
             asked: planner.asked,
+            told: planner.told,
+            at: drafts.at,
+            provenance,
             issues: planner.issues,
         })
     }
@@ -90,9 +108,13 @@ impl Plan {
                 return Ok(false);
             }
         }
+        let known = self.steps.iter();
+        let known: Vec<_> = known.filter_map(Step::known).collect();
+        if self.at.is_some() && tx.told(&known)? != self.told {
+            return Ok(false);
+        }
         for step in &self.steps {
-            let is_known = matches!(step.task, Task::Create(_));
-            if is_known {
+            if let Task::Create(_) = step.task {
                 continue;
             }
             let head = tx.head(step.resource_type, &step.id)?;
@@ -110,14 +132,59 @@ impl Plan {
             touched: Vec::with_capacity(self.steps.len()),
             issues: self.issues.clone(),
         };
+        let mut tellable = Vec::new();
         for step in &self.steps {
-            applied.touched.push(step.write(tx, app, now)?);
+            let touched = step.write(tx, app, now)?;
+            let rid = match &step.found {
+                Some(found) => Some(found.rid),
+                None => tx.created(),
+            };
+            let is_new = |rid: &Rid| self.told.get(rid).copied() < self.at;
+            if let Some(rid) = rid.filter(is_new)
+                && step.is_told
+                && touched.effect != Effect::Stale
+            {
+                tellable.push((step.resource_type, rid));
+            }
+            applied.touched.push(touched);
+        }
+        if let Some(at) = self.at {
+            tx.tell(&tellable, at)?;
+        }
+        if let Some(sealed) = &self.provenance {
+            let stored = create::apply(tx, sealed, now)?;
+            applied.touched.push(Touched {
+                resource_type: stored.resource_type().to_owned(),
+                id: stored.id().to_owned(),
+                version: stored.version(),
+                effect: Effect::Created,
+            });
         }
         Ok(applied)
     }
 }
 
 impl Step {
+    /// A resource of which it may be known when it was so.
+    fn known(&self) -> Option<(&'static str, Rid)> {
+        let found = self.found.as_ref().filter(|_| self.is_told)?;
+        Some((self.resource_type, found.rid))
+    }
+
+    /// What it changes, with the version that follows.
+    fn target(&self) -> Option<Target<'_>> {
+        let version = match (&self.task, &self.found) {
+            (Task::Keep(_), _) => return None,
+            (_, Some(found)) => found.version.saturating_add(1),
+            (_, None) => 1,
+        };
+        Some(Target {
+            resource_type: self.resource_type,
+            id: &self.id,
+            version,
+        })
+    }
+
     fn write(&self, tx: &mut Tx<'_>, app: &App, now: Instant) -> Result<Touched, Fault> {
         let (version, effect) = match (&self.task, &self.found) {
             (Task::Create(sealed), _) => {
@@ -151,6 +218,7 @@ struct Planner<'p, W> {
     drafts: &'p Drafts,
     now: Instant,
     asked: Vec<(Criteria, Vec<String>)>,
+    told: HashMap<Rid, Instant>,
     issues: Vec<Issue>,
 }
 
@@ -260,10 +328,12 @@ impl<W: World> Planner<'_, W> {
     ) -> Result<Option<Step>, Fault> {
         let Subject { id, found } = subject;
         let resource_type = draft.resource_type;
+        let is_told = draft.is_told();
         let keep = |effect, id, found| Step {
             resource_type,
             id,
             found,
+            is_told,
             task: Task::Keep(effect),
         };
         if let (Ask::Once(_), Some(_)) = (&draft.ask, &found) {
@@ -277,6 +347,10 @@ impl<W: World> Planner<'_, W> {
             None => said,
             Some(living) => {
                 let stored = parse(&living.body).map_err(Fault::internal)?;
+                if let Some(reason) = self.late(living, &stored, &said) {
+                    self.issues.push(stale(resource_type, &id, &reason));
+                    return Ok(Some(keep(Effect::Stale, id, found)));
+                }
                 let said = Said {
                     resource: &said,
                     deletes: &draft.deletes,
@@ -303,8 +377,49 @@ impl<W: World> Planner<'_, W> {
             resource_type,
             id,
             found,
+            is_told,
             task,
         }))
+    }
+
+    /// When what is known of these was so; of interest only when it is known when the message is of.
+    fn told(&mut self, subjects: &[Subject]) -> Result<HashMap<Rid, Instant>, Fault> {
+        if self.drafts.at.is_none() {
+            return Ok(HashMap::new());
+        }
+        let both = self.drafts.all.iter().zip(subjects);
+        let known = both.filter_map(|(draft, subject)| {
+            let found = subject.found.as_ref().filter(|_| draft.is_told())?;
+            Some((draft.resource_type, found.rid))
+        });
+        let known: Vec<_> = known.collect();
+        match known.is_empty() {
+            true => Ok(HashMap::new()),
+            false => self.world.told(&known),
+        }
+    }
+
+    /// Why the message comes too late for a resource.
+    fn late(&self, found: &Found, stored: &Value, said: &Value) -> Option<String> {
+        let known = Told {
+            document: stored,
+            at: self.told.get(&found.rid).copied(),
+        };
+        let new = Told {
+            document: said,
+            at: self.drafts.at,
+        };
+        is_late(known, new)
+    }
+
+    /// Who said so, when something changes.
+    fn provenance(&mut self, steps: &[Step]) -> Option<Sealed> {
+        let targets: Vec<Target<'_>> = steps.iter().filter_map(Step::target).collect();
+        if targets.is_empty() || !self.app.provenance {
+            return None;
+        }
+        let made = provenance(&self.drafts.origin, &targets, self.now);
+        self.sealed(made, &(self.app.ids)(self.now))
     }
 
     fn sealed(&mut self, document: Value, id: &str) -> Option<Sealed> {
@@ -336,7 +451,7 @@ impl<W: World> Planner<'_, W> {
             let Some((name, id)) = self.referred(criteria)? else {
                 return Ok(None);
             };
-            links.add_criteria(criteria, Target::new(name, &id, None));
+            links.add_criteria(criteria, bundle::Target::new(name, &id, None));
         }
         links.rewrite(&mut document, Some(&draft.full_url), place, types);
         Ok(Some(document))
@@ -381,7 +496,10 @@ fn links(app: &App, drafts: &Drafts, subjects: &[Subject]) -> Links {
     let mut links = Links::new(BundleKind::Transaction, app.definitions().types());
     let mut add = |url: &str, place: usize| {
         if let (Some(draft), Some(subject)) = (drafts.all.get(place), subjects.get(place)) {
-            links.add(url, Target::new(draft.resource_type, &subject.id, None));
+            links.add(
+                url,
+                bundle::Target::new(draft.resource_type, &subject.id, None),
+            );
         }
     };
     for (place, draft) in drafts.all.iter().enumerate() {
@@ -391,6 +509,11 @@ fn links(app: &App, drafts: &Drafts, subjects: &[Subject]) -> Links {
         add(url, *place);
     }
     links
+}
+
+fn stale(resource_type: &str, id: &str, reason: &str) -> Issue {
+    let told = format!("{resource_type}/{id} stays as it is, this comes too late: {reason}");
+    Issue::new(Severity::Information, IssueCode::Informational, told)
 }
 
 fn ambiguous(draft: &Draft, key: &Key, ids: &[String]) -> Issue {

@@ -1,15 +1,21 @@
 //! Where a plan looks around: before the door opens, or inside, where what was just written is found too.
 
+use std::collections::HashMap;
+
 use crate::fault::Fault;
+use crate::instant::Instant;
 use crate::interactions::conditional::Criteria;
-use crate::store::{Found, Tx, View};
+use crate::store::{Found, Rid, Tx, View};
 
 pub(super) trait World {
     /// The ids of what criteria find, at most so many.
     fn ids(&mut self, criteria: &Criteria, ids_max: u32) -> Result<Vec<String>, Fault>;
 
-    /// The current version, unless the resource was deleted.
+    /// The current version, which may say that it was deleted.
     fn current(&mut self, resource_type: &'static str, id: &str) -> Result<Option<Found>, Fault>;
+
+    /// When what is known of these was so.
+    fn told(&mut self, resources: &[(&'static str, Rid)]) -> Result<HashMap<Rid, Instant>, Fault>;
 }
 
 impl World for View<'_> {
@@ -20,6 +26,10 @@ impl World for View<'_> {
     fn current(&mut self, resource_type: &'static str, id: &str) -> Result<Option<Found>, Fault> {
         Ok(View::current(self, resource_type, id)?)
     }
+
+    fn told(&mut self, resources: &[(&'static str, Rid)]) -> Result<HashMap<Rid, Instant>, Fault> {
+        Ok(View::told(self, resources)?)
+    }
 }
 
 impl World for Tx<'_> {
@@ -29,5 +39,9 @@ impl World for Tx<'_> {
 
     fn current(&mut self, resource_type: &'static str, id: &str) -> Result<Option<Found>, Fault> {
         Ok(View::current(self, resource_type, id)?)
+    }
+
+    fn told(&mut self, resources: &[(&'static str, Rid)]) -> Result<HashMap<Rid, Instant>, Fault> {
+        Ok(View::told(self, resources)?)
     }
 }

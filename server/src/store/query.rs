@@ -31,7 +31,7 @@ const TYPES: &str = "WITH RECURSIVE t(type) AS (SELECT min(type) FROM resources 
 
 /// How many values a list of a statement takes. Shorter lists are filled up with a value that nothing has, so that there
 /// are few statements to prepare.
-const WIDTHS: &[usize] = &[1, 8, 64, 512];
+pub(super) const WIDTHS: &[usize] = &[1, 8, 64, 512];
 
 /// A statement for each width.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ fn bodies_by(column: &str) -> Lists {
     }
 }
 
-fn lists(before: &str, value: &str, after: &str) -> Vec<String> {
+pub(super) fn lists(before: &str, value: &str, after: &str) -> Vec<String> {
     let texts = WIDTHS.iter();
     let others = format!(", {value}");
     texts
@@ -265,7 +265,7 @@ impl Lists {
 }
 
 /// Runs a statement over a list of values, some at a time.
-fn in_lists(
+pub(super) fn in_lists(
     texts: &[String],
     values: &[Bind<'_>],
     nothing: Bind<'_>,

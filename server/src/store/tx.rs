@@ -26,6 +26,8 @@ pub struct Tx<'a> {
     /// Index rows not yet written. Whoever searches in here has them written first.
     pending: Pending,
     has_written: bool,
+    /// The resource whose first version was written last.
+    created: Option<Rid>,
     /// By what this transaction finds resources, once it was looked up.
     registry: Option<Arc<Registry>>,
     /// Search parameters that were written.
@@ -71,6 +73,7 @@ impl<'a> Tx<'a> {
             view: View::new(connection, permit),
             pending: Pending::default(),
             has_written: false,
+            created: None,
             registry: None,
             parameters: None,
         }
@@ -93,10 +96,16 @@ impl<'a> Tx<'a> {
         self.has_written = true;
         let done = resources::insert(self.connection, Version::of(&stamped, change));
         let rid = self.noted(done)?;
+        self.created = Some(rid);
         let rows = self.rows_of(sealed, &stamped)?;
         self.pending.insert(rid, &rows);
         self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
         Ok(stamped)
+    }
+
+    /// The number of the resource that was created last.
+    pub fn created(&self) -> Option<Rid> {
+        self.created
     }
 
     /// Stores the version that follows the current one, as the caller has just read it in this transaction.

@@ -25,6 +25,9 @@ on_both_databases!(
     who_is_meant_must_be_one,
     what_goes_along_is_written_with_it_or_not_at_all,
     one_of_many_messages_makes_the_patient,
+    what_comes_late_overwrites_nothing,
+    results_go_on_and_not_back,
+    it_is_kept_who_said_what,
 );
 
 /// A server without its doors.
@@ -34,8 +37,13 @@ struct World {
 
 impl World {
     fn open(database: &Database) -> Self {
+        Self::open_with(database, false)
+    }
+
+    fn open_with(database: &Database, provenance: bool) -> Self {
         let settings = Settings {
             database: Some(database.url.parse().unwrap()),
+            provenance: Some(provenance),
             ..Settings::default()
         };
         let config = settings.resolve().unwrap();
@@ -111,6 +119,17 @@ fn submission(entries: Vec<Entry>) -> Submission {
         entries,
         issues: Vec::new(),
         origin: Origin::default(),
+    }
+}
+
+/// What was so at that second.
+fn at(second: i64, entries: Vec<Entry>) -> Submission {
+    Submission {
+        origin: Origin {
+            event_time_us: Some(second * 1_000_000),
+            ..Origin::default()
+        },
+        ..submission(entries)
     }
 }
 
@@ -299,4 +318,100 @@ fn one_of_many_messages_makes_the_patient(database: &Database) {
     );
     // Each has said something else: none was lost.
     assert_eq!(world.count(database), 16);
+}
+
+fn what_comes_late_overwrites_nothing(database: &Database) {
+    let world = World::open(database);
+    let say = |second, name: &str| {
+        let said = patient("1", &format!(",'name':[{{'family':'{name}'}}]"));
+        let applied = world.apply(at(second, vec![said])).unwrap();
+        (applied.touched[0].effect, applied)
+    };
+    let (effect, applied) = say(100, "A");
+    assert_eq!(effect, Effect::Created);
+    let id = &applied.touched[0].id;
+    let name = || {
+        let stored = world.read("Patient", id);
+        stored.items_of("name")[0]
+            .str_of("family")
+            .unwrap()
+            .to_owned()
+    };
+    let (effect, applied) = say(50, "Old");
+    assert_eq!((effect, name()), (Effect::Stale, "A".to_owned()));
+    assert!(applied.issues[0].diagnostics.contains(id), "{applied:?}");
+    assert!(!applied.issues[0].is_error());
+    // Of the same moment the one that comes later holds.
+    assert_eq!((say(100, "B").0, name()), (Effect::Updated, "B".to_owned()));
+    // What says nothing new is news all the same.
+    assert_eq!(say(200, "B").0, Effect::Unchanged);
+    assert_eq!((say(150, "C").0, name()), (Effect::Stale, "B".to_owned()));
+    // A clock that is ahead by a century keeps nobody from telling what is new.
+    assert_eq!(say(5_000_000_000, "D").0, Effect::Updated);
+    let now = (world.app.clock)().micros() / 1_000_000 + 1;
+    assert_eq!(
+        (say(now + 60, "E").0, name()),
+        (Effect::Updated, "E".to_owned())
+    );
+    assert_eq!(database.number("SELECT count(*) FROM snapshots"), 1);
+}
+
+fn results_go_on_and_not_back(database: &Database) {
+    let world = World::open(database);
+    let say = |second, status: &str, value: &str| {
+        let result = entry(
+            "urn:uuid:o",
+            &format!(
+                "{{'resourceType':'Observation','identifier':[{{'system':'urn:lab','value':'1'}}],
+                  'status':'{status}','code':{{'text':'K'}},'valueString':'{value}'}}"
+            ),
+            put("Observation?identifier=urn:lab|1"),
+        );
+        world.apply(at(second, vec![result])).unwrap().touched[0].clone()
+    };
+    let first = say(100, "preliminary", "1");
+    assert_eq!(first.effect, Effect::Created);
+    assert_eq!(say(90, "final", "2").effect, Effect::Updated);
+    assert_eq!(say(300, "preliminary", "3").effect, Effect::Stale);
+    assert_eq!(say(80, "corrected", "4").effect, Effect::Updated);
+    assert_eq!(say(400, "final", "5").effect, Effect::Stale);
+    let stored = world.read("Observation", &first.id);
+    assert_eq!(stored.str_of("valueString"), Some("4"));
+    assert_eq!(
+        say(95, "corrected", "6").effect,
+        Effect::Stale,
+        "100 is later"
+    );
+    assert_eq!(say(500, "cancelled", "7").effect, Effect::Updated);
+}
+
+fn it_is_kept_who_said_what(database: &Database) {
+    let world = World::open_with(database, true);
+    let say = |gender: &str| {
+        let said = patient("1", &format!(",'gender':'{gender}'"));
+        let mut said = submission(vec![said]);
+        said.origin.sender_application = "ADT1".to_owned();
+        said.origin.message_id = "m-1".to_owned();
+        world.apply(said).unwrap()
+    };
+    for (gender, version) in [("male", 1), ("female", 2)] {
+        let applied = say(gender);
+        let [person, told] = applied.touched.as_slice() else {
+            panic!("{applied:?}");
+        };
+        assert_eq!(told.resource_type, "Provenance");
+        let stored = world.read("Provenance", &told.id);
+        let target = format!("Patient/{}/_history/{version}", person.id);
+        assert_eq!(
+            stored.items_of("target")[0].str_of("reference"),
+            Some(&*target)
+        );
+        let text = stored.to_string();
+        assert!(
+            text.contains("\"ADT1\"") && text.contains("\"m-1\""),
+            "{text}"
+        );
+    }
+    let unchanged = say("female");
+    assert_eq!(effects(&unchanged), [("Patient", Effect::Unchanged, 2)]);
 }
