@@ -10,6 +10,8 @@
 //! **Asking.** By hand ([`Message::segments`], [`Field::repetitions`] ...), by [`Path`] (`PID-3[2].1`), or by the groups of
 //! the message's structure: [`Dictionary::structure`] and [`grammar::group`].
 //!
+//! **Mapping.** [`MessageSchema`] and [`MessageSource`] are HL7 v2 for the mapping engine; [`convert`] runs the map of a message.
+//!
 //! **Writing.** [`Draft`] is a message that can be changed; [`Draft::write`] of what was read gives back the text that was
 //! read, but for what was forgiven. [`charset::encode`] says what a character set cannot hold.
 //!
@@ -18,6 +20,7 @@
 pub mod acknowledgement;
 pub mod charset;
 pub mod continuation;
+pub mod convert;
 mod delimiters;
 pub mod dictionary;
 mod draft;
@@ -26,6 +29,8 @@ mod forgiven;
 pub mod grammar;
 pub mod mllp;
 mod path;
+mod schema;
+mod source;
 mod stamp;
 mod tokens;
 mod transmission;
@@ -38,6 +43,8 @@ pub use dictionary::{Dictionary, Version};
 pub use draft::{Draft, Misplaced};
 pub use forgiven::{Forgiven, Leniency, Unreadable};
 pub use path::{BadPath, Path};
+pub use schema::MessageSchema;
+pub use source::MessageSource;
 pub use stamp::{BadStamp, Stamp};
 pub use transmission::{Envelope, Intake, Text, Transmission};
 pub use tree::{Component, Field, Message, Part, Presence, Repetition, Segment, Subcomponent};

@@ -95,6 +95,16 @@ impl Pack {
             .map(|map| (map.name.text.as_str(), map.format.text.as_str()))
     }
 
+    /// The maps of a format, and what each of them serves.
+    pub fn serving(&self, format: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        let maps = self.maps.iter();
+        maps.filter(move |map| map.format.text == format)
+            .map(|map| {
+                let serves = map.serves.iter().map(|word| word.text.as_str());
+                (map.name.text.as_str(), serves.collect())
+            })
+    }
+
     /// The columns that a map declares; a `?` at the end says that one may be missing.
     pub fn columns(&self, map: &str) -> Vec<&str> {
         let map = self.map(map);

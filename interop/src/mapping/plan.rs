@@ -46,6 +46,11 @@ impl Plan {
         self.columns.iter().map(|name| &**name)
     }
 
+    /// The constants that it takes.
+    pub fn constants(&self) -> impl Iterator<Item = &str> {
+        self.constants.iter().map(|constant| &*constant.name)
+    }
+
     pub fn row_count(&self) -> usize {
         self.rows.len()
     }

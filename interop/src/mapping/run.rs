@@ -131,6 +131,16 @@ impl Runner {
         &self.plan
     }
 
+    /// The same, where times that say no zone are in another one.
+    #[must_use]
+    pub fn in_zone(&self, zone: Zone) -> Self {
+        Self {
+            plan: Arc::clone(&self.plan),
+            zone,
+            constants: self.constants.clone(),
+        }
+    }
+
     pub fn zone(&self) -> &Zone {
         &self.zone
     }

@@ -19,6 +19,23 @@ pub const DELIMITED: &[(&str, &str)] = files![
     "delimited/codes.map",
 ];
 
+/// For HL7 v2: a file for each structure of messages, segment, datatype; the code tables of the standard.
+pub const HL7V2: &[(&str, &str)] = files![
+    "hl7v2/types/names.map",
+    "hl7v2/types/codes.map",
+    "hl7v2/codes/patient.map",
+    "hl7v2/segments/PID.map",
+    "hl7v2/segments/PV1.map",
+    "hl7v2/messages/ADT_A01.map",
+];
+
+/// The pack of HL7 v2, read once.
+pub fn shipped_hl7v2() -> Result<&'static Pack, BadMap> {
+    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
+        LazyLock::new(|| Pack::read(HL7V2.iter().copied()));
+    SHIPPED.as_ref().map_err(Clone::clone)
+}
+
 /// The pack of delimited text, read once.
 pub fn shipped() -> Result<&'static Pack, BadMap> {
     static SHIPPED: LazyLock<Result<Pack, BadMap>> =

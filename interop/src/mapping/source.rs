@@ -76,6 +76,11 @@ pub trait Source {
 
     fn span(&self, node: Self::Node) -> Span;
 
+    /// Where that stands of a node which [`Source::cell`] gives: less than all of it where it has parts.
+    fn said(&self, node: Self::Node) -> Span {
+        self.span(node)
+    }
+
     /// Every valued leaf, in the order of their spans.
     fn leaves(&self, visit: &mut dyn FnMut(Span));
 

@@ -5,6 +5,7 @@
 
 mod groups;
 mod hostile;
+mod mapped;
 mod material;
 mod random;
 mod second_opinion;

@@ -216,6 +216,42 @@ impl Dictionary {
         variant.compiled.get_or_init(compile).as_ref()
     }
 
+    /// A structure as the last version has it that has it at all, and its name.
+    pub fn newest(&'static self, name: &str) -> Option<(&'static str, &'static Structure)> {
+        let (name, variants) = self.structures.get_key_value(name)?;
+        let newest = variants
+            .iter()
+            .max_by_key(|variant| variant.versions.ilog2());
+        let variant = newest?;
+        let compile = || Structure::compile(variant.text).ok();
+        Some((name, variant.compiled.get_or_init(compile).as_ref()?))
+    }
+
+    /// A segment that a structure has in some version.
+    pub(crate) fn segment_of_structure(&self, structure: &str, name: &str) -> Option<&'static str> {
+        let variants = self.structures.get(structure)?;
+        let is_apart = |letter: char| !letter.is_ascii_alphanumeric();
+        let mut words = variants
+            .iter()
+            .flat_map(|variant| variant.text.split(is_apart));
+        words.find(|word| *word == name)
+    }
+
+    /// A segment's name, if any version knows it.
+    pub(crate) fn segment_name(&self, name: &str) -> Option<&'static str> {
+        self.segments.get_key_value(name).map(|(name, _)| *name)
+    }
+
+    /// The name of a datatype with components, if any version knows it.
+    pub(crate) fn datatype_name(&self, name: &str) -> Option<&'static str> {
+        self.datatypes.get_key_value(name).map(|(name, _)| *name)
+    }
+
+    /// Whether any version knows a datatype of that name that has components.
+    pub fn knows_datatype(&self, name: &str) -> bool {
+        self.datatypes.contains_key(name)
+    }
+
     /// Whether any version knows a segment of that name.
     pub fn knows_segment(&self, name: &str) -> bool {
         self.segments.contains_key(name)

@@ -9,6 +9,7 @@ mod place;
 
 use super::dictionary::{Dictionary, Structure};
 use super::forgiven::{Forgiven, Told};
+use super::schema::{group_number, segment_number};
 use super::tree::{Message, Segment};
 use super::{narrow, wide};
 
@@ -18,6 +19,8 @@ pub struct Groups<'m, 't> {
     message: &'m Message<'t>,
     names: Vec<&'static str>,
     items: Vec<Item>,
+    /// Numbers of the segments that the structure does not have.
+    strays: Vec<u16>,
     told: Told,
 }
 
@@ -73,8 +76,19 @@ impl<'m, 't> Groups<'m, 't> {
             message,
             names,
             items,
+            strays: Vec::new(),
             told: Told::default(),
         }
+    }
+
+    fn add_stray(&mut self, parent: usize, index: usize) {
+        let segment = self.message.segment(index);
+        if let Some(number) = segment.and_then(|segment| segment_number(segment.name()))
+            && !self.strays.contains(&number)
+        {
+            self.strays.push(number);
+        }
+        self.add(parent, What::Segment(narrow(index)));
     }
 
     fn add(&mut self, parent: usize, what: What) -> usize {
@@ -103,6 +117,57 @@ impl<'m, 't> Groups<'m, 't> {
             groups: self,
             at: 0,
         }
+    }
+
+    /// The segment at a place in the tree; none where a group is.
+    pub(super) fn segment_at(&self, at: u32) -> Option<Segment<'m, 't>> {
+        match self.items.get(wide(at))?.what {
+            What::Segment(index) => self.message.segment(wide(index)),
+            What::Group(_) => None,
+        }
+    }
+
+    /// What a step of a map calls it.
+    fn number_at(&self, at: u32) -> Option<u16> {
+        match self.items.get(wide(at))?.what {
+            What::Segment(index) => segment_number(self.message.segment(wide(index))?.name()),
+            What::Group(node) => group_number(node),
+        }
+    }
+
+    fn alike_from(&self, mut at: Option<u32>, number: u16) -> Option<u32> {
+        while let Some(place) = at {
+            if self.number_at(place) == Some(number) {
+                return Some(place);
+            }
+            at = self.items.get(wide(place))?.next;
+        }
+        None
+    }
+
+    /// The first segment or group of that number right in a group. A segment that the structure does not have went to
+    /// whatever group was open: it is looked for further down as well.
+    pub(super) fn first_of(&self, at: u32, number: u16) -> Option<u32> {
+        let first = self.items.get(wide(at))?.first;
+        if let Some(found) = self.alike_from(first, number) {
+            return Some(found);
+        }
+        if !self.strays.contains(&number) {
+            return None;
+        }
+        let mut child = first;
+        while let Some(place) = child {
+            if let Some(found) = self.first_of(place, number) {
+                return Some(found);
+            }
+            child = self.items.get(wide(place))?.next;
+        }
+        None
+    }
+
+    /// The next one beside it that is called the same.
+    pub(super) fn next_alike(&self, at: u32) -> Option<u32> {
+        self.alike_from(self.items.get(wide(at))?.next, self.number_at(at)?)
     }
 
     /// What the structure would have had otherwise.

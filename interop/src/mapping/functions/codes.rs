@@ -43,7 +43,48 @@ pub(super) const ALL: &[Function] = &[
         ],
     )
     .giving("Reference"),
+    Function::new(
+        FAMILY,
+        "system_uri",
+        &["namespace", "id?", "type?"],
+        system_uri,
+        "The system of an identifier or code by what HL7 v2 says of who assigns it: an OID, a UUID, an address, or a name of its own.",
+        &[
+            (&["MAIN", "1.2.3", "ISO"], "urn:oid:1.2.3"), (&["MAIN", "http://a.example", "URI"], "http://a.example"),
+            (&["", "9F0C5A9E-1F5B-4C3A-9D2E-0123456789AB", "UUID"], "urn:uuid:9f0c5a9e-1f5b-4c3a-9d2e-0123456789ab"),
+            (&["MAIN"], "urn:id:MAIN"), (&["St. Mary's"], "urn:id:St.%20Mary%27s"), (&["", "urn:oid:1.2.3"], "urn:oid:1.2.3"),
+            (&["", "1.2.840.1", ""], "urn:oid:1.2.840.1"), (&["", "lab.example", "DNS"], "urn:id:lab.example"), (&["", ""], ""),
+        ],
+    )
+    .taking_nothing(),
 ];
+
+fn system_uri(arguments: &[Value], _: &Env<'_>) -> Answer {
+    let text = |place| text_at(arguments, place).unwrap_or_default().trim();
+    let (namespace, id, kind) = (text(0), text(1), text(2));
+    let is_oid = |text: &str| {
+        text.contains('.')
+            && text.starts_with(['0', '1', '2'])
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
+    let name = if id.is_empty() { namespace } else { id };
+    if name.is_empty() {
+        return Ok(nothing());
+    }
+    let system = match kind.to_ascii_uppercase().as_str() {
+        _ if name.contains("://") || name.starts_with("urn:") => name.to_owned(),
+        "UUID" | "GUID" => format!("urn:uuid:{}", name.to_lowercase()),
+        "ISO" | "" if is_oid(name) => format!("urn:oid:{name}"),
+        _ => {
+            let mut system = "urn:id:".to_owned();
+            encode(name, &mut system);
+            system
+        }
+    };
+    Ok(system.into())
+}
 
 fn normalize_gender(arguments: &[Value], _: &Env<'_>) -> Answer {
     let text = text_at(arguments, 0)?.trim();

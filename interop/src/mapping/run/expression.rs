@@ -30,7 +30,7 @@ impl<'r, S: Source> Run<'r, S> {
         };
         let cell = source.cell(node);
         if cell != Cell::Absent {
-            self.consumed.push(source.span(node));
+            self.consumed.push(source.said(node));
         }
         cell
     }
@@ -106,7 +106,7 @@ impl<'r, S: Source> Run<'r, S> {
                 if let Cell::Valued(text) = source.cell(node) {
                     made.push_str(&text);
                     is_valued = true;
-                    consumed.push(source.span(node));
+                    consumed.push(source.said(node));
                 }
             });
         }

@@ -78,7 +78,7 @@ impl Walk<'_, '_, '_> {
                     .tell(Leniency::NotInStructure(name.to_owned()), number, at);
             }
             let item = self.open.last().map_or(0, |open| open.item);
-            self.groups.add(item, What::Segment(narrow(index)));
+            self.groups.add_stray(item, index);
             return;
         }
         if let Some(place) = self.in_order(bit) {
