@@ -5,12 +5,18 @@
 //! world has changed meanwhile, the plan is made anew in there.
 
 mod draft;
+mod links;
 mod merge;
 mod order;
+mod patients;
 mod plan;
+mod planner;
 mod provenance;
 mod world;
 
+use std::sync::Arc;
+
+use fhir_spec::Issue;
 use interop::host::{Applied, Submission};
 
 use crate::auth::{Action, may_all};
@@ -18,7 +24,8 @@ use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::store::Tx;
 use draft::Drafts;
-use plan::Plan;
+pub use plan::Difference;
+use planner::Planner;
 
 /// Writes a submission, whole or not at all. `also` runs in the same transaction, with what it needs beside, and may run
 /// more than once. A fault says that nothing was written: one below 500 is the sender's, and its issues name what is wrong.
@@ -33,7 +40,7 @@ where
     F: Fn(&mut Tx<'_>, &Applied) -> Result<T, Fault> + Send + 'static,
 {
     let drafts = Drafts::of(&cx.app, submission, cx.now)?;
-    let actions = drafts.actions();
+    let actions = drafts.actions(&cx.app);
     let look = may_all(cx.caller, actions.iter().copied())?;
     let permit = may_all(cx.caller, actions.iter().chain(beside).copied())?;
     let (app, now) = (cx.app.clone(), cx.now);
@@ -41,10 +48,10 @@ where
         .app
         .store
         .read(look, {
-            let drafts = std::sync::Arc::new(drafts);
+            let drafts = Arc::new(drafts);
             move |view| {
-                let plan = Plan::make(view, &app, &drafts, now)?;
-                Ok::<_, Fault>((std::sync::Arc::clone(&drafts), plan))
+                let plan = Planner::new(view, &app, &drafts, now).plan()?;
+                Ok::<_, Fault>((Arc::clone(&drafts), plan))
             }
         })
         .await?;
@@ -56,13 +63,27 @@ where
             let plan = match guess.holds(tx)? {
                 true => &guess,
                 false => {
-                    anew = Plan::make(tx, &app, &drafts, now)?;
+                    anew = Planner::new(tx, &app, &drafts, now).plan()?;
                     &anew
                 }
             };
             let applied = plan.write(tx, &app, now)?;
             let value = also(tx, &applied)?;
             Ok((applied, value))
+        })
+        .await
+}
+
+/// What a submission would change, resource by resource, as things are now. Nothing is written.
+pub async fn diff(cx: &Cx, submission: Submission) -> Result<(Vec<Difference>, Vec<Issue>), Fault> {
+    let drafts = Drafts::of(&cx.app, submission, cx.now)?;
+    let look = may_all(cx.caller, drafts.actions(&cx.app))?;
+    let (app, now) = (cx.app.clone(), cx.now);
+    cx.app
+        .store
+        .read(look, move |view| {
+            let plan = Planner::new(view, &app, &drafts, now).plan()?;
+            Ok((plan.differences(now)?, plan.issues))
         })
         .await
 }

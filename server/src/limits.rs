@@ -162,6 +162,11 @@ pub const PARAMETER_POLL_MS: u64 = 1_000;
 /// How long after the last parameter of a path is gone its rows stay: searches that were begun before end earlier.
 pub const FORGOTTEN_AFTER_MS: i64 = 60_000;
 
+/// Patients who were replaced one by another in a row, when a message names the first of them.
+pub const REPLACEMENTS_MAX: usize = 16;
+/// Resources that are moved from a replaced patient to the survivor in one transaction.
+pub const MOVED_MAX: usize = 1_000;
+
 /// How often a transaction is planned when others keep changing what it depends on.
 pub const PLANS_MAX: usize = 20;
 /// Entries of a batch that are under way at a time.

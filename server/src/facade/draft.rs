@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use fhir_spec::json::{Object, Text, Value};
+use fhir_spec::json::{Data, Object, Text, Value};
 use fhir_spec::{Issue, IssueCode};
 use interop::host::{Origin, Submission};
 use interop::mapping::{Entry, Request};
 
 use super::merge::{Said, merged};
+use super::patients;
 use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Action;
@@ -35,6 +36,8 @@ pub(super) struct Draft {
     pub(super) resource: Value,
     pub(super) deletes: Vec<Box<str>>,
     pub(super) ask: Ask,
+    /// Types that it refers to by criteria.
+    referred: Vec<&'static str>,
 }
 
 /// What a draft is about.
@@ -160,8 +163,11 @@ impl Drafts {
     }
 
     /// What the sender must be allowed to do.
-    pub(super) fn actions(&self) -> Vec<Action> {
+    pub(super) fn actions(&self, app: &App) -> Vec<Action> {
         let mut actions = vec![Action::Create(PROVENANCE)];
+        if self.all.iter().any(patients::is_merge) {
+            actions.extend(patients::actions(app));
+        }
         for draft in &self.all {
             for action in draft.actions() {
                 if !actions.contains(&action) {
@@ -198,10 +204,14 @@ impl Draft {
                 None => Ask::Place(id_of(&url)?),
             },
         };
+        let resource = Value::from(stripped(entry.resource));
+        let mut referred = Vec::new();
+        find_referred(&resource, &mut referred);
         Ok(Self {
             resource_type,
             full_url: entry.full_url,
-            resource: stripped(entry.resource).into(),
+            resource,
+            referred,
             deletes: entry.deletes,
             ask,
         })
@@ -214,19 +224,24 @@ impl Draft {
         }
     }
 
-    /// Whether later messages may say something else of it.
-    pub(super) fn is_told(&self) -> bool {
-        matches!(self.ask, Ask::Update(_) | Ask::Place(_))
-    }
-
     fn actions(&self) -> Vec<Action> {
         let named = self.resource_type;
-        let mut actions = vec![Action::Create(named), Action::Search(named)];
+        let look = [Action::Search(named), Action::Read(named)];
+        let mut actions = vec![Action::Create(named)];
         match self.ask {
             Ask::New => {}
-            Ask::Once(_) => actions.push(Action::Read(named)),
-            Ask::Update(_) | Ask::Place(_) => actions.push(Action::Update(named)),
+            Ask::Once(_) => actions.extend(look),
+            Ask::Update(_) | Ask::Place(_) => {
+                actions.extend(look);
+                actions.push(Action::Update(named));
+            }
         }
+        // What a reference by criteria finds.
+        actions.extend(
+            self.referred
+                .iter()
+                .flat_map(|name| [Action::Search(name), Action::Read(name)]),
+        );
         actions
     }
 }
@@ -248,4 +263,24 @@ fn id_of(url: &str) -> Result<String, Fault> {
 fn stripped(mut resource: Object) -> Object {
     resource.remove("id");
     resource
+}
+
+/// `Patient?identifier=1`
+fn find_referred(value: &Value, found: &mut Vec<&'static str>) {
+    match &value.data {
+        Data::Array(items) => items.iter().for_each(|item| find_referred(item, found)),
+        Data::Object(object) => {
+            for (name, value) in object.iter() {
+                match value.as_str() {
+                    Some(text) if name == "reference" => {
+                        let named = text.split_once('?');
+                        found.extend(named.and_then(|(name, _)| resource_type(name)));
+                    }
+                    Some(_) => {}
+                    None => find_referred(value, found),
+                }
+            }
+        }
+        _ => {}
+    }
 }

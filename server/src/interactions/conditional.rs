@@ -4,6 +4,7 @@
 //! Nothing but the transaction decides: SQLite has one writer, PostgreSQL's transactions are serializable, so of two that
 //! find nothing and want to create, one is done again and finds what the other has made.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use search::Registry;
@@ -19,7 +20,7 @@ use crate::auth::{Action, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
-use crate::store::{Deletion, Tx, View};
+use crate::store::{Deletion, Found, Head, Tx, View};
 
 /// What a resource is found by.
 #[derive(Debug, Clone)]
@@ -87,13 +88,41 @@ impl Criteria {
 
     /// The same inside the door, where what was just written is found too.
     pub fn ids_within(&self, tx: &mut Tx<'_>, ids_max: u32) -> Result<Vec<String>, Fault> {
-        tx.flush()?;
-        let Some(newer) = tx.newer(&self.registry)? else {
-            return self.ids(tx, ids_max);
-        };
-        // What they mean may have changed, and whether it can be answered.
-        let query = read(&newer, self.resource_type, &self.parameters, self.now)?;
+        let query = self.within(tx)?;
         Ok(tx.matches(self.resource_type, &query, ids_max)?)
+    }
+
+    /// What they find, at most so many.
+    pub fn find(&self, view: &mut View<'_>, found_max: u32) -> Result<Vec<(Head, Found)>, Fault> {
+        Ok(view.matching(self.resource_type, &self.query, found_max)?)
+    }
+
+    /// The same inside the door.
+    pub fn find_within(
+        &self,
+        tx: &mut Tx<'_>,
+        found_max: u32,
+    ) -> Result<Vec<(Head, Found)>, Fault> {
+        let query = self.within(tx)?;
+        Ok(tx.matching(self.resource_type, &query, found_max)?)
+    }
+
+    /// The same without the documents.
+    pub fn heads_within(&self, tx: &mut Tx<'_>, found_max: u32) -> Result<Vec<Head>, Fault> {
+        let query = self.within(tx)?;
+        Ok(tx.matching_heads(self.resource_type, &query, found_max)?)
+    }
+
+    /// What they mean inside the door: that may have changed, and whether it can be answered.
+    fn within(&self, tx: &mut Tx<'_>) -> Result<Cow<'_, Query>, Fault> {
+        tx.flush()?;
+        Ok(match tx.newer(&self.registry)? {
+            None => Cow::Borrowed(&self.query),
+            Some(newer) => {
+                let query = read(&newer, self.resource_type, &self.parameters, self.now)?;
+                Cow::Owned(query)
+            }
+        })
     }
 
     fn look(&self, view: &mut View<'_>) -> Result<Match, Fault> {

@@ -334,14 +334,14 @@ fn positions(
     Ok(found.into_iter().map(|hit| hit.0).collect())
 }
 
-fn dialect(connection: &Connection) -> sql::Dialect {
+pub(super) fn dialect(connection: &Connection) -> sql::Dialect {
     match connection.dialect() {
         Dialect::Sqlite => sql::Dialect::Sqlite,
         Dialect::Postgres => sql::Dialect::Postgres,
     }
 }
 
-fn bind(value: &condition::Bind) -> Bind<'_> {
+pub(super) fn bind(value: &condition::Bind) -> Bind<'_> {
     match value {
         condition::Bind::Int(number) => Bind::Int(*number),
         condition::Bind::Real(number) => Bind::Real(*number),

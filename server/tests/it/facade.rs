@@ -28,19 +28,21 @@ on_both_databases!(
     what_comes_late_overwrites_nothing,
     results_go_on_and_not_back,
     it_is_kept_who_said_what,
+    a_reference_by_criteria_needs_no_entry_of_its_type,
+    what_would_change_is_told_and_not_done,
 );
 
 /// A server without its doors.
-struct World {
-    app: Arc<App>,
+pub(crate) struct World {
+    pub(crate) app: Arc<App>,
 }
 
 impl World {
-    fn open(database: &Database) -> Self {
+    pub(crate) fn open(database: &Database) -> Self {
         Self::open_with(database, false)
     }
 
-    fn open_with(database: &Database, provenance: bool) -> Self {
+    pub(crate) fn open_with(database: &Database, provenance: bool) -> Self {
         let settings = Settings {
             database: Some(database.url.parse().unwrap()),
             provenance: Some(provenance),
@@ -55,7 +57,7 @@ impl World {
         }
     }
 
-    fn cx(&self) -> Cx {
+    pub(crate) fn cx(&self) -> Cx {
         Cx {
             app: Arc::clone(&self.app),
             caller: Caller::Open,
@@ -63,50 +65,50 @@ impl World {
         }
     }
 
-    fn apply(&self, submission: Submission) -> Result<Applied, Fault> {
+    pub(crate) fn apply(&self, submission: Submission) -> Result<Applied, Fault> {
         let cx = self.cx();
         let applied = facade::apply(&cx, submission, &[], |_, _| Ok(()));
         runtime().block_on(applied).map(|(applied, ())| applied)
     }
 
     /// As it is stored.
-    fn read(&self, resource_type: &'static str, id: &str) -> Value {
+    pub(crate) fn read(&self, resource_type: &'static str, id: &str) -> Value {
         let permit = may_all(Caller::Open, [Action::Read(resource_type)]).unwrap();
         let found = self.app.store.find(&permit, resource_type, id, None);
         let found = runtime().block_on(found).unwrap().unwrap();
         parse(&found.body).unwrap()
     }
 
-    fn count(&self, database: &Database) -> i64 {
+    pub(crate) fn count(&self, database: &Database) -> i64 {
         let _open = &self.app;
         database.number("SELECT count(*) FROM versions")
     }
 }
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap()
 }
 
-fn object(text: &str) -> Object {
+pub(crate) fn object(text: &str) -> Object {
     match parse(text.replace('\'', "\"").as_bytes()).unwrap().data {
         Data::Object(object) => object,
         _ => panic!("expected an object"),
     }
 }
 
-fn entry(url: &str, resource: &str, request: Request) -> Entry {
+pub(crate) fn entry(url: &str, resource: &str, request: Request) -> Entry {
     Entry::new(url, object(resource), request)
 }
 
-fn put(query: &str) -> Request {
+pub(crate) fn put(query: &str) -> Request {
     Request::Put(query.to_owned())
 }
 
 /// A patient with this number, and what else is said of it.
-fn patient(number: &str, more: &str) -> Entry {
+pub(crate) fn patient(number: &str, more: &str) -> Entry {
     let resource = format!(
         "{{'resourceType':'Patient','identifier':[{{'system':'urn:mrn','value':'{number}'}}]{more}}}"
     );
@@ -114,7 +116,7 @@ fn patient(number: &str, more: &str) -> Entry {
     entry(&format!("urn:uuid:{number}"), &resource, put(&query))
 }
 
-fn submission(entries: Vec<Entry>) -> Submission {
+pub(crate) fn submission(entries: Vec<Entry>) -> Submission {
     Submission {
         entries,
         issues: Vec::new(),
@@ -123,7 +125,7 @@ fn submission(entries: Vec<Entry>) -> Submission {
 }
 
 /// What was so at that second.
-fn at(second: i64, entries: Vec<Entry>) -> Submission {
+pub(crate) fn at(second: i64, entries: Vec<Entry>) -> Submission {
     Submission {
         origin: Origin {
             event_time_us: Some(second * 1_000_000),
@@ -133,7 +135,7 @@ fn at(second: i64, entries: Vec<Entry>) -> Submission {
     }
 }
 
-fn effects(applied: &Applied) -> Vec<(&str, Effect, u64)> {
+pub(crate) fn effects(applied: &Applied) -> Vec<(&str, Effect, u64)> {
     let touched = applied.touched.iter();
     touched
         .map(|touched| (&*touched.resource_type, touched.effect, touched.version))
@@ -414,4 +416,55 @@ fn it_is_kept_who_said_what(database: &Database) {
     }
     let unchanged = say("female");
     assert_eq!(effects(&unchanged), [("Patient", Effect::Unchanged, 2)]);
+}
+
+fn a_reference_by_criteria_needs_no_entry_of_its_type(database: &Database) {
+    let world = World::open(database);
+    let person = world.apply(submission(vec![patient("1", "")])).unwrap();
+    let note = entry(
+        "urn:uuid:n",
+        "{'resourceType':'Basic','code':{'text':'x'},'subject':{'reference':'Patient?identifier=urn:mrn|1'}}",
+        Request::Post,
+    );
+    let applied = world.apply(submission(vec![note])).unwrap();
+    let stored = world.read("Basic", &applied.touched[0].id);
+    let address = format!("Patient/{}", person.touched[0].id);
+    assert_eq!(
+        stored.get("subject").unwrap().str_of("reference"),
+        Some(&*address)
+    );
+}
+
+fn what_would_change_is_told_and_not_done(database: &Database) {
+    let world = World::open(database);
+    world
+        .apply(at(100, vec![patient("1", ",'gender':'male'")]))
+        .unwrap();
+    let versions = world.count(database);
+    let tell = |second, gender: &str| {
+        let said = vec![
+            patient("1", &format!(",'gender':'{gender}'")),
+            patient("2", ""),
+        ];
+        let cx = world.cx();
+        let diff = facade::diff(&cx, at(second, said));
+        runtime().block_on(diff).unwrap()
+    };
+    let gender = |document: &Option<Value>| {
+        let document = document.as_ref().unwrap();
+        document.str_of("gender").unwrap().to_owned()
+    };
+    let (told, issues) = tell(200, "female");
+    assert!(issues.is_empty());
+    assert_eq!(told[0].touched.effect, Effect::Updated);
+    assert_eq!(told[0].touched.version, 2);
+    assert_eq!(
+        (gender(&told[0].before), gender(&told[0].after)),
+        ("male".to_owned(), "female".to_owned())
+    );
+    assert_eq!(told[1].touched.effect, Effect::Created);
+    assert!(told[1].before.is_none() && told[1].after.is_some());
+    let (told, issues) = tell(50, "female");
+    assert_eq!((told[0].touched.effect, issues.len()), (Effect::Stale, 1));
+    assert_eq!(world.count(database), versions);
 }

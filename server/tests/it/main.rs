@@ -19,6 +19,7 @@ mod database_gone;
 mod disk_full;
 mod durability;
 mod facade;
+mod facade_patients;
 mod faults;
 mod front;
 mod house;
