@@ -2,3 +2,112 @@
 
 pub mod delimited;
 pub mod hl7v2;
+
+/// A format that maps are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    Hl7v2,
+    /// Delimited text of any dialect.
+    Csv,
+}
+
+/// Bytes in which it shows what a file is.
+const HEAD_BYTES: usize = 4 * 1024;
+
+impl Format {
+    pub const ALL: &[Self] = &[Self::Hl7v2, Self::Csv];
+
+    /// As the maps name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hl7v2 => "hl7v2",
+            Self::Csv => "csv",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|format| format.name() == name)
+    }
+
+    /// What a text is by how it begins, and else by the ending of its name. None: nothing that maps are written for.
+    pub fn of(bytes: &[u8], name: &str) -> Option<Self> {
+        let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+        // Byte order marks, the zeros of UTF-16, the frame of MLLP.
+        let head: Vec<u8> = head
+            .iter()
+            .copied()
+            .filter(|byte| !matches!(byte, 0 | 0x0b | 0xef | 0xbb | 0xbf | 0xfe | 0xff))
+            .collect();
+        let head = head.trim_ascii_start();
+        let is_header = |name: &[u8]| {
+            let after = head.strip_prefix(name).and_then(<[u8]>::first);
+            after.is_some_and(|byte| byte.is_ascii_punctuation())
+        };
+        if [b"MSH", b"FHS", b"BHS"].iter().any(|name| is_header(*name)) {
+            // A table could have such a column first: it would say so in its name.
+            return match is_table(name) && head.starts_with(b"MSH,") {
+                true => Some(Self::Csv),
+                false => Some(Self::Hl7v2),
+            };
+        }
+        match head.first() {
+            Some(b'<') => {
+                let says = head.windows(V2_XML.len()).any(|part| part == V2_XML);
+                says.then_some(Self::Hl7v2)
+            }
+            Some(b'{' | b'[') | None => None,
+            Some(_) => {
+                let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let has_delimiter = line.iter().any(|byte| b",;|\t".contains(byte));
+                (has_delimiter || is_table(name)).then_some(Self::Csv)
+            }
+        }
+    }
+}
+
+/// Where HL7 v2 in XML has its names from.
+const V2_XML: &[u8] = b"urn:hl7-org:v2xml";
+
+fn is_table(name: &str) -> bool {
+    let ending = name.rsplit('.').next().unwrap_or_default();
+    ["csv", "tsv", "psv"]
+        .iter()
+        .any(|table| ending.eq_ignore_ascii_case(table))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_known_by_their_first_bytes() {
+        for (text, name, format) in [
+            ("MSH|^~\\&|A", "a.txt", Some(Format::Hl7v2)),
+            ("\u{feff}\r\nFHS|^~\\&|A", "", Some(Format::Hl7v2)),
+            ("\u{b}MSH|^~\\&|A", "", Some(Format::Hl7v2)),
+            (
+                "<?xml version='1.0'?><ADT_A01 xmlns='urn:hl7-org:v2xml'>",
+                "a.xml",
+                Some(Format::Hl7v2),
+            ),
+            ("mrn,name\n1,A\n", "", Some(Format::Csv)),
+            ("mrn\n1\n", "a.CSV", Some(Format::Csv)),
+            ("MSH,EVN\n1,2\n", "a.csv", Some(Format::Csv)),
+            ("MSHAPE|a\n", "a.psv", Some(Format::Csv)),
+            ("{\"resourceType\":\"Patient\"}", "a.csv", None),
+            ("<Patient xmlns='http://hl7.org/fhir'/>", "", None),
+            ("no table at all\n", "a.txt", None),
+            ("", "a.csv", None),
+        ] {
+            assert_eq!(Format::of(text.as_bytes(), name), format, "{text:?} {name}");
+        }
+        let wide: Vec<u8> = "MSH|^".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(Format::of(&wide, ""), Some(Format::Hl7v2));
+        for format in Format::ALL {
+            assert_eq!(Format::named(format.name()), Some(*format));
+        }
+    }
+}

@@ -12,6 +12,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::config::{Config, Outside};
 use crate::instant::Instant;
 use crate::limits::Limits;
+use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::texts::Texts;
 
@@ -27,6 +28,8 @@ pub struct App {
     pub limits: Limits,
     /// The index of texts; None: the settings want none.
     pub texts: Option<Arc<Texts>>,
+    /// The maps of foreign formats.
+    pub shelf: Arc<Shelf>,
     /// Whether it is kept for every message who sent it and what it changed.
     pub provenance: bool,
     requests: AtomicU64,
@@ -43,6 +46,7 @@ impl App {
             outside: config.outside.clone(),
             limits: config.limits,
             texts: config.text_index.clone().map(Texts::at).map(Arc::new),
+            shelf: Arc::new(Shelf::new(config.maps.clone())),
             provenance: config.provenance,
             requests: AtomicU64::new(0),
         }
@@ -60,6 +64,7 @@ impl App {
             outside: self.outside.clone(),
             limits: self.limits,
             texts: self.texts.clone(),
+            shelf: Arc::clone(&self.shelf),
             provenance: self.provenance,
             requests: AtomicU64::new(0),
         }

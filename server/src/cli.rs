@@ -1,11 +1,13 @@
 //! The command line: one file per command, and what they share: how they end.
 
 mod backup;
+mod convert;
 mod document;
 mod draft;
 mod export;
 mod fhirpath;
 mod import;
+mod mapped;
 mod migrate;
 mod ordered;
 mod packages;
@@ -45,6 +47,8 @@ enum Command {
     Serve(serve::Flags),
     /// Store resources, bundles and NDJSON
     Import(import::Flags),
+    /// Print what files of HL7 v2 and CSV say as FHIR
+    Convert(convert::Flags),
     /// Write what is stored as NDJSON
     Export(export::Flags),
     /// Copy one moment of the store into a file
@@ -87,6 +91,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         None => serve(line.serve)?,
         Some(Command::Serve(flags)) => serve(flags)?,
         Some(Command::Import(flags)) => import::run(&flags)?,
+        Some(Command::Convert(flags)) => convert::run(&flags)?,
         Some(Command::Export(flags)) => export::run(&flags)?,
         Some(Command::Backup(flags)) => backup::backup(&flags)?,
         Some(Command::Restore(flags)) => backup::restore(&flags)?,

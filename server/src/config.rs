@@ -27,6 +27,7 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     pub auth: Option<Auth>,
     pub packages: Option<Vec<PathBuf>>,
+    pub maps: Option<Vec<PathBuf>>,
     pub public_url: Option<PublicUrl>,
     pub trusted_proxies: Option<Vec<Network>>,
     pub cors_origins: Option<Vec<Origin>>,
@@ -46,6 +47,8 @@ pub struct Config {
     pub auth: Auth,
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
+    /// Maps of the operator: files, and folders of them.
+    pub maps: Vec<PathBuf>,
     pub outside: Outside,
     /// Where the index of texts is; None: there is none.
     pub text_index: Option<PathBuf>,
@@ -158,6 +161,7 @@ impl Settings {
             listen: self.listen.or(other.listen),
             auth: self.auth.or(other.auth),
             packages: self.packages.or(other.packages),
+            maps: self.maps.or(other.maps),
             public_url: self.public_url.or(other.public_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             cors_origins: self.cors_origins.or(other.cors_origins),
@@ -179,6 +183,7 @@ impl Settings {
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             auth: self.auth.unwrap_or(Auth::Open),
             packages: self.packages.unwrap_or_default(),
+            maps: self.maps.unwrap_or_default(),
             outside: Outside {
                 public_url: self.public_url,
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
@@ -349,6 +354,7 @@ mod tests {
             listen,
             auth,
             packages,
+            maps,
             public_url,
             trusted_proxies,
             cors_origins,
@@ -361,6 +367,7 @@ mod tests {
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
+        assert!(maps.is_some());
         assert!(text_index.is_some() && provenance.is_some());
         assert!(log.is_some() && log_format.is_some());
         assert_eq!(limits, Some(Limits::default()), "the defaults are true");

@@ -7,6 +7,7 @@ mod bundle;
 mod coding;
 mod conditions;
 mod connection;
+mod convert;
 mod cors;
 mod criteria;
 mod guard;

@@ -5,6 +5,7 @@ pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod conversion;
 pub mod cx;
 pub mod entries;
 pub mod facade;
@@ -15,9 +16,11 @@ pub mod instant;
 pub mod interactions;
 pub mod jobs;
 pub mod limits;
+pub mod maps;
 pub mod metrics;
 pub mod operations;
 pub mod packages;
+pub mod shelf;
 pub mod store;
 pub mod telemetry;
 pub mod texts;
@@ -37,6 +40,8 @@ pub enum Error {
     Log(#[from] telemetry::Error),
     #[error(transparent)]
     Packages(#[from] packages::Error),
+    #[error("the maps cannot be used")]
+    Maps(#[from] Arc<maps::Error>),
     #[error("the database cannot be opened")]
     Store(#[from] store::Error),
     #[error("cannot listen on {0}")]
@@ -66,6 +71,7 @@ pub async fn run(
     let registry = config.outside.registry(Arc::clone(&definitions));
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
+    app.shelf.read_maps()?;
     let jobs = tokio::spawn(jobs::run(Arc::clone(&app)));
     let feed = feed::start(&app).map_err(Error::Follower)?;
     let served = http::serve(app, config.listen, ready, stop).await;

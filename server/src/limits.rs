@@ -122,6 +122,12 @@ limits! {
 /// A file that a command reads: what fits into a package, and into memory ten times.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// A file of maps, or an overlay.
+pub const MAP_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Sets of maps that are kept compiled, for each zone, set of constants and overlay that is asked for.
+pub const TRANSLATORS_MAX: usize = 64;
+
 /// Connections that wait to be admitted.
 pub const BACKLOG_MAX: u32 = 1024;
 

@@ -5,6 +5,7 @@
 
 mod charset;
 mod convert;
+mod converter;
 mod dialect;
 mod records;
 mod row;
@@ -12,7 +13,8 @@ mod write;
 
 pub use charset::Charset;
 pub use convert::{BadRow, Columns, Header, HeaderError, Outcome, Rows};
+pub use converter::{Converter, NoRows, Reading, Unready};
 pub use dialect::{Dialect, Layout};
 pub use records::{RECORD_BYTES_MAX, Record, Records, RowError};
 pub use row::{RowSource, TableSchema};
-pub use write::{BadRows, RowSink, write_row};
+pub use write::{BadRows, REASON, RowSink, write_row};

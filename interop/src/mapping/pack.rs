@@ -114,6 +114,22 @@ impl Pack {
             .collect()
     }
 
+    /// The constants of a map; one without a value must be given one.
+    pub fn constants(&self, map: &str) -> Vec<(String, Option<String>)> {
+        let constants = self.map(map).into_iter().flat_map(|map| &map.constants);
+        let told = constants.map(|constant| {
+            let value = constant.value.clone();
+            (constant.name.text.clone(), value)
+        });
+        told.collect()
+    }
+
+    /// Whether some map takes a constant of that name.
+    pub fn has_constant(&self, name: &str) -> bool {
+        let mut constants = self.maps.iter().flat_map(|map| &map.constants);
+        constants.any(|constant| constant.name.text == name)
+    }
+
     /// Overlays that came in with the files.
     pub fn overlays(&self) -> impl Iterator<Item = &str> {
         self.overlays

@@ -147,7 +147,10 @@ fn bad_rows_come_back_with_the_reason() {
         .lines()
         .map(str::to_owned)
         .collect();
-    assert_eq!(lines[0], "mrn,last_name,first_name,birth_date,sex,reason");
+    assert_eq!(
+        lines[0],
+        "mrn,last_name,first_name,birth_date,sex,refused_because"
+    );
     assert!(
         lines[1].starts_with(
             "2,C,\"D, E\",someday,M,\"line 3, column birth_date: expected a date such as"

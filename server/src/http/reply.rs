@@ -261,6 +261,18 @@ fn problem(request_id: &str, fault: &Fault) -> Value {
     if !request_id.is_empty() {
         problem.set("instance", request_id);
     }
+    // Where there is a place, it is worth more than the text.
+    if fault.issues.iter().any(|issue| issue.place.is_some()) {
+        let told = fault.issues.iter().map(|issue| {
+            let mut error = Object::from_iter([("detail", issue.diagnostics.as_str())]);
+            if let Some((line, column)) = issue.place {
+                error.set("line", Value::number(line));
+                error.set("column", Value::number(column));
+            }
+            Value::from(error)
+        });
+        problem.set("errors", told.collect::<Vec<_>>());
+    }
     problem.into()
 }
 

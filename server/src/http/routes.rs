@@ -7,8 +7,8 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, bundle, criteria, health, history, interactions as handlers, metrics, page, reply,
-    request, search, writes,
+    Front, bundle, convert, criteria, health, history, interactions as handlers, metrics, page,
+    reply, request, search, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -22,6 +22,9 @@ use crate::operations;
 /// Where FHIR begins; what lies elsewhere is not FHIR.
 pub(super) const FHIR: &str = "/fhir";
 
+/// Where the rest begins.
+const API: &str = "/api/";
+
 pub(super) type Answer = Result<HttpResponse, Fault>;
 
 /// What is not an interaction and not an operation, by its name in metrics and log.
@@ -29,6 +32,8 @@ const OTHERS: &[&str] = &[
     "page",
     "health",
     "metrics",
+    "convert",
+    "maps",
     "capabilities",
     "options",
     "refused",
@@ -80,10 +85,37 @@ async fn lead(
             Ok(()) => ("health", Box::pin(health::ready(front)).await),
             Err(fault) => ("health", Err(fault)),
         },
+        _ if path.starts_with(API) => api(front, request, path, payload).await,
         _ => match within_fhir(path) {
             Some(rest) => fhir(&front.app, request, rest, payload).await,
             None => ("unknown", Err(unknown_path())),
         },
+    }
+}
+
+/// What is asked beside FHIR.
+async fn api(
+    front: &Front,
+    request: &HttpRequest,
+    path: &str,
+    payload: &mut Payload,
+) -> (&'static str, Answer) {
+    let cx = cx(&front.app);
+    match path.strip_prefix(API).unwrap_or_default() {
+        "convert" => (
+            "convert",
+            Box::pin(convert::convert(&cx, request, payload)).await,
+        ),
+        "maps" => ("maps", convert::maps(&cx, request)),
+        _ => ("unknown", Err(unknown_path())),
+    }
+}
+
+fn cx(app: &Arc<App>) -> Cx {
+    Cx {
+        app: Arc::clone(app),
+        caller: Caller::Open,
+        now: (app.clock)(),
     }
 }
 
@@ -99,11 +131,7 @@ async fn fhir(
     path: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    let cx = Cx {
-        app: Arc::clone(app),
-        caller: Caller::Open,
-        now: (app.clock)(),
-    };
+    let cx = cx(app);
     if path == "metadata" {
         return (
             "capabilities",
@@ -355,7 +383,7 @@ fn only_get<T>(
     }
 }
 
-fn method_not_allowed(allow: &str) -> Fault {
+pub(super) fn method_not_allowed(allow: &str) -> Fault {
     let mut fault = Fault::new(
         Kind::MethodNotAllowed,
         format!("this method does not apply here; these do: {allow}"),

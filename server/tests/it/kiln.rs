@@ -14,6 +14,7 @@ const SETTINGS: &[&str] = &[
     "KILN_AUTH",
     "KILN_CONFIG",
     "KILN_PACKAGES",
+    "KILN_MAPS",
     "KILN_PUBLIC_URL",
     "KILN_TRUSTED_PROXIES",
     "KILN_CORS_ORIGINS",

@@ -15,6 +15,7 @@ mod commands_export;
 mod commands_import;
 mod commands_verify;
 mod connections;
+mod convert;
 mod database_gone;
 mod disk_full;
 mod durability;

@@ -10,6 +10,7 @@ use super::charset::Charset;
 use super::dialect::Dialect;
 use super::records::{Record, Records, RowError};
 use super::row::RowSource;
+use super::write::REASON;
 
 /// The columns of a file, and where those of a map are among them.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct Header {
     names: Vec<String>,
     /// By the place in the map.
     places: Vec<Option<u32>>,
+    /// It is a file of rows that were refused: the last column says why, and is none of the sender's.
+    is_mended: bool,
 }
 
 /// What a map wants to find.
@@ -52,7 +55,11 @@ impl Columns {
         Self(columns.collect())
     }
 
-    fn find(&self, names: Vec<String>) -> Result<Header, HeaderError> {
+    fn find(&self, mut names: Vec<String>) -> Result<Header, HeaderError> {
+        let is_mended = names.last().is_some_and(|name| name == REASON);
+        if is_mended {
+            names.pop();
+        }
         let mut missing = Vec::new();
         let mut places = Vec::new();
         for (wanted, is_optional) in &self.0 {
@@ -78,7 +85,11 @@ impl Columns {
             ));
         }
         if missing.is_empty() {
-            Ok(Header { names, places })
+            Ok(Header {
+                names,
+                places,
+                is_mended,
+            })
         } else {
             Err(HeaderError::Missing {
                 missing,
@@ -87,12 +98,26 @@ impl Columns {
         }
     }
 
+    /// How many of these it knows, when none is missing.
+    pub(super) fn fit(&self, names: &[String]) -> Option<usize> {
+        let mut found = 0;
+        for (wanted, is_optional) in &self.0 {
+            let is_there = names.iter().any(|name| folded(name) == folded(wanted));
+            if !is_there && !is_optional {
+                return None;
+            }
+            found += usize::from(is_there);
+        }
+        Some(found)
+    }
+
     fn by_place(&self) -> Header {
         Header {
             names: self.0.iter().map(|(name, _)| name.clone()).collect(),
             places: (0..self.0.len())
                 .map(|place| u32::try_from(place).ok())
                 .collect(),
+            is_mended: false,
         }
     }
 }
@@ -145,6 +170,7 @@ pub struct Rows<'r, R> {
     header: Header,
     runner: &'r Runner,
     record: Record,
+    is_traced: bool,
 }
 
 impl<'r, R: Read> Rows<'r, R> {
@@ -156,18 +182,30 @@ impl<'r, R: Read> Rows<'r, R> {
         charset: Option<Charset>,
         dialect: Option<Dialect>,
     ) -> Result<Self, HeaderError> {
-        let (mut records, dialect) = Records::new(input, charset, dialect)?;
+        Self::open_by(input, charset, dialect, |_| Ok((runner, columns)))
+    }
+
+    /// Opens a file with the map that is chosen by its header, where it has one.
+    pub(super) fn open_by<'c, E: From<HeaderError>>(
+        input: R,
+        charset: Option<Charset>,
+        dialect: Option<Dialect>,
+        choose: impl FnOnce(Option<&[String]>) -> Result<(&'r Runner, &'c Columns), E>,
+    ) -> Result<Self, E> {
+        let (mut records, dialect) =
+            Records::new(input, charset, dialect).map_err(HeaderError::from)?;
         let mut record = Record::default();
-        let header = if dialect.has_header {
-            match records.read(&mut record)? {
-                None => return Err(HeaderError::Empty),
-                Some(Err(error)) => return Err(HeaderError::Header(error)),
-                Some(Ok(())) => {
-                    columns.find(record.values().map(|name| name.trim().to_owned()).collect())?
-                }
-            }
+        let (header, runner) = if dialect.has_header {
+            let names: Vec<String> = match records.read(&mut record).map_err(HeaderError::from)? {
+                None => return Err(HeaderError::Empty.into()),
+                Some(Err(error)) => return Err(HeaderError::Header(error).into()),
+                Some(Ok(())) => record.values().map(|name| name.trim().to_owned()).collect(),
+            };
+            let (runner, columns) = choose(Some(&names))?;
+            (columns.find(names)?, runner)
         } else {
-            columns.by_place()
+            let (runner, columns) = choose(None)?;
+            (columns.by_place(), runner)
         };
         Ok(Self {
             records,
@@ -175,7 +213,19 @@ impl<'r, R: Read> Rows<'r, R> {
             header,
             runner,
             record,
+            is_traced: false,
         })
+    }
+
+    /// With what made what.
+    #[must_use]
+    pub fn traced(self, is_traced: bool) -> Self {
+        Self { is_traced, ..self }
+    }
+
+    /// What the rows go through.
+    pub fn runner(&self) -> &'r Runner {
+        self.runner
     }
 
     pub fn dialect(&self) -> &Dialect {
@@ -206,6 +256,9 @@ impl<'r, R: Read> Rows<'r, R> {
         };
         let line = self.record.line;
         let expected = self.header.names.len();
+        if self.header.is_mended && self.record.len() == expected + 1 {
+            self.record.drop_last();
+        }
         let count = self.record.len();
         let read = read.and(if count == expected {
             Ok(())
@@ -230,7 +283,7 @@ impl<'r, R: Read> Rows<'r, R> {
             Occasion {
                 now,
                 seed: &seed,
-                trace: false,
+                trace: self.is_traced,
             },
         );
         if mapped.notes.iter().any(crate::mapping::Note::is_error) {

@@ -64,6 +64,15 @@ impl Record {
         }
     }
 
+    /// Takes the last value away, with the delimiter before it.
+    pub(super) fn drop_last(&mut self) {
+        self.fields.pop();
+        let end = self.fields.last().map_or(0, |field| {
+            field.to + usize::from(field.is_quoted) * self.quote.map_or(0, char::len_utf8)
+        });
+        self.raw.truncate(end);
+    }
+
     pub fn values(&self) -> impl Iterator<Item = Cow<'_, str>> {
         (0..self.len()).filter_map(|place| self.get(place))
     }

@@ -79,6 +79,9 @@ fn push_value(line: &mut String, value: &str, delimiter: char, quote: Option<cha
     }
 }
 
+/// The column that says why a row was refused.
+pub const REASON: &str = "refused_because";
+
 /// The file of bad rows: each as it was, and one more column with what is wrong. Mended, it can be sent again.
 #[derive(Debug)]
 pub struct BadRows<W> {
@@ -89,7 +92,7 @@ pub struct BadRows<W> {
 impl<W: Write> BadRows<W> {
     pub fn new(mut out: W, dialect: &Dialect, header: &Header) -> io::Result<Self> {
         if dialect.has_header {
-            let names = header.names().iter().map(String::as_str).chain(["reason"]);
+            let names = header.names().iter().map(String::as_str).chain([REASON]);
             write_row(&mut out, dialect, names)?;
         }
         Ok(Self {

@@ -229,6 +229,18 @@ impl Source for MessageSource<'_, '_, '_> {
         }
     }
 
+    /// Segments are the lines.
+    fn place(&self, span: Span) -> Option<(u32, u32)> {
+        let before = self.message.text().get(..wide(span.from))?;
+        let bytes = before.as_bytes();
+        let ends = bytes.iter().enumerate().filter(|(at, byte)| match byte {
+            b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+            byte => **byte == b'\n',
+        });
+        let line = before.rsplit(['\r', '\n']).next().unwrap_or_default();
+        Some((narrow(ends.count() + 1), narrow(line.chars().count() + 1)))
+    }
+
     fn leaves(&self, visit: &mut dyn FnMut(Span)) {
         for segment in self.message.segments() {
             let is_header = is_header(segment.name());

@@ -17,7 +17,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const STOREYS: &[&[&str]] = &[
     &[
         "config",
+        "conversion",
         "limits",
+        "maps",
         "packages",
         "telemetry",
         "instant",
@@ -25,7 +27,7 @@ const STOREYS: &[&[&str]] = &[
     ],
     &["auth", "accept"],
     &["store"],
-    &["app", "cx", "fault", "entries", "texts"],
+    &["app", "cx", "fault", "entries", "shelf", "texts"],
     &["interactions"],
     &["operations"],
     &["http", "console", "facade", "feed", "jobs", "hub"],

@@ -1,0 +1,149 @@
+//! `kiln convert`: what files of others say, as FHIR. Nothing is stored.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use fhir_spec::Issue;
+use fhir_spec::format::Format as Notation;
+use fhir_spec::json::{Object, write_pretty};
+use fhir_spec::outcome::operation_outcome;
+use interop::formats::Format;
+
+use super::mapped::{self, Mapping};
+use super::{FAILED, document, print, say};
+use crate::conversion::{self, Asked};
+use crate::maps;
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Takes HL7 v2 (messages and batches, in delimiters or XML) and delimited text (CSV, TSV, PSV), told apart by what is in them.\n\
+Prints one transaction bundle of all files. A row or message that cannot become FHIR is named on stderr with line and\n\
+column, the rest is converted, and the exit status is 1.\n\n\
+With --to csv it goes the other way: resources or bundles become rows of the map that --map names.\n\n\
+Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients"
+)]
+pub(super) struct Flags {
+    /// Files; `-` reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// What the files are, where their beginning does not tell
+    #[arg(long, value_name = "hl7v2|csv", value_parser = mapped::format)]
+    from: Option<Format>,
+    /// What they become
+    #[arg(long, value_name = "fhir|csv", default_value = "fhir", value_parser = ["fhir", "csv"])]
+    to: String,
+    #[command(flatten)]
+    mapping: Mapping,
+    /// Add the loss report: `{"bundle": ..., "loss": OperationOutcome}`
+    #[arg(long)]
+    loss: bool,
+    /// Say on stderr which row of which map made each element
+    #[arg(long)]
+    trace: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Document(#[from] document::Error),
+    #[error(transparent)]
+    Maps(#[from] maps::Error),
+    #[error(transparent)]
+    Mapping(#[from] mapped::Error),
+    #[error("--to csv needs --map")]
+    NoMap,
+    #[error("{0} is no document: {1}")]
+    Malformed(PathBuf, String),
+    #[error("the bundle cannot be printed")]
+    Print(#[from] std::io::Error),
+}
+
+pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
+    let maps = flags.mapping.maps(&[])?;
+    let translator = maps.translator(flags.mapping.zone(), flags.mapping.constants())?;
+    if flags.to == Format::Csv.name() {
+        return backwards(flags, &translator);
+    }
+    let now = SystemTime::now().into();
+    let (mut all, mut losses, mut has_errors) = (Vec::new(), Vec::new(), false);
+    for file in &flags.files {
+        let bytes = document::text(file)?;
+        let asked = Asked {
+            format: flags.from,
+            map: flags.mapping.map().map(str::to_owned),
+            charset: flags.mapping.charset().map(str::to_owned),
+            delimiter: flags.mapping.delimiter(),
+            name: file.display().to_string(),
+            now,
+            trace: flags.trace,
+        };
+        let (mapped, issues, trace) = match conversion::convert(&translator, &bytes, &asked) {
+            Ok(converted) => (converted.mapped, converted.issues, converted.trace),
+            Err(issues) => (Vec::new(), issues, String::new()),
+        };
+        for issue in issues.iter().filter(|issue| issue.is_error()) {
+            has_errors = true;
+            say(&told(file, issue));
+        }
+        for line in trace.lines() {
+            say(&format!("{}: {line}", file.display()));
+        }
+        all.extend(mapped);
+        losses.extend(issues);
+    }
+    let bundle = interop::mapping::bundle(all);
+    let answer = match flags.loss {
+        false => bundle,
+        true => {
+            Object::from_iter([("bundle", bundle), ("loss", operation_outcome(&losses))]).into()
+        }
+    };
+    print(&write_pretty(&answer))?;
+    Ok(status(has_errors))
+}
+
+fn status(has_errors: bool) -> ExitCode {
+    match has_errors {
+        true => ExitCode::from(FAILED),
+        false => ExitCode::SUCCESS,
+    }
+}
+
+/// `kiln: patients.csv:3:7: line 3, column sex: expected ...`
+pub(super) fn told(file: &Path, issue: &Issue) -> String {
+    let place = issue
+        .place
+        .map_or_else(String::new, |(line, column)| format!("{line}:{column}: "));
+    format!("kiln: {}:{place}{}", file.display(), issue.diagnostics)
+}
+
+/// Resources to rows.
+fn backwards(flags: &Flags, translator: &maps::Translator) -> Result<ExitCode, Error> {
+    let map = flags.mapping.map().ok_or(Error::NoMap)?;
+    let definitions = fhir_spec::definitions::Definitions::r4();
+    let mut resources = Vec::new();
+    for file in &flags.files {
+        let text = document::text(file)?;
+        let document = Notation::of(&text).read(&text, definitions);
+        let document = document.map_err(|issues| {
+            let told: Vec<String> = issues.into_iter().map(|issue| issue.diagnostics).collect();
+            Error::Malformed(file.clone(), told.join("; "))
+        })?;
+        resources.extend(conversion::resources(document));
+    }
+    let delimiter = flags.mapping.delimiter().unwrap_or(',');
+    let now = SystemTime::now().into();
+    let issues = match conversion::to_rows(translator, map, &resources, delimiter, now) {
+        Ok((text, issues)) => {
+            print(&text)?;
+            issues
+        }
+        Err(issues) => issues,
+    };
+    for issue in &issues {
+        let at = issue.expression.as_deref().unwrap_or_default();
+        say(&format!("kiln: {at}: {}", issue.diagnostics));
+    }
+    Ok(status(issues.iter().any(Issue::is_error)))
+}
