@@ -11,6 +11,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::config::{Config, Outside};
 use crate::instant::Instant;
+use crate::kept::Kept;
 use crate::limits::Limits;
 use crate::shelf::Shelf;
 use crate::store::Store;
@@ -32,6 +33,8 @@ pub struct App {
     pub shelf: Arc<Shelf>,
     /// Whether it is kept for every message who sent it and what it changed.
     pub provenance: bool,
+    /// The CapabilityStatement.
+    pub capabilities: Kept,
     requests: AtomicU64,
 }
 
@@ -48,6 +51,7 @@ impl App {
             texts: config.text_index.clone().map(Texts::at).map(Arc::new),
             shelf: Arc::new(Shelf::new(config.maps.clone())),
             provenance: config.provenance,
+            capabilities: Kept::default(),
             requests: AtomicU64::new(0),
         }
     }
@@ -66,6 +70,7 @@ impl App {
             texts: self.texts.clone(),
             shelf: Arc::clone(&self.shelf),
             provenance: self.provenance,
+            capabilities: Kept::default(),
             requests: AtomicU64::new(0),
         }
     }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod instant;
 pub mod interactions;
 pub mod jobs;
+pub mod kept;
 pub mod limits;
 pub mod maps;
 pub mod metrics;

@@ -147,5 +147,7 @@ async fn answer(
 pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, Some("CapabilityStatement"))?;
     let base = base::of(&cx.app.outside, http);
-    reply::document(&shape, &capabilities::run(cx, &base, declared))
+    let registry = cx.app.search();
+    let make = || capabilities::run(cx, &base, declared).to_string();
+    reply::text(&shape, cx.app.capabilities.text(&registry, &base, make))
 }

@@ -176,6 +176,11 @@ pub(super) fn document(shape: &Shape, document: &Value) -> Answer {
     Ok(body(HttpResponse::Ok(), shape.format, text))
 }
 
+/// The same, at hand as JSON.
+pub(super) fn text(shape: &Shape, text: Bytes) -> Answer {
+    Ok(body(HttpResponse::Ok(), shape.format, shape.stored(text)?))
+}
+
 pub(super) fn versioned(status: StatusCode, version: u64, at: Instant) -> HttpResponseBuilder {
     let mut response = HttpResponse::build(status);
     let modified = HttpDate::from(UNIX_EPOCH + at.since_epoch());
