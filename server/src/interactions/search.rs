@@ -114,6 +114,17 @@ pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
         let asked = Arc::clone(asked);
         move |view: &mut crate::store::View<'_>| page::within(view, &asked)
     };
+    settle(cx, asked).await?;
+    let begun = std::time::Instant::now();
+    let found = cx.app.store.read(asked.permit(cx)?, within).await;
+    asked.took(begun.elapsed());
+    let page = found?;
+    let links = link::links(cx, asked, &page).await?;
+    Ok((page, links))
+}
+
+/// Before a search of texts: waits until the index has what was written before.
+pub async fn settle(cx: &Cx, asked: &Asked) -> Result<(), Fault> {
     if let Some(texts) = &asked.texts {
         let follow = may(cx.caller, Action::Follow)?;
         let generation = asked.registry.generation();
@@ -121,12 +132,7 @@ pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
         // Those who ask again get what they got.
         let _known = asked.text.set(snapshot);
     }
-    let begun = std::time::Instant::now();
-    let found = cx.app.store.read(asked.permit(cx)?, within).await;
-    asked.took(begun.elapsed());
-    let page = found?;
-    let links = link::links(cx, asked, &page).await?;
-    Ok((page, links))
+    Ok(())
 }
 
 impl Scope {
@@ -170,6 +176,11 @@ impl Scope {
 }
 
 impl Asked {
+    /// Whether the index of texts is asked.
+    pub fn is_of_text(&self) -> bool {
+        self.texts.is_some()
+    }
+
     /// What the caller must be allowed to do.
     pub fn actions(&self) -> impl Iterator<Item = Action> {
         let searched = self.parts.iter().map(|part| part.resource_type);

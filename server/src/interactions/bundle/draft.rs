@@ -111,6 +111,13 @@ impl Draft {
         }
     }
 
+    pub(super) fn look(&self) -> Option<&Look> {
+        match &self.intent {
+            Intent::Look(look) => Some(look),
+            _ => None,
+        }
+    }
+
     /// What the caller must be allowed to do.
     pub(super) fn actions(&self) -> Vec<Action> {
         let mut actions = match &self.intent {

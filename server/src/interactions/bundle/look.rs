@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ::search::query::Handling;
-use fhir_spec::bundle::{Asked, Entry, Method};
+use fhir_spec::bundle::{Asked, Entry, Kind as BundleKind, Method};
 use fhir_spec::json::Text;
 use fhir_spec::time::DateTime;
 
@@ -85,6 +85,21 @@ impl Look {
             if_none_match: request.if_none_match.as_deref().and_then(Versions::parse),
             if_modified_since: request.if_modified_since.as_ref().and_then(instant),
         }))
+    }
+
+    /// A search of texts waits until the index has what was written before. In a transaction it would have to find what
+    /// only the commit brings there.
+    pub(super) async fn settle(&self, cx: &Cx, kind: BundleKind) -> Result<(), Fault> {
+        match self {
+            Self::Search { asked, .. } if asked.is_of_text() && kind == BundleKind::Transaction => {
+                Err(Fault::new(
+                    Kind::WrongParameter,
+                    "texts (_text, _content, :text) are not searched within a transaction, which the index of texts sees only once it is committed: send this search by itself, or in a batch",
+                ))
+            }
+            Self::Search { asked, .. } => search::settle(cx, asked).await,
+            Self::Read(_) | Self::History { .. } => Ok(()),
+        }
     }
 
     pub(super) fn actions(&self) -> Vec<Action> {

@@ -47,6 +47,7 @@ impl Planner {
         let turn = |(place, entry): &(usize, Entry)| (*place, entry.request.method.turn());
         let turns: HashMap<usize, u8> = entries.iter().map(turn).collect();
         let mut drafts = self.drafts(entries)?;
+        self.settle(&drafts).await?;
         self.look_up(&mut drafts).await?;
         let own = self.own(&drafts)?;
         let current = self.current(&drafts).await?;
@@ -94,6 +95,18 @@ impl Planner {
             }
         }
         or_failures(drafts, failures)
+    }
+
+    async fn settle(&self, drafts: &[Draft]) -> Outcome<()> {
+        let mut failures = Vec::new();
+        for draft in drafts {
+            if let Some(look) = draft.look()
+                && let Err(fault) = look.settle(&self.cx, self.kind).await
+            {
+                failures.push(Failure::at(draft.place, fault));
+            }
+        }
+        or_failures((), failures)
     }
 
     /// The resources that are changed. Each has one entry.

@@ -60,15 +60,7 @@ pub fn ask_within_bundle(
         return Err(Fault::new(Kind::WrongParameter, diagnostics));
     }
     let place = Place::first(cx.now);
-    let asked = understood(cx, scope, parameters, Handling::Strict, place)?;
-    match asked.texts {
-        None => Ok(asked),
-        // A transaction would have to find what only its own commit brings to the index.
-        Some(_) => Err(Fault::new(
-            Kind::WrongParameter,
-            "texts (_text, _content, :text) are not searched within a bundle: send this search by itself",
-        )),
-    }
+    understood(cx, scope, parameters, Handling::Strict, place)
 }
 
 /// The link that is followed. It stands for all else that could be asked.
