@@ -41,6 +41,7 @@ mod search_bundles;
 mod search_explain;
 mod search_includes;
 mod search_pages;
+mod search_plans;
 mod search_system;
 mod search_time;
 mod smallest;
