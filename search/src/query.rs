@@ -118,6 +118,38 @@ pub struct Criterion {
 }
 
 impl Query {
+    /// The types of the resources that an answer depends on, each once.
+    pub fn types(&self) -> Vec<&str> {
+        let mut types = vec![&*self.resource_type];
+        for criterion in &self.criteria {
+            criterion.condition.types(&mut types);
+        }
+        types
+    }
+}
+
+impl Condition {
+    fn types<'c>(&'c self, types: &mut Vec<&'c str>) {
+        match self {
+            Self::All(all) | Self::Any(all) => all.iter().for_each(|inner| inner.types(types)),
+            Self::Not(inner) => inner.types(types),
+            Self::Refers(link) | Self::IsReferred(link) => {
+                if !types.contains(&&*link.other_type) {
+                    types.push(&link.other_type);
+                }
+                link.condition.types(types);
+            }
+            Self::Rows(_)
+            | Self::Id(_)
+            | Self::Updated(_)
+            | Self::Text(_)
+            | Self::Among(_)
+            | Self::Never => {}
+        }
+    }
+}
+
+impl Query {
     /// All resources of a type.
     pub fn of(resource_type: &str) -> Self {
         Self {

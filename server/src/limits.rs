@@ -181,6 +181,11 @@ pub const BATCH_ENTRIES_AT_ONCE_MAX: usize = 64;
 /// To ask one resource whether it meets one condition takes at least so long; measured: four times as long and more.
 pub const QUESTION_NS_MIN: u64 = 250;
 
+/// Counts of searches that a node keeps, how long the statement of one may be, and for how long it is kept.
+pub const COUNTS_KEPT_MAX: usize = 1_000;
+pub const COUNT_BYTES_MAX: usize = 4_096;
+pub const COUNT_KEPT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// An estimate of a total is exact up to so many hits.
 pub const ESTIMATE_MAX: i64 = 10_000;
 

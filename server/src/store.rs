@@ -4,6 +4,7 @@ mod attempts;
 mod audit;
 mod catalogue;
 mod connection;
+mod counts;
 mod deadline;
 mod error;
 mod feed;

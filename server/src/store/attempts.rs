@@ -56,6 +56,7 @@ pub(super) fn read<T, E: From<Error>>(
         connection.share_time();
         let mut view = View {
             totals: Some(&pool.totals),
+            counts: Some(&pool.counts),
             ..View::new(connection, permit)
         };
         let done = catch_unwind(AssertUnwindSafe(|| work(&mut view)))

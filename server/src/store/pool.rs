@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::connection::Connection;
+use super::counts::Counts;
 use super::error::Error;
 use super::meters::Meters;
 use super::totals::Totals;
@@ -16,6 +17,7 @@ pub(super) struct Pool {
     freed: Condvar,
     pub(super) meters: Box<Meters>,
     pub(super) totals: Box<Totals>,
+    pub(super) counts: Box<Counts>,
 }
 
 #[derive(Default)]
@@ -40,6 +42,7 @@ impl Pool {
             freed: Condvar::new(),
             meters: Box::default(),
             totals: Box::default(),
+            counts: Box::default(),
         }
     }
 

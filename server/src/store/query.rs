@@ -156,7 +156,14 @@ impl View<'_> {
             None => sql::count(query, dialect),
             Some(hits_max) => sql::count_up_to(query, dialect, hits_max),
         };
-        let done = number(self.connection, &statement);
+        let make = |connection: &mut Connection| number(connection, &statement);
+        // Who wants to know what a count costs sees it made.
+        let kept = self.counts.filter(|_| self.connection.watch.is_none());
+        let done = match kept {
+            Some(counts) => counts.of(self.connection, query, &statement, make),
+            // What a transaction that writes sees may never have happened.
+            None => make(self.connection),
+        };
         self.noted(done)
     }
 

@@ -90,7 +90,7 @@ fn count(connection: &mut Connection, resource_type: &str) -> Result<i64, Error>
 }
 
 /// Whatever is older than this is final.
-fn settled(connection: &mut Connection) -> Result<i64, Error> {
+pub(super) fn settled(connection: &mut Connection) -> Result<i64, Error> {
     let sql = match connection.dialect() {
         Dialect::Sqlite => "SELECT coalesce(max(key), 0) + 1 FROM versions",
         Dialect::Postgres => "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint",

@@ -3,6 +3,7 @@
 use search::query::Query;
 
 use super::connection::Connection;
+use super::counts::Counts;
 use super::error::Error;
 use super::history::{self, Past, Range};
 use super::query;
@@ -20,6 +21,7 @@ pub struct View<'a> {
     pub(super) again: Option<Again>,
     /// Counts made before. None for a transaction that writes.
     pub(super) totals: Option<&'a Totals>,
+    pub(super) counts: Option<&'a Counts>,
 }
 
 /// Why work may succeed when it is done again.
@@ -49,6 +51,7 @@ impl<'a> View<'a> {
             failed: false,
             again: None,
             totals: None,
+            counts: None,
         }
     }
 

@@ -12,6 +12,7 @@ use crate::kiln::Kiln;
 on_both_databases!(
     totals_are_what_was_asked_for,
     the_total_of_a_type_is_exact_whatever_happens,
+    counts_that_are_asked_again_are_those_of_now,
     parameters_come_by_address_and_body,
     what_is_not_understood_is_refused_or_told,
     the_answer_has_the_shape_that_is_asked_for,
@@ -125,6 +126,57 @@ fn totals_are_what_was_asked_for(database: &Database) {
         ids(&found(kiln.address, "Patient?_sort=_id&_count=1"), "match"),
         ["p01"]
     );
+}
+
+/// Each is asked twice before something changes, so that the second time may know it from the first.
+fn counts_that_are_asked_again_are_those_of_now(database: &Database) {
+    let kiln = Kiln::start(database);
+    let address = kiln.address;
+    put(address, &patient(0));
+    let counts = |foxes: u64, of_foxes: u64, observed: u64| {
+        for (query, expected) in [
+            ("Patient?family=fox", foxes),
+            ("Observation?patient.family=fox", of_foxes),
+            (
+                "Patient?_has:Observation:patient:performer=Practitioner/dr",
+                observed,
+            ),
+        ] {
+            for way in ["_summary=count", "_count=1&_total=accurate"] {
+                for _ in 0..2 {
+                    let bundle = found(address, &format!("{query}&{way}"));
+                    let total = bundle.get("total").and_then(Value::as_u64);
+                    assert_eq!(total, Some(expected), "{query}&{way}");
+                }
+            }
+        }
+    };
+    let delete = |path: &str| {
+        let deleted = send(address, "DELETE", &format!("/fhir/{path}"), &[], b"").unwrap();
+        assert_eq!(deleted.status, 204);
+    };
+    counts(1, 0, 0);
+    put(address, &patient(6));
+    counts(2, 0, 0);
+    put(address, &observation(1, "p00"));
+    counts(2, 1, 1);
+    put(address, &observation(2, "p00"));
+    counts(2, 2, 1);
+    // Another type altogether.
+    put(
+        address,
+        r#"{"resourceType":"Basic","id":"b","code":{"text":"x"}}"#,
+    );
+    counts(2, 2, 1);
+    // The patient is a fox no more.
+    put(address, &patient(1).replace("p01", "p00"));
+    counts(1, 0, 1);
+    delete("Observation/o01");
+    counts(1, 0, 1);
+    delete("Observation/o02");
+    counts(1, 0, 0);
+    delete("Patient/p06");
+    counts(0, 0, 0);
 }
 
 fn the_total_of_a_type_is_exact_whatever_happens(database: &Database) {

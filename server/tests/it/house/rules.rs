@@ -27,7 +27,7 @@ const STOREYS: &[&[&str]] = &[
     ],
     &["auth", "accept"],
     &["store"],
-    &["app", "cx", "fault", "entries", "shelf", "texts"],
+    &["app", "cx", "fault", "entries", "kept", "shelf", "texts"],
     &["interactions"],
     &["operations"],
     &["http", "console", "facade", "feed", "jobs", "hub"],
