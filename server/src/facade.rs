@@ -25,6 +25,7 @@ use crate::fault::Fault;
 use crate::store::Tx;
 use draft::Drafts;
 pub use plan::Difference;
+use plan::Plan;
 use planner::Planner;
 
 /// Writes a submission, whole or not at all. `also` runs in the same transaction, with what it needs beside, and may run
@@ -39,30 +40,22 @@ where
     T: Send + 'static,
     F: Fn(&mut Tx<'_>, &Applied) -> Result<T, Fault> + Send + 'static,
 {
-    let drafts = Drafts::of(&cx.app, submission, cx.now)?;
+    let drafts = Arc::new(Drafts::of(&cx.app, submission, cx.now)?);
     let actions = drafts.actions(&cx.app);
-    let look = may_all(cx.caller, actions.iter().copied())?;
     let permit = may_all(cx.caller, actions.iter().chain(beside).copied())?;
+    let guess = match cx.app.store.has_one_writer() {
+        true => Some(guess(cx, &drafts, &actions).await?),
+        // A second look costs more there than others would wait for the first.
+        false => None,
+    };
     let (app, now) = (cx.app.clone(), cx.now);
-    let (drafts, guess) = cx
-        .app
-        .store
-        .read(look, {
-            let drafts = Arc::new(drafts);
-            move |view| {
-                let plan = Planner::new(view, &app, &drafts, now).plan()?;
-                Ok::<_, Fault>((Arc::clone(&drafts), plan))
-            }
-        })
-        .await?;
-    let app = cx.app.clone();
     cx.app
         .store
         .write(permit, move |tx| {
             let anew;
-            let plan = match guess.holds(tx)? {
-                true => &guess,
-                false => {
+            let plan = match &guess {
+                Some(guess) if guess.holds(tx)? => guess,
+                _ => {
                     anew = Planner::new(tx, &app, &drafts, now).plan()?;
                     &anew
                 }
@@ -70,6 +63,18 @@ where
             let applied = plan.write(tx, &app, now)?;
             let value = also(tx, &applied)?;
             Ok((applied, value))
+        })
+        .await
+}
+
+/// The plan as things are now.
+async fn guess(cx: &Cx, drafts: &Arc<Drafts>, actions: &[Action]) -> Result<Plan, Fault> {
+    let look = may_all(cx.caller, actions.iter().copied())?;
+    let (app, now, drafts) = (cx.app.clone(), cx.now, Arc::clone(drafts));
+    cx.app
+        .store
+        .read(look, move |view| {
+            Planner::new(view, &app, &drafts, now).plan()
         })
         .await
 }

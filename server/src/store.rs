@@ -287,6 +287,11 @@ impl Store {
         self.engine.readers().in_use()
     }
 
+    /// Whether writes wait for each other: then what can be done before the door opens is done there.
+    pub fn has_one_writer(&self) -> bool {
+        matches!(&*self.engine, Engine::Sqlite { .. })
+    }
+
     /// `sqlite` or `postgres`.
     pub fn database_kind(&self) -> &'static str {
         match &*self.engine {

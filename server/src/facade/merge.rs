@@ -42,7 +42,20 @@ pub(super) fn merged(stored: &Value, said: Said<'_>, types: &Types) -> Value {
             contained::sweep(into);
         }
     }
+    if document != *stored && resource.get("text").is_none() {
+        forget_narrative(&mut document);
+    }
     document
+}
+
+/// What was made from the data tells of data that are no more.
+fn forget_narrative(document: &mut Value) {
+    let status = document.get("text").and_then(|text| text.str_of("status"));
+    if matches!(status, Some("generated" | "extensions"))
+        && let Some(document) = document.as_object_mut()
+    {
+        document.remove("text");
+    }
 }
 
 struct Merge<'m> {

@@ -85,6 +85,34 @@ fn null_deletes() {
 }
 
 #[test]
+fn a_narrative_that_was_made_of_the_data_goes_with_them() {
+    let text = |status: &str| format!("'text':{{'status':'{status}','div':'<div>old</div>'}}");
+    let stored = |status: &str| format!("{},'gender':'male'", text(status));
+    check(
+        "Patient",
+        &stored("generated"),
+        "'gender':'male'",
+        &[],
+        &stored("generated"),
+    );
+    check(
+        "Patient",
+        &stored("generated"),
+        "'gender':'female'",
+        &[],
+        "'gender':'female'",
+    );
+    let kept = format!("{},'gender':'female'", text("additional"));
+    check(
+        "Patient",
+        &stored("additional"),
+        "'gender':'female'",
+        &[],
+        &kept,
+    );
+}
+
+#[test]
 fn of_a_choice_there_is_one() {
     check(
         "Observation",
