@@ -278,7 +278,7 @@ impl<'c> Compiler<'c> {
                 return None;
             }
         };
-        self.blocks_around.push(kind);
+        self.blocks_around.push(self.kind_of_use(kind, block));
         let join = block.join.as_ref().and_then(|join| self.join(&scope, join));
         let condition = block.condition.as_ref().and_then(|condition| {
             self.condition(&scope, condition)
@@ -314,6 +314,21 @@ impl<'c> Compiler<'c> {
             };
         }
         Some(here)
+    }
+
+    /// Where the format cannot say what stands at a block, the segment map that it uses does.
+    fn kind_of_use(&self, kind: NodeKind, block: &Block) -> NodeKind {
+        let uses = block.resource.as_ref().and_then(|head| head.uses.as_ref());
+        let Some(uses) = uses.filter(|_| kind == NodeKind::ANY) else {
+            return kind;
+        };
+        let part = self
+            .pack
+            .parts
+            .iter()
+            .find(|part| !part.is_type && part.name.text == uses.text);
+        part.and_then(|part| self.schema.kind(&part.source.text))
+            .unwrap_or(kind)
     }
 
     fn join(&mut self, scope: &Scope, join: &Join) -> Option<JoinPlan> {

@@ -10,6 +10,7 @@ mod json;
 mod measures;
 mod names;
 mod numbers;
+mod systems;
 mod text;
 
 use fhir_spec::json::{Data, Value};
@@ -127,6 +128,7 @@ pub const ALL: &[&[Function]] = &[
     measures::ALL,
     names::ALL,
     codes::ALL,
+    systems::ALL,
     json::ALL,
     documents::ALL,
 ];

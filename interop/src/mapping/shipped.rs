@@ -27,6 +27,15 @@ pub const HL7V2: &[(&str, &str)] = files![
     "hl7v2/segments/PID.map",
     "hl7v2/segments/PV1.map",
     "hl7v2/messages/ADT_A01.map",
+    "hl7v2/types/clinical.map",
+    "hl7v2/types/actors.map",
+    "hl7v2/codes/results.map",
+    "hl7v2/segments/OBR.map",
+    "hl7v2/segments/OBX.map",
+    "hl7v2/segments/SPM.map",
+    "hl7v2/blocks/people.map",
+    "hl7v2/blocks/orders.map",
+    "hl7v2/messages/ORU_R01.map",
 ];
 
 /// The pack of HL7 v2, read once.

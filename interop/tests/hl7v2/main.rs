@@ -3,8 +3,10 @@
 // Tells clippy that helpers are test code too.
 #![cfg(test)]
 
+mod golden;
 mod groups;
 mod hostile;
+mod looks;
 mod mapped;
 mod material;
 mod random;

@@ -226,7 +226,7 @@ fn paths_that_the_standard_does_not_have_do_not_compile() {
         "PID-3.99",
         "PID-3.4.9",
         "PID-3.1.1.1",
-        "PID-7.2",
+        "PID-7.9",
         "PIX-3",
         "SCH-1",
         "PATIENT_RESULT-1",

@@ -252,15 +252,61 @@ impl MessageSchema {
         let fact = fact.transpose()?;
         steps.push(Step { number, repetition });
         let words: Vec<&str> = words.collect();
-        let datatype = fact.map(|fact| fact.datatype);
         let repeats = fact.is_none_or(|fact| fact.times_max != 1);
         let is_whole = words.is_empty();
-        let kind = self.components(&mut steps, datatype, &words)?;
+        let datatypes = segment.map(|segment| self.datatypes(segment, usize::from(number)));
+        let kind = self.components_of_any(&mut steps, &datatypes.unwrap_or_default(), &words)?;
         Ok(found(
             steps,
             kind,
             is_whole && repeats && repetition.is_none(),
         ))
+    }
+
+    /// What a field was made of in any version, the newest first: messages of all of them come.
+    fn datatypes(&self, segment: &str, number: usize) -> Vec<&'static str> {
+        let mut all = Vec::new();
+        for version in Version::ALL.iter().rev() {
+            let fact = self.dictionary.field(*version, segment, number);
+            let datatype = fact.map(|fact| fact.datatype);
+            // What was withdrawn is still sent as it was.
+            if let Some(datatype) = datatype.filter(|name| !matches!(*name, "WD" | "NUL" | "CM"))
+                && !all.contains(&datatype)
+            {
+                all.push(datatype);
+            }
+        }
+        all
+    }
+
+    /// Down from whichever of the datatypes has such components. Where they differ in what is found, anything may stand there.
+    fn components_of_any(
+        &self,
+        steps: &mut Vec<Step>,
+        datatypes: &[&'static str],
+        words: &[&str],
+    ) -> Result<NodeKind, String> {
+        let Some((newest, former)) = datatypes.split_first() else {
+            return self.components(steps, None, words);
+        };
+        let from = steps.len();
+        let mut found = self.components(steps, Some(newest), words);
+        for datatype in former {
+            let mut other = steps.get(..from).unwrap_or_default().to_vec();
+            let kind = self.components(&mut other, Some(datatype), words);
+            match (&found, kind) {
+                (Err(_), Ok(kind)) => {
+                    *steps = other;
+                    found = Ok(kind);
+                }
+                // One text goes as the first part of what has parts.
+                (Ok(known), Ok(kind)) if *known != kind && kind != NodeKind::ANY => {
+                    found = Ok(NodeKind::ANY);
+                }
+                _ => {}
+            }
+        }
+        found
     }
 
     /// Down from a datatype; without one, nothing is checked.

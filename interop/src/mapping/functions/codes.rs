@@ -61,7 +61,12 @@ pub(super) const ALL: &[Function] = &[
 
 fn system_uri(arguments: &[Value], _: &Env<'_>) -> Answer {
     let text = |place| text_at(arguments, place).unwrap_or_default().trim();
-    let (namespace, id, kind) = (text(0), text(1), text(2));
+    let system = system_of(text(0), text(1), text(2));
+    Ok(system.map_or_else(nothing, Value::from))
+}
+
+/// The system of what a namespace, an id and the id's type name.
+pub(super) fn system_of(namespace: &str, id: &str, kind: &str) -> Option<String> {
     let is_oid = |text: &str| {
         text.contains('.')
             && text.starts_with(['0', '1', '2'])
@@ -71,9 +76,9 @@ fn system_uri(arguments: &[Value], _: &Env<'_>) -> Answer {
     };
     let name = if id.is_empty() { namespace } else { id };
     if name.is_empty() {
-        return Ok(nothing());
+        return None;
     }
-    let system = match kind.to_ascii_uppercase().as_str() {
+    Some(match kind.to_ascii_uppercase().as_str() {
         _ if name.contains("://") || name.starts_with("urn:") => name.to_owned(),
         "UUID" | "GUID" => format!("urn:uuid:{}", name.to_lowercase()),
         "ISO" | "" if is_oid(name) => format!("urn:oid:{name}"),
@@ -82,8 +87,7 @@ fn system_uri(arguments: &[Value], _: &Env<'_>) -> Answer {
             encode(name, &mut system);
             system
         }
-    };
-    Ok(system.into())
+    })
 }
 
 fn normalize_gender(arguments: &[Value], _: &Env<'_>) -> Answer {

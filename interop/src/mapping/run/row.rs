@@ -115,6 +115,10 @@ impl<'r, S: Source> Run<'r, S> {
         let Finish::Primitive(primitive) = finish else {
             return Some(value);
         };
+        // Spaces alone say nothing.
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return None;
+        }
         match coerce(primitive, value, &self.env) {
             Ok(value) => Some(value),
             Err(expected) => {

@@ -122,7 +122,12 @@ pub(in super::super) fn place(
         (WhichPlan::First, Some(_)) => false,
         (_, Some(found)) => items.get_mut(found).is_some_and(|item| merge(item, value)),
         (_, None) => {
-            items.push(dressed(value, last, constants));
+            let value = dressed(value, last, constants);
+            // Who says the same twice is heard once.
+            if value.as_object().is_some() && items.contains(&value) {
+                return true;
+            }
+            items.push(value);
             true
         }
     }

@@ -1,0 +1,149 @@
+//! Code systems: what HL7 v2 calls them in table 0396 and what FHIR calls them.
+
+use fhir_spec::json::Value;
+
+use super::codes::system_of;
+use super::{Answer, Env, Function, nothing, text_at};
+
+const FAMILY: &str = "systems";
+
+/// The name that is written comes first among those of one system.
+const SYSTEMS: &[(&str, &str)] = &[
+    ("LN", "http://loinc.org"),
+    ("LOINC", "http://loinc.org"),
+    ("2.16.840.1.113883.6.1", "http://loinc.org"),
+    ("SCT", "http://snomed.info/sct"),
+    ("SNOMED", "http://snomed.info/sct"),
+    ("SNOMED-CT", "http://snomed.info/sct"),
+    ("SCT2", "http://snomed.info/sct"),
+    ("2.16.840.1.113883.6.96", "http://snomed.info/sct"),
+    ("I10C", "http://hl7.org/fhir/sid/icd-10-cm"),
+    ("ICD-10-CM", "http://hl7.org/fhir/sid/icd-10-cm"),
+    ("ICD10CM", "http://hl7.org/fhir/sid/icd-10-cm"),
+    (
+        "2.16.840.1.113883.6.90",
+        "http://hl7.org/fhir/sid/icd-10-cm",
+    ),
+    ("I10", "http://hl7.org/fhir/sid/icd-10"),
+    ("ICD10", "http://hl7.org/fhir/sid/icd-10"),
+    ("ICD-10", "http://hl7.org/fhir/sid/icd-10"),
+    ("I10P", "http://www.cms.gov/Medicare/Coding/ICD10"),
+    ("I9C", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("I9CDX", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("I9CP", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("I9", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("ICD9", "http://hl7.org/fhir/sid/icd-9-cm"),
+    ("C4", "http://www.ama-assn.org/go/cpt"),
+    ("CPT", "http://www.ama-assn.org/go/cpt"),
+    ("CPT4", "http://www.ama-assn.org/go/cpt"),
+    ("CPT-4", "http://www.ama-assn.org/go/cpt"),
+    (
+        "HCPCS",
+        "http://terminology.hl7.org/CodeSystem/HCPCS-all-codes",
+    ),
+    ("CVX", "http://hl7.org/fhir/sid/cvx"),
+    ("MVX", "http://hl7.org/fhir/sid/mvx"),
+    ("NDC", "http://hl7.org/fhir/sid/ndc"),
+    ("RXNORM", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    ("RXN", "http://www.nlm.nih.gov/research/umls/rxnorm"),
+    ("UCUM", "http://unitsofmeasure.org"),
+    ("ATC", "http://www.whocc.no/atc"),
+    ("NDFRT", "http://hl7.org/fhir/ndfrt"),
+    ("UNII", "http://fdasis.nlm.nih.gov"),
+    ("FDAUNII", "http://fdasis.nlm.nih.gov"),
+    ("CDCREC", "urn:oid:2.16.840.1.113883.6.238"),
+    ("PHINVS", "urn:oid:2.16.840.1.114222.4.5.232"),
+    ("CDCPHINVS", "urn:oid:2.16.840.1.114222.4.5.232"),
+    ("NCIT", "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"),
+    ("DCM", "http://dicom.nema.org/resources/ontology/DCM"),
+    ("MDC", "urn:iso:std:iso:11073:10101"),
+    ("RADLEX", "http://www.radlex.org"),
+    ("NUCC", "http://nucc.org/provider-taxonomy"),
+    (
+        "NULLFL",
+        "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
+    ),
+    ("ISO3166_1", "urn:iso:std:iso:3166"),
+    ("ISO4217", "urn:iso:std:iso:4217"),
+    ("ISO639", "urn:ietf:bcp:47"),
+];
+
+const TABLE: &str = "http://terminology.hl7.org/CodeSystem/v2-";
+
+pub(super) const ALL: &[Function] = &[
+    Function::new(
+        FAMILY,
+        "code_system",
+        &["name", "id?"],
+        code_system,
+        "FHIR's name of a code system that HL7 v2 names (table 0396), by its OID where there is one; a name of its own for what is not known.",
+        &[
+            (&["LN"], "http://loinc.org"),
+            (&["sct"], "http://snomed.info/sct"),
+            (&["HL70078"], "http://terminology.hl7.org/CodeSystem/v2-0078"),
+            (&["99LAB"], "urn:id:99LAB"),
+            (&["99LAB", "1.2.3.4"], "urn:oid:1.2.3.4"),
+            (&["", "2.16.840.1.113883.6.1"], "http://loinc.org"),
+            (&["2.16.840.1.113883.6.96"], "http://snomed.info/sct"),
+            (&["urn:oid:1.2"], "urn:oid:1.2"),
+            (&["", ""], ""),
+        ],
+    )
+    .taking_nothing()
+    .undone_by("code_system_name"),
+    Function::new(
+        FAMILY,
+        "code_system_name",
+        &["system"],
+        code_system_name,
+        "What HL7 v2 calls a code system of FHIR.",
+        &[
+            (&["http://loinc.org"], "LN"),
+            (&["http://terminology.hl7.org/CodeSystem/v2-0078"], "HL70078"),
+            (&["urn:id:99LAB"], "99LAB"),
+            (&["urn:oid:1.2.3.4"], "1.2.3.4"),
+            (&["http://a.example/codes"], "http://a.example/codes"),
+        ],
+    )
+    .undone_by("code_system"),
+];
+
+fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
+    let (name, id) = (text_at(arguments, 0)?.trim(), text_at(arguments, 1)?.trim());
+    let known = |text: &str| {
+        let bare = text.strip_prefix("urn:oid:").unwrap_or(text);
+        let found = SYSTEMS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(bare));
+        found.map(|(_, system)| Value::from(*system))
+    };
+    if let Some(system) = known(name).or_else(|| known(id)) {
+        return Ok(system);
+    }
+    let table = name
+        .get(..3)
+        .filter(|start| start.eq_ignore_ascii_case("HL7"));
+    let number = table.and_then(|_| name.get(3..));
+    if let Some(number) = number
+        && number.len() == 4
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Ok(format!("{TABLE}{number}").into());
+    }
+    let system = system_of(name, id, "ISO");
+    Ok(system.map_or_else(nothing, Value::from))
+}
+
+fn code_system_name(arguments: &[Value], _: &Env<'_>) -> Answer {
+    let system = text_at(arguments, 0)?.trim();
+    if let Some((name, _)) = SYSTEMS.iter().find(|(_, known)| *known == system) {
+        return Ok((*name).into());
+    }
+    if let Some(number) = system.strip_prefix(TABLE) {
+        return Ok(format!("HL7{number}").into());
+    }
+    let bare = system
+        .strip_prefix("urn:id:")
+        .or_else(|| system.strip_prefix("urn:oid:"));
+    Ok(bare.unwrap_or(system).into())
+}
