@@ -24,6 +24,20 @@ impl Pack {
             let blocks = std::mem::take(&mut map.blocks);
             map.blocks = expander.expand(blocks, &mut map.ignored, 0);
         }
+        // What shared blocks say of blocks that a map does not have does not concern it.
+        let mut shared_labels = HashSet::new();
+        for shared in &mut self.shared.clone() {
+            each_head(&mut shared.blocks, &mut |head| {
+                shared_labels.insert(head.label.clone());
+            });
+        }
+        for map in &mut self.maps {
+            let mut labels = shared_labels.clone();
+            each_head(&mut map.blocks, &mut |head| {
+                labels.remove(&head.label);
+            });
+            forget(&mut map.blocks, &labels);
+        }
         let used = expander.used;
         self.never_included = self
             .shared
@@ -71,6 +85,8 @@ impl Expander<'_> {
             self.used.insert(include.name.text.clone());
             ignored.extend(found.ignored.iter().cloned());
             let mut inner = self.expand(found.blocks.clone(), ignored, depth + 1);
+            let without = include.without.iter().map(|word| word.text.clone());
+            forget(&mut inner, &without.collect());
             prefix(&mut inner, &include);
             all.append(&mut inner);
         }
@@ -112,6 +128,31 @@ fn prefix(blocks: &mut [Block], include: &Include) {
             renamed(&mut word.text);
         }
     });
+}
+
+/// Leaves out the assignments that are about blocks of these names.
+fn forget(blocks: &mut [Block], missing: &HashSet<String>) {
+    for block in blocks {
+        let stays = |assignment: &Assignment| {
+            let elsewhere = assignment.elsewhere.as_ref();
+            let refers = match &assignment.value {
+                Assigned::Value(Expression::Path(word), conversions) if conversions.is_empty() => {
+                    Some(word)
+                }
+                _ => None,
+            };
+            let mut words = elsewhere.into_iter().chain(refers);
+            !words.any(|word| missing.contains(&word.text))
+        };
+        if let Some(head) = &mut block.resource {
+            head.assignments.retain(stays);
+        }
+        block.assignments.retain(stays);
+        for row in &mut block.rows {
+            row.assignments.retain(stays);
+        }
+        forget(&mut block.children, missing);
+    }
 }
 
 fn each_head(blocks: &mut [Block], visit: &mut dyn FnMut(&mut ResourceHead)) {

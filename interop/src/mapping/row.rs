@@ -49,11 +49,13 @@ pub struct Shared {
     pub blocks: Vec<Block>,
 }
 
-/// `include VISIT as Prior`: the blocks stand here, each label with the word before it.
+/// `include VISIT as Prior without Specimen`: the blocks stand here, each label with the word before it.
 #[derive(Debug, Clone)]
 pub struct Include {
     pub name: Word,
     pub prefix: String,
+    /// Blocks that what is included shall not speak of.
+    pub without: Vec<Word>,
 }
 
 /// `join OBX-3 + OBX-4 if ...`: nodes in a row that say the same there are laid on as one.

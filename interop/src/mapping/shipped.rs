@@ -36,6 +36,9 @@ pub const HL7V2: &[(&str, &str)] = files![
     "hl7v2/blocks/people.map",
     "hl7v2/blocks/orders.map",
     "hl7v2/messages/ORU_R01.map",
+    "hl7v2/segments/ORC.map",
+    "hl7v2/messages/orders.map",
+    "hl7v2/messages/OUL.map",
 ];
 
 /// The pack of HL7 v2, read once.

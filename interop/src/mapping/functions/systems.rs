@@ -1,5 +1,6 @@
 //! Code systems: what HL7 v2 calls them in table 0396 and what FHIR calls them.
 
+use fhir_spec::definitions::Definitions;
 use fhir_spec::json::Value;
 
 use super::codes::system_of;
@@ -74,9 +75,9 @@ pub(super) const ALL: &[Function] = &[
     Function::new(
         FAMILY,
         "code_system",
-        &["name", "id?"],
+        &["name", "id?", "code?"],
         code_system,
-        "FHIR's name of a code system that HL7 v2 names (table 0396), by its OID where there is one; a name of its own for what is not known.",
+        "FHIR's name of a code system that HL7 v2 names (table 0396), by its OID where there is one; a name of its own for what is not known, and for codes that a table of HL7 does not have.",
         &[
             (&["LN"], "http://loinc.org"),
             (&["sct"], "http://snomed.info/sct"),
@@ -86,6 +87,8 @@ pub(super) const ALL: &[Function] = &[
             (&["", "2.16.840.1.113883.6.1"], "http://loinc.org"),
             (&["2.16.840.1.113883.6.96"], "http://snomed.info/sct"),
             (&["urn:oid:1.2"], "urn:oid:1.2"),
+            (&["HL70078", "", "H"], "http://terminology.hl7.org/CodeSystem/v2-0078"),
+            (&["HL70078", "", "H9"], "urn:id:HL70078"),
             (&["", ""], ""),
         ],
     )
@@ -128,7 +131,17 @@ fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
         && number.len() == 4
         && number.bytes().all(|byte| byte.is_ascii_digit())
     {
-        return Ok(format!("{TABLE}{number}").into());
+        let system = format!("{TABLE}{number}");
+        let code = text_at(arguments, 2)?.trim();
+        let known = Definitions::r4().code_system(&system);
+        let is_wrong = known.is_some_and(|known| {
+            !code.is_empty() && known.is_complete() && known.concept(code).is_none()
+        });
+        return Ok(if is_wrong {
+            format!("urn:id:HL7{number}").into()
+        } else {
+            system.into()
+        });
     }
     let system = system_of(name, id, "ISO");
     Ok(system.map_or_else(nothing, Value::from))

@@ -263,9 +263,17 @@ impl<'l> Cursor<'l> {
         } else {
             String::new()
         };
+        let mut without = Vec::new();
+        if self.take_keyword("without") {
+            without = self.names("the names of blocks")?;
+        }
         self.end()?;
         let mut block = Block::new(name.clone());
-        block.include = Some(Include { name, prefix });
+        block.include = Some(Include {
+            name,
+            prefix,
+            without,
+        });
         Ok(block)
     }
 

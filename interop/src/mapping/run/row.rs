@@ -11,7 +11,7 @@ use super::super::source::{Cell, Source};
 use super::super::trace::Traced;
 use super::super::value::coerce;
 use super::expression::Got;
-use super::write::{locate, place, render};
+use super::write::{locate, place, render, stands};
 use super::{It, Local, Run, each_node};
 
 impl<'r, S: Source> Run<'r, S> {
@@ -57,7 +57,15 @@ impl<'r, S: Source> Run<'r, S> {
             return;
         };
         self.row = row.info;
+        let stands = !row.is_default && row.is_plain && {
+            let there = stands(object, &row.target, self.constants);
+            there.is_some_and(|there| *there == value)
+        };
         if !self.put(row, value, local, object) {
+            if stands {
+                // It says what an earlier row said.
+                return;
+            }
             // An earlier row gave the value. What this one read was not carried.
             self.consumed.truncate(consumed);
             if let Some(trace) = &mut self.trace {

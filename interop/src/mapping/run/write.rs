@@ -155,6 +155,21 @@ fn merge(into: &mut Value, from: Value) -> bool {
     is_changed
 }
 
+/// What stands at a path of a resource that is being made.
+pub(super) fn stands<'o>(
+    object: &'o Object,
+    steps: &[TargetPlan],
+    constants: &[Value],
+) -> Option<&'o Value> {
+    let (step, deeper) = steps.split_first()?;
+    let found = object.get(&step.name)?;
+    let next = match found.as_array() {
+        None => found,
+        Some(items) => items.get(position(items, &step.which, constants)?)?,
+    };
+    at(next, deeper, constants)
+}
+
 /// What stands at a path; of a list the item that the step means, the first for `[]`.
 pub(in super::super) fn at<'v>(
     value: &'v Value,

@@ -13,6 +13,7 @@ pub(super) fn all<'m, 't>(message: &'m Message<'t>, structure: &Structure) -> Gr
         groups: Groups::new(message, names),
         open: vec![Open::new(0, 0)],
         latest: vec![None; structure.nodes.len()],
+        closed_off: closed_off(message, structure),
     };
     if let Some(root) = walk.latest.first_mut() {
         *root = Some(0);
@@ -21,6 +22,27 @@ pub(super) fn all<'m, 't>(message: &'m Message<'t>, structure: &Structure) -> Gr
         walk.segment(index, segment.name(), segment.at());
     }
     walk.groups
+}
+
+/// Optional groups that the message has not got, because a segment that they must have is nowhere in it, though it has that
+/// with which they would begin: an OBX is not the beginning of a document where there is no TXA.
+fn closed_off(message: &Message<'_>, structure: &Structure) -> Vec<bool> {
+    let present = (message.segments()).fold(0, |all, segment| all | structure.bit(segment.name()));
+    let is_closed = |node: &Node| {
+        let children = || {
+            let all = node.children.iter();
+            all.filter_map(|child| structure.nodes.get(*child))
+        };
+        let lacks = children().skip(1).any(|child| {
+            child.kind == NodeKind::Segment && child.required && child.any & present == 0
+        });
+        let elsewhere = structure
+            .nodes
+            .iter()
+            .filter(|other| other.kind == NodeKind::Segment && other.any & node.leading != 0);
+        node.kind == NodeKind::Group && !node.required && lacks && elsewhere.count() > 1
+    };
+    structure.nodes.iter().map(is_closed).collect()
 }
 
 /// An occurrence of a group that segments still go to.
@@ -56,6 +78,8 @@ struct Walk<'m, 't, 's> {
     open: Vec<Open>,
     /// For each group of the structure its last occurrence.
     latest: Vec<Option<usize>>,
+    /// Groups that this message cannot have.
+    closed_off: Vec<bool>,
 }
 
 /// Where a segment goes.
@@ -151,7 +175,11 @@ impl Walk<'_, '_, '_> {
                 NodeKind::Segment if same => node.repeats && node.any & bit != 0,
                 NodeKind::Segment => node.any & bit != 0,
                 NodeKind::Group => {
-                    !same && node.any & bit != 0 && !self.belongs_outside(level, node, bit)
+                    let place = group.children.get(child).copied().unwrap_or_default();
+                    !same
+                        && node.any & bit != 0
+                        && !self.closed_off.get(place).copied().unwrap_or_default()
+                        && !self.belongs_outside(level, node, bit)
                 }
             };
             if open.position.is_some_and(|position| child < position) || !takes {
