@@ -142,16 +142,7 @@ fn rows(translator: &Translator, bytes: &[u8], asked: &Asked) -> Result<Converte
 fn messages(translator: &Translator, bytes: &[u8], asked: &Asked) -> Result<Converted, Vec<Issue>> {
     let unreadable =
         |error: hl7v2::Unreadable| Issue::error(IssueCode::Structure, error.to_string());
-    let intake = match &asked.charset {
-        None => Intake::default(),
-        Some(name) => Intake {
-            charset: charset_of_messages(name).ok_or_else(|| {
-                let told = format!("`{name}` is no character set of table 0211");
-                vec![Issue::error(IssueCode::Value, told)]
-            })?,
-            ..Intake::default()
-        },
-    };
+    let intake = intake(asked.charset.as_deref()).map_err(|issue| vec![issue])?;
     let transmission =
         Transmission::open(bytes, intake).map_err(|error| vec![unreadable(error)])?;
     if transmission.message_count() == 0 {
@@ -208,9 +199,21 @@ fn messages(translator: &Translator, bytes: &[u8], asked: &Asked) -> Result<Conv
     Ok(converted)
 }
 
-fn charset_of_messages(name: &str) -> Option<hl7v2::Charset> {
+/// How messages are read whose MSH-18 says nothing.
+pub fn intake(charset: Option<&str>) -> Result<Intake, Issue> {
+    let Some(name) = charset else {
+        return Ok(Intake::default());
+    };
     let mut all = hl7v2::Charset::ALL.iter().copied();
-    all.find(|charset| charset.name().eq_ignore_ascii_case(name))
+    let charset = all.find(|charset| charset.name().eq_ignore_ascii_case(name));
+    let charset = charset.ok_or_else(|| {
+        let told = format!("`{name}` is no character set of table 0211");
+        Issue::error(IssueCode::Value, told)
+    })?;
+    Ok(Intake {
+        charset,
+        ..Intake::default()
+    })
 }
 
 /// Why a message was not mapped.
@@ -222,7 +225,7 @@ pub fn unmapped(error: &Unmapped) -> Vec<Issue> {
 }
 
 /// The line of a byte, from 1; lines end as segments do.
-fn line_of(bytes: &[u8], at: usize) -> u32 {
+pub fn line_of(bytes: &[u8], at: usize) -> u32 {
     let before = bytes.get(..at).unwrap_or(bytes);
     let ends = before
         .iter()

@@ -226,6 +226,8 @@ pub const IMPORT_UNPACKED_BYTES_FREE: u64 = 64 * 1024 * 1024;
 pub const IMPORT_EXPANSION_MAX: u64 = 500;
 /// The text of documents that are read and not yet written.
 pub const IMPORT_AHEAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Rows of a table that are written together.
+pub const IMPORT_ROWS_MAX: usize = 512;
 /// Transactions that are prepared while one before them is written.
 pub const IMPORT_TRANSACTIONS_AHEAD_MAX: usize = 3;
 /// Resources written together,

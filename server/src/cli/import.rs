@@ -3,10 +3,13 @@
 //! One thread reads, all processors parse and validate, one writes. Each transaction notes how far it has come, so an
 //! import that was killed goes on where it stood.
 
+mod batch;
+mod foreign;
 mod prepare;
 mod read;
 mod report;
 mod source;
+mod spoilt;
 mod transact;
 mod unpack;
 mod write;
@@ -14,7 +17,9 @@ mod write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use super::mapped::{self, Mapping};
 use super::packages::{self, Packages};
 use super::place::{self, Place};
 use super::progress::{Progress, grouped};
@@ -22,15 +27,20 @@ use super::{FAILED, draft, ordered, print, say};
 use crate::app::App;
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::fault::Fault;
+use crate::instant::Instant;
 use crate::store::{self, Store};
+use foreign::Foreign;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Takes resources and bundles in JSON or XML, and NDJSON; plain, .gz or .zst, in folders and in .tar archives.\n\
+HL7 v2 (.hl7) and tables (.csv, .tsv, .psv) go through maps: what they say is merged into what is there, found by its\n\
+identifiers. Rows and messages that are refused come back in NAME.refused.csv beside the report; mended, they can be\n\
+imported from there.\n\
 Resources keep their ids. A transaction is done as a whole, a batch, collection or searchset entry by entry; a document\n\
 or message is stored as a Bundle. What is refused is reported, the rest is imported, and the exit status is 1.\n\n\
 An import that was stopped goes on where it stood when it is called again, and what was imported is not imported twice.\n\n\
-Example:\n  kiln import ./bulk patients.ndjson.gz bundles.tar.zst"
+Example:\n  kiln import ./bulk patients.ndjson.gz bundles.tar.zst\n  kiln import patients.csv --map patients --const mrn_system=urn:hospital:mrn\n  kiln import adt.hl7 --zone Europe/Berlin"
 )]
 pub(super) struct Flags {
     #[command(flatten)]
@@ -40,6 +50,11 @@ pub(super) struct Flags {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     packages: Packages,
+    #[command(flatten)]
+    mapping: Mapping,
+    /// What files are that go through maps, where their beginning does not tell
+    #[arg(long, value_name = "hl7v2|csv", value_parser = mapped::format)]
+    from: Option<interop::formats::Format>,
     /// Where to report what is refused, a line of JSON each; added to when it is there
     #[arg(long, value_name = "FILE", default_value = "kiln-refused.ndjson")]
     refused: PathBuf,
@@ -54,6 +69,8 @@ pub(super) enum Error {
     Place(#[from] place::Error),
     #[error(transparent)]
     Packages(#[from] crate::packages::Error),
+    #[error(transparent)]
+    Mapping(#[from] mapped::Error),
     #[error(transparent)]
     Source(#[from] source::Error),
     #[error("the store failed")]
@@ -78,11 +95,29 @@ impl From<Fault> for Error {
     }
 }
 
+impl Flags {
+    fn foreign(&self, configured: &[PathBuf]) -> Result<Foreign, Error> {
+        let maps = self.mapping.maps(configured)?;
+        let mapping = &self.mapping;
+        Ok(Foreign {
+            translator: maps
+                .translator(mapping.zone(), mapping.constants())
+                .map_err(mapped::Error::from)?,
+            map: mapping.map().map(str::to_owned),
+            format: self.from,
+            charset: mapping.charset().map(str::to_owned),
+            delimiter: mapping.delimiter(),
+            now: Instant::from(SystemTime::now()).to_string(),
+        })
+    }
+}
+
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags
         .place
         .config(flags.packages.named())
         .map_err(place::Error::from)?;
+    let foreign = flags.foreign(&config.maps)?;
     let sources = source::find(&flags.paths)?;
     let definitions = packages::definitions(&config.packages)?;
     let registry = config.outside.registry(Arc::clone(&definitions));
@@ -93,7 +128,14 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         Some(url) => format!("{url}/fhir"),
         None => format!("http://{}/fhir", config.listen),
     };
-    let done = import(&app, base, &sources.files, &mut report, flags.again);
+    let done = import(
+        &app,
+        base,
+        &sources.files,
+        &foreign,
+        &mut report,
+        flags.again,
+    );
     store.close();
     let (counts, took) = done?;
     print(&format!("{}\n", summary(counts, &took))).map_err(Error::Print)?;
@@ -107,7 +149,12 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let (count, file) = (grouped(report.lines()), flags.refused.display());
-    say(&format!("kiln: refused: {count}, see {file}"));
+    let returned: String = report
+        .spoilt()
+        .iter()
+        .map(|path| format!(", to be mended in {}", path.display()))
+        .collect();
+    say(&format!("kiln: refused: {count}, see {file}{returned}"));
     Ok(ExitCode::from(FAILED))
 }
 
@@ -125,6 +172,7 @@ fn import(
     app: &Arc<App>,
     base: String,
     sources: &[source::Source],
+    foreign: &Foreign,
     report: &mut report::Report,
     again: bool,
 ) -> Result<(write::Counts, String), Error> {
@@ -136,10 +184,10 @@ fn import(
     let known = app.store.survey(&permit, |view| view.imports())?;
     ordered::run(
         |give| {
-            read::all(sources, &ahead, again, &known, give);
+            read::all(sources, &ahead, again, &known, foreign, give);
             Ok(())
         },
-        |chunk| prepare::prepare(app, chunk),
+        |chunk| prepare::prepare(app, foreign, chunk),
         |prepared| {
             let (bytes, read) = (prepared.bytes, prepared.read);
             let before = writing.counts.all();

@@ -13,6 +13,7 @@ mod clients;
 mod commands;
 mod commands_export;
 mod commands_import;
+mod commands_import_foreign;
 mod commands_verify;
 mod connections;
 mod convert;

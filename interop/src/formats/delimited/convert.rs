@@ -249,6 +249,11 @@ impl<'r, R: Read> Rows<'r, R> {
         }
     }
 
+    /// The row that was read last, as it stood there.
+    pub fn raw(&self) -> &str {
+        &self.record.raw
+    }
+
     /// The next row; nothing at the end. `seed` tells this file from others.
     pub fn next_row(&mut self, now: &str, seed: &str) -> io::Result<Option<Outcome>> {
         let Some(read) = self.records.read(&mut self.record)? else {

@@ -101,6 +101,14 @@ impl<W: Write> BadRows<W> {
         })
     }
 
+    /// Adds to a file that has its header.
+    pub fn going_on(out: W, dialect: &Dialect) -> Self {
+        Self {
+            out,
+            dialect: dialect.clone(),
+        }
+    }
+
     pub fn write(&mut self, row: &BadRow) -> io::Result<()> {
         let told: Vec<&str> = row
             .issues

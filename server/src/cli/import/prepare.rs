@@ -6,6 +6,8 @@ use fhir_spec::format::Format;
 use fhir_spec::json::{Bounds, Object, Value, skim_bundle};
 use fhir_spec::{Issue, IssueCode};
 
+use super::batch::{Raw, Said};
+use super::foreign::{Foreign, Matter};
 use super::read::{Chunk, Item, Origin};
 use crate::accept::{Sealed, Submitted, accept};
 use crate::app::App;
@@ -33,6 +35,8 @@ pub(super) enum Task {
     /// A transaction, to be done as the server does it.
     Run(Sent),
     Refuse(Vec<Issue>),
+    /// A row or message of another format, or why there is none.
+    Foreign(Raw, Result<Said, Vec<Issue>>),
     /// A bundle without entries is done as soon as it is seen.
     Nothing,
 }
@@ -47,10 +51,10 @@ pub(super) struct Prepared {
     pub(super) read: u64,
 }
 
-pub(super) fn prepare(app: &App, chunk: Chunk) -> Prepared {
+pub(super) fn prepare(app: &App, foreign: &Foreign, chunk: Chunk) -> Prepared {
     let mut steps = Vec::with_capacity(chunk.items.len());
     for item in chunk.items {
-        document(app, item, &mut steps);
+        document(app, foreign, item, &mut steps);
     }
     Prepared {
         steps,
@@ -60,18 +64,31 @@ pub(super) fn prepare(app: &App, chunk: Chunk) -> Prepared {
     }
 }
 
-fn document(app: &App, item: Item, steps: &mut Vec<Step>) {
+fn document(app: &App, foreign: &Foreign, item: Item, steps: &mut Vec<Step>) {
     let Item {
         origin,
         text,
         trouble,
+        matter,
         skip,
         known,
         at,
     } = item;
-    let (tasks, is_bundle) = match trouble {
-        Some(issue) => (vec![Task::Refuse(vec![issue])], false),
-        None => tasks(app, Bytes::from(text)),
+    let (tasks, is_bundle) = match (trouble, matter) {
+        (Some(issue), _) => (vec![Task::Refuse(vec![issue])], false),
+        (None, Matter::Fhir) => tasks(app, Bytes::from(text)),
+        (None, Matter::Row(row)) => {
+            let said = row.outcome.map(Said::Entries);
+            let raw = Raw::Row(row.table, text);
+            (vec![Task::Foreign(raw, said)], false)
+        }
+        (None, Matter::Message) => {
+            let seed = format!("{}#{}", origin.source, at.documents);
+            let said = foreign
+                .message(&text, &seed)
+                .map(|whole| Said::Whole(Box::new(whole)));
+            (vec![Task::Foreign(Raw::Message(text), said)], false)
+        }
     };
     let last = tasks.len().saturating_sub(1);
     let skip = usize::try_from(skip).unwrap_or(usize::MAX);

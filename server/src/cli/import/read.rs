@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use fhir_spec::Issue;
 
+use super::foreign::{Foreign, Matter};
 use super::source::Source;
 use super::unpack::{Document, documents};
 use crate::limits;
@@ -23,6 +24,7 @@ pub(super) struct Item {
     pub(super) origin: Origin,
     pub(super) text: Vec<u8>,
     pub(super) trouble: Option<Issue>,
+    pub(super) matter: Matter,
     /// Entries that an earlier import has done.
     pub(super) skip: u64,
     /// What is noted of the source so far.
@@ -115,6 +117,7 @@ pub(super) fn all(
     ahead: &Ahead,
     again: bool,
     known: &HashMap<String, Reached>,
+    foreign: &Foreign,
     give: &mut dyn FnMut(Chunk) -> bool,
 ) {
     let read = AtomicU64::new(0);
@@ -123,11 +126,11 @@ pub(super) fn all(
         let before = read.load(Ordering::Relaxed);
         let from = known.filter(|_| !again);
         let mut reading = Reading::new(source, known, from, ahead, &read, give);
-        let mut done = reading.run();
+        let mut done = reading.run(foreign);
         if matches!(done, Err(Stop::Differs)) && source.path.is_some() {
             read.store(before, Ordering::Relaxed);
             reading = Reading::new(source, known, None, ahead, &read, give);
-            done = reading.run();
+            done = reading.run(foreign);
         }
         match done {
             Ok(()) => {}
@@ -179,7 +182,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn run(&mut self) -> Result<(), Stop> {
+    fn run(&mut self, foreign: &Foreign) -> Result<(), Stop> {
         let file: Box<dyn Read> = match &self.source.path {
             Some(path) => Box::new(File::open(path)?),
             None => Box::new(std::io::stdin()),
@@ -189,7 +192,7 @@ impl<'a> Reading<'a> {
             read: self.read,
         };
         let name = self.source.name.clone();
-        documents(file, &name, &mut |document| self.take(document))?;
+        documents(file, &name, foreign, &mut |document| self.take(document))?;
         // It is shorter than what was imported.
         if self.at.documents < self.from.documents + u64::from(self.from.entries > 0) {
             return Err(Stop::Differs);
@@ -228,6 +231,7 @@ impl<'a> Reading<'a> {
             },
             text: document.text,
             trouble: document.trouble,
+            matter: document.matter,
             skip: if is_begun { self.from.entries } else { 0 },
             known: self.known,
             at,

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::limits;
 
 /// Endings of documents, of lines of documents, and of archives of files.
-const ENDINGS: &[&str] = &[".json", ".xml", ".ndjson", ".jsonl", ".tar", ".tgz"];
+const ENDINGS: &[&str] = &[
+    ".json", ".xml", ".ndjson", ".jsonl", ".tar", ".tgz", ".hl7", ".csv", ".tsv", ".psv",
+];
+const FHIR_ENDINGS: &[&str] = &[".json", ".xml", ".ndjson", ".jsonl", ".tar", ".tgz"];
 const PACKED: &[&str] = &[".gz", ".zst"];
 const STDIN: &str = "-";
 
@@ -101,21 +104,29 @@ fn file(path: &Path, bytes: u64) -> Result<Source, Error> {
 pub(super) fn is_wanted(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or_default();
     let lower = name.to_ascii_lowercase();
-    let plain = PACKED
-        .iter()
-        .find_map(|ending| lower.strip_suffix(ending))
-        .unwrap_or(&lower);
+    let plain = plain_name(&lower);
     // A leading dot hides a file; archives made on a Mac are full of such.
     !name.starts_with('.') && ENDINGS.iter().any(|ending| plain.ends_with(ending))
+}
+
+/// Whether the ending says that it is FHIR, or an archive.
+pub(super) fn is_fhir(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    FHIR_ENDINGS.iter().any(|ending| lower.ends_with(ending))
+}
+
+/// Without the ending that says that it is packed.
+pub(super) fn plain_name(name: &str) -> &str {
+    PACKED
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(name)
 }
 
 /// Whether the name says that each line is a document.
 pub(super) fn is_of_lines(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    let plain = PACKED
-        .iter()
-        .find_map(|ending| lower.strip_suffix(ending))
-        .unwrap_or(&lower);
+    let plain = plain_name(&lower);
     plain.ends_with(".ndjson") || plain.ends_with(".jsonl")
 }
 
@@ -132,6 +143,8 @@ mod tests {
             "x.jsonl",
             "all.tar.zst",
             "all.tgz",
+            "adt.HL7",
+            "patients.csv.gz",
         ] {
             assert!(is_wanted(name), "{name}");
         }

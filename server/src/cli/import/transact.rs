@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Error;
+use super::batch::{Batch, Refuse, halves};
 use super::read::Origin;
 use super::write::Counts;
 use crate::app::App;
@@ -38,20 +39,33 @@ pub(super) struct Transactions {
 }
 
 struct Running {
-    origin: Origin,
-    entry: Option<usize>,
     cx: Cx,
-    sent: Sent,
+    work: Work,
     step: Step,
+    /// Its place in the row.
+    number: u64,
     /// It was prepared before those ahead of it were written.
     is_early: bool,
-    handle: JoinHandle<Result<Bytes, Fault>>,
+    handle: JoinHandle<Result<Counts, Fault>>,
+}
+
+/// What is to be done as one.
+#[derive(Clone)]
+pub(super) enum Work {
+    Bundle {
+        origin: Origin,
+        entry: Option<usize>,
+        sent: Sent,
+    },
+    Rows(Arc<Batch>),
 }
 
 /// What became of a transaction.
 #[derive(Debug)]
 pub(super) enum Settled {
     Done(Counts),
+    /// Some of a batch was refused, and told; the step is not noted yet.
+    Partly(Counts, Step),
     Refused {
         origin: Origin,
         entry: Option<usize>,
@@ -76,34 +90,33 @@ impl Transactions {
         self.running.len()
     }
 
-    pub(super) fn begin(
-        &mut self,
-        runtime: &Runtime,
-        (origin, entry): (Origin, Option<usize>),
-        sent: Sent,
-        step: Step,
-    ) -> Result<(), Error> {
-        let permit = may(Caller::Open, Action::Maintain)?;
-        let turn = Turn::new(self.begun, self.settled.subscribe());
-        let store = self.app.store.noting(&permit, step.clone(), turn)?;
+    pub(super) fn begin(&mut self, runtime: &Runtime, work: Work, step: Step) -> Result<(), Error> {
+        let number = self.begun;
+        let cx = self.cx(&step, number)?;
         self.begun += 1;
-        let cx = Cx {
-            app: Arc::new(self.app.with_store(store)),
-            caller: Caller::Open,
-            now: (self.app.clock)(),
-        };
-        let (own, again, wishes) = (cx.clone(), sent.clone(), self.wishes());
-        let handle = runtime.spawn(async move { bundle::run(&own, again, wishes).await });
+        let (own, again, wishes) = (cx.clone(), work.clone(), self.wishes());
+        let handle = runtime.spawn(async move { again.run(&own, wishes).await });
         self.running.push_back(Running {
-            origin,
-            entry,
             cx,
-            sent,
+            work,
             step,
+            number,
             is_early: !self.running.is_empty(),
             handle,
         });
         Ok(())
+    }
+
+    /// With a store that notes the step with what is written.
+    fn cx(&self, step: &Step, number: u64) -> Result<Cx, Error> {
+        let permit = may(Caller::Open, Action::Maintain)?;
+        let turn = Turn::new(number, self.settled.subscribe());
+        let store = self.app.store.noting(&permit, step.clone(), turn)?;
+        Ok(Cx {
+            app: Arc::new(self.app.with_store(store)),
+            caller: Caller::Open,
+            now: (self.app.clock)(),
+        })
     }
 
     fn wishes(&self) -> Wishes {
@@ -118,7 +131,11 @@ impl Transactions {
     }
 
     /// Waits for the first of them. The next may write when `pass` says so.
-    pub(super) fn settle(&mut self, runtime: &Runtime) -> Result<Option<Settled>, Error> {
+    pub(super) fn settle(
+        &mut self,
+        runtime: &Runtime,
+        refuse: Refuse<'_>,
+    ) -> Result<Option<Settled>, Error> {
         let Some(first) = self.running.pop_front() else {
             return Ok(None);
         };
@@ -126,23 +143,96 @@ impl Transactions {
         let mut outcome = joined.unwrap_or_else(|error| Err(Fault::internal(error)));
         if outcome.is_err() && first.is_early {
             // What it needs may have come with one that was still ahead of it.
-            outcome = runtime.block_on(bundle::run(&first.cx, first.sent, self.wishes()));
+            let work = first.work.clone();
+            outcome = runtime.block_on(work.run(&first.cx, self.wishes()));
         }
-        match outcome {
-            Ok(answer) => Ok(Some(Settled::Done(counts(&answer, first.cx.now)))),
-            Err(fault) if is_own_trouble(&fault) => Err(fault.into()),
-            Err(fault) => Ok(Some(Settled::Refused {
-                origin: first.origin,
-                entry: first.entry,
+        match (outcome, first.work) {
+            (Ok(counts), _) => Ok(Some(Settled::Done(counts))),
+            (Err(fault), _) if is_own_trouble(&fault) => Err(fault.into()),
+            (Err(fault), Work::Bundle { origin, entry, .. }) => Ok(Some(Settled::Refused {
+                origin,
+                entry,
                 issues: fault.issues,
                 step: first.step,
             })),
+            (Err(fault), Work::Rows(batch)) => {
+                let step = first.step;
+                self.sift(runtime, &batch, (step, first.number), fault, refuse)
+                    .map(Some)
+            }
         }
+    }
+
+    /// Finds those of a batch that are refused, and writes the others.
+    fn sift(
+        &self,
+        runtime: &Runtime,
+        batch: &Batch,
+        (step, number): (Step, u64),
+        fault: Fault,
+        refuse: Refuse<'_>,
+    ) -> Result<Settled, Error> {
+        let (mut counts, mut from) = (Counts::default(), step.from);
+        let mut left = Vec::new();
+        let mut judged = Some((0..batch.pieces.len(), fault));
+        loop {
+            // What was refused as a whole is tried by halves; who is alone is the one.
+            if let Some((range, fault)) = judged.take() {
+                match halves(&range) {
+                    Some((first, second)) => left.extend([second, first]),
+                    None => {
+                        if let Some(piece) = batch.pieces.get(range.start) {
+                            refuse(piece, &fault.issues)?;
+                        }
+                    }
+                }
+            }
+            let Some(range) = left.pop() else {
+                break;
+            };
+            let to = range
+                .end
+                .checked_sub(1)
+                .and_then(|last| batch.pieces.get(last));
+            let Some(to) = to.filter(|_| batch.says(range.clone())).map(|last| last.to) else {
+                continue;
+            };
+            let own = Step {
+                source: step.source.clone(),
+                from,
+                to,
+            };
+            let cx = self.cx(&own, number)?;
+            match runtime.block_on(batch.write(&cx, range.clone())) {
+                Ok(more) => {
+                    counts.add(more);
+                    from = Some(to);
+                }
+                Err(fault) if is_own_trouble(&fault) => return Err(fault.into()),
+                Err(fault) => judged = Some((range, fault)),
+            }
+        }
+        Ok(match from == Some(step.to) {
+            true => Settled::Done(counts),
+            false => Settled::Partly(counts, Step { from, ..step }),
+        })
     }
 
     /// The one that was settled is noted.
     pub(super) fn pass(&mut self) {
         self.settled.send_modify(|settled| *settled += 1);
+    }
+}
+
+impl Work {
+    async fn run(self, cx: &Cx, wishes: Wishes) -> Result<Counts, Fault> {
+        match self {
+            Self::Bundle { sent, .. } => {
+                let answer = bundle::run(cx, sent, wishes).await?;
+                Ok(counts(&answer, cx.now))
+            }
+            Self::Rows(batch) => batch.write(cx, 0..batch.pieces.len()).await,
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use fhir_spec::{Issue, IssueCode};
 
-use super::source::{is_of_lines, is_wanted};
+use super::foreign::{Foreign, Matter};
+use super::source::{is_of_lines, is_wanted, plain_name};
 use crate::limits;
 
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -28,6 +29,7 @@ pub(super) struct Document {
     pub(super) text: Vec<u8>,
     /// Why there is no whole text.
     pub(super) trouble: Option<Issue>,
+    pub(super) matter: Matter,
 }
 
 /// Whoever takes a document may want no more.
@@ -37,6 +39,7 @@ pub(super) type Take<'a, E> = &'a mut dyn FnMut(Document) -> Result<(), E>;
 pub(super) fn documents<E: From<Error>>(
     file: impl Read,
     name: &str,
+    foreign: &Foreign,
     take: Take<'_, E>,
 ) -> Result<(), E> {
     let mut reader = unpacked(file)?;
@@ -44,15 +47,23 @@ pub(super) fn documents<E: From<Error>>(
     let is_archive = head
         .get(USTAR.0..)
         .is_some_and(|rest| rest.starts_with(USTAR.1));
+    let format = foreign.format(&head, plain_name(name));
     let reader = Cursor::new(head).chain(reader);
     if is_archive {
-        return members(reader, take);
+        return members(reader, foreign, take);
+    }
+    if let Some(format) = format {
+        return foreign.documents(format, reader, plain_name(name), None, take);
     }
     let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
     texts(&mut reader, is_of_lines(name), None, take)
 }
 
-fn members<E: From<Error>>(reader: impl Read, take: Take<'_, E>) -> Result<(), E> {
+fn members<E: From<Error>>(
+    reader: impl Read,
+    foreign: &Foreign,
+    take: Take<'_, E>,
+) -> Result<(), E> {
     let mut archive = tar::Archive::new(reader);
     for (index, member) in (0..).zip(archive.entries()?) {
         let member = member?;
@@ -77,7 +88,13 @@ fn members<E: From<Error>>(reader: impl Read, take: Take<'_, E>) -> Result<(), E
                 line: None,
                 text: Vec::new(),
                 trouble: Some(Issue::error(IssueCode::NotSupported, issue)),
+                matter: Matter::Fhir,
             })?;
+            continue;
+        }
+        if let Some(format) = foreign.format(&head, plain_name(&name)) {
+            let reader = Cursor::new(head).chain(reader);
+            foreign.documents(format, reader, plain_name(&name), Some(&shared), take)?;
             continue;
         }
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(reader));
@@ -104,6 +121,7 @@ fn texts<E: From<Error>>(
             line,
             text,
             trouble,
+            matter: Matter::Fhir,
         }
     };
     let mut text = line(reader)?;
@@ -250,6 +268,6 @@ impl<D: Read> Read for Guarded<D> {
     }
 }
 
-fn trouble(text: String) -> Error {
+pub(super) fn trouble(text: String) -> Error {
     Error::new(ErrorKind::InvalidData, text)
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::Error;
+use super::batch::{Batch, Piece, Raw, Said};
 use super::prepare::{Prepared, Step, Task};
 use super::read::Origin;
 use super::report::Report;
-use super::transact::{Settled, Transactions};
+use super::transact::{Settled, Transactions, Work};
 use crate::accept::Sealed;
 use crate::app::App;
 use crate::auth::{Action, Caller, may_all};
@@ -28,7 +29,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.created += other.created;
         self.updated += other.updated;
         self.unchanged += other.unchanged;
@@ -45,6 +46,8 @@ pub(super) struct Writing<'a> {
     runtime: tokio::runtime::Runtime,
     report: &'a mut Report,
     group: Group,
+    /// Rows that are gathered.
+    batch: Option<Batch>,
     transactions: Transactions,
     /// The last source that something was written of, and what is noted of it.
     noted: Option<(Arc<str>, Reached)>,
@@ -91,6 +94,7 @@ impl<'a> Writing<'a> {
             runtime,
             report,
             group: Group::default(),
+            batch: None,
             noted: None,
             counts: Counts::default(),
         })
@@ -127,7 +131,13 @@ impl<'a> Writing<'a> {
             from,
             to,
         };
+        let task = match task {
+            Task::Foreign(raw, said) => return self.foreign(origin, raw, said, &noted),
+            task => task,
+        };
+        self.begin_batch()?;
         match task {
+            Task::Foreign(..) => {}
             Task::Run(sent) => return self.run((origin, entry), sent, noted),
             Task::Place(sealed) if is_parameter(&sealed) => {
                 return self.parameter((origin, entry), Write::Place(sealed), noted);
@@ -178,18 +188,103 @@ impl<'a> Writing<'a> {
         if !self.group.steps.is_empty() {
             self.flush()?;
         }
-        self.transactions.begin(&self.runtime, place, sent, step)?;
+        let (origin, entry) = place;
+        let work = Work::Bundle {
+            origin,
+            entry,
+            sent,
+        };
+        self.begin(work, step)
+    }
+
+    fn begin(&mut self, work: Work, step: store::Step) -> Result<(), Error> {
+        self.transactions.begin(&self.runtime, work, step)?;
         if self.transactions.len() > limits::IMPORT_TRANSACTIONS_AHEAD_MAX {
             self.settle()?;
         }
         Ok(())
     }
 
+    /// A row joins those before it; a message goes by itself.
+    fn foreign(
+        &mut self,
+        origin: Origin,
+        raw: Raw,
+        said: Result<Said, Vec<fhir_spec::Issue>>,
+        step: &store::Step,
+    ) -> Result<(), Error> {
+        let said = match said {
+            Ok(said) => said,
+            Err(issues) => {
+                self.report.add_raw(&origin, &raw, &issues)?;
+                Said::Nothing
+            }
+        };
+        let source = Arc::clone(&origin.source);
+        let piece = Piece {
+            origin,
+            raw,
+            said,
+            to: step.to,
+        };
+        match &mut self.batch {
+            Some(batch) if batch.takes(&piece) => batch.pieces.push(piece),
+            _ => {
+                self.begin_batch()?;
+                self.batch = Some(Batch {
+                    source,
+                    from: step.from,
+                    pieces: vec![piece],
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that were gathered are on their way.
+    fn begin_batch(&mut self) -> Result<(), Error> {
+        let Some(batch) = self.batch.take() else {
+            return Ok(());
+        };
+        let Some(to) = batch.to() else {
+            return Ok(());
+        };
+        let step = store::Step {
+            source: batch.source.to_string(),
+            from: batch.from,
+            to,
+        };
+        if !batch.says(0..batch.pieces.len()) {
+            self.settle_all()?;
+            self.group.note(step);
+            return self.write_group();
+        }
+        if !self.group.steps.is_empty() {
+            self.settle_all()?;
+            self.write_group()?;
+        }
+        // What was refused is reported before it is noted that it was read.
+        self.report.flush()?;
+        self.begin(Work::Rows(Arc::new(batch)), step)
+    }
+
     /// Waits for the first of the transactions under way.
     fn settle(&mut self) -> Result<(), Error> {
-        match self.transactions.settle(&self.runtime)? {
+        let report = &mut *self.report;
+        let mut refuse = |piece: &Piece, issues: &[fhir_spec::Issue]| {
+            report.add_raw(&piece.origin, &piece.raw, issues)?;
+            report.flush()?;
+            Ok(())
+        };
+        match self.transactions.settle(&self.runtime, &mut refuse)? {
             None => return Ok(()),
             Some(Settled::Done(counts)) => self.counts.add(counts),
+            Some(Settled::Partly(counts, step)) => {
+                self.counts.add(counts);
+                let mut group = Group::default();
+                group.note(step);
+                self.write(group)?;
+            }
             Some(Settled::Refused {
                 origin,
                 entry,
@@ -208,9 +303,19 @@ impl<'a> Writing<'a> {
 
     /// Everything that was taken is written.
     pub(super) fn flush(&mut self) -> Result<(), Error> {
+        self.begin_batch()?;
+        self.settle_all()?;
+        self.write_group()
+    }
+
+    fn settle_all(&mut self) -> Result<(), Error> {
         while self.transactions.len() > 0 {
             self.settle()?;
         }
+        Ok(())
+    }
+
+    fn write_group(&mut self) -> Result<(), Error> {
         let group = std::mem::take(&mut self.group);
         self.write(group)
     }
