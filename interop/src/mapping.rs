@@ -35,6 +35,6 @@ pub use parse::{DEPTH_MAX, parse, parse_row};
 pub use plan::{Plan, RowInfo};
 pub use reverse::NotCarried;
 pub use run::{BadSettings, Entry, Mapped, Occasion, Request, Runner};
-pub use shipped::{DELIMITED, HL7V2, shipped, shipped_hl7v2};
+pub use shipped::{CDA, DELIMITED, HL7V2, shipped, shipped_cda, shipped_hl7v2};
 pub use stamp::Stamp;
 pub use trace::Traced;

@@ -187,6 +187,7 @@ impl<'c> Compiler<'c> {
                 columns: texts(&map.columns),
                 blocks: vec![BlockPlan::default()],
                 types: Vec::new(),
+                made: Vec::new(),
                 tables: Vec::new(),
                 constants: constants.collect(),
                 rows: Vec::new(),
@@ -530,6 +531,11 @@ impl<'c> Compiler<'c> {
             )
             .found(&part.name.text));
         }
+        let here = number(self.plan.types.len());
+        self.plan.types.push(RowSet::default());
+        if self.schema.recurs() {
+            self.types.insert((place, kind), here);
+        }
         self.types_open += 1;
         let rows = self.row_set(
             &part.name.text,
@@ -539,8 +545,9 @@ impl<'c> Compiler<'c> {
             &part.ignored,
         );
         self.types_open -= 1;
-        let here = number(self.plan.types.len());
-        self.plan.types.push(rows);
+        if let Some(reserved) = self.plan.types.get_mut(super::plan::index(here)) {
+            *reserved = rows;
+        }
         self.types.insert((place, kind), here);
         Ok(here)
     }

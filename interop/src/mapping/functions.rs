@@ -3,6 +3,7 @@
 //! A function takes values and gives one; `null` is nothing, and what is nothing goes through every function that does not
 //! say otherwise. The examples are its documentation and its tests.
 
+mod clinical;
 mod codes;
 mod dates;
 mod documents;
@@ -123,6 +124,7 @@ impl Function {
 /// All of them.
 pub const ALL: &[&[Function]] = &[
     dates::ALL,
+    documents::ALL,
     text::ALL,
     numbers::ALL,
     measures::ALL,
@@ -130,7 +132,7 @@ pub const ALL: &[&[Function]] = &[
     codes::ALL,
     systems::ALL,
     json::ALL,
-    documents::ALL,
+    clinical::ALL,
 ];
 
 pub fn all() -> impl Iterator<Item = &'static Function> {

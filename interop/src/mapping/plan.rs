@@ -19,6 +19,8 @@ pub struct Plan {
     /// The first is the map itself: its node is the whole source.
     pub(super) blocks: Vec<BlockPlan>,
     pub(super) types: Vec<RowSet>,
+    /// What `made` and `within` look for.
+    pub(super) made: Vec<MadePlan>,
     pub(super) tables: Vec<TablePlan>,
     pub(super) constants: Vec<ConstantPlan>,
     pub(super) rows: Vec<RowInfo>,
@@ -149,8 +151,17 @@ pub(super) enum Finish {
     Primitive(Primitive),
     /// Made by the rows of a type map.
     Type(u32),
+    /// References to what blocks made, by the number of a [`MadePlan`].
+    Made(u32),
     /// Complex, and made by a function or code table.
     Whole,
+}
+
+/// `made(A, B)`: what one of these blocks made of the node; `within(A, B)`: all that they made of what is in it.
+#[derive(Debug)]
+pub(super) struct MadePlan {
+    pub(super) blocks: Vec<u32>,
+    pub(super) is_within: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

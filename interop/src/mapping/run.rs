@@ -4,6 +4,7 @@
 mod expression;
 mod identity;
 mod lay;
+mod made;
 mod row;
 pub(super) mod write;
 
@@ -62,6 +63,8 @@ pub struct Entry {
     pub request: Request,
     /// Elements that the sender says are no more, as FHIR paths: absent keeps, null deletes.
     pub deletes: Vec<Box<str>>,
+    /// What of the source it was made of.
+    pub place: Span,
     /// Not to be stored by itself: it stands inside of another one.
     contained: bool,
     frame: u32,
@@ -85,6 +88,7 @@ impl Entry {
             resource,
             request,
             deletes: Vec::new(),
+            place: Span { from: 0, to: 0 },
             contained: false,
             frame: 0,
         }
@@ -162,6 +166,8 @@ impl Runner {
             notes: Vec::new(),
             trace: occasion.trace.then(Vec::new),
             alike: HashMap::new(),
+            made: Vec::new(),
+            depth: 0,
             row: 0,
             entry: 0,
         };
@@ -222,6 +228,10 @@ struct Run<'r, S: Source> {
     trace: Option<Vec<Traced>>,
     /// Entries of a block that say the same, for `nth`.
     alike: HashMap<(u32, String), Vec<u32>>,
+    /// Where resources were made, in the order of the source, when a row asks for that.
+    made: Vec<made::Made>,
+    /// Type maps within type maps.
+    depth: usize,
     /// The row at hand, for what there is to say about it.
     row: u32,
     entry: u32,
@@ -246,6 +256,7 @@ impl<'r, S: Source> Run<'r, S> {
             let local = Local { frame: 0, it: None };
             self.ignore(&root.ignored, local);
         }
+        self.index_made();
         for entry in 0..number(self.entries.len()) {
             self.fill(entry);
         }

@@ -48,6 +48,26 @@ pub fn shipped_hl7v2() -> Result<&'static Pack, BadMap> {
     SHIPPED.as_ref().map_err(Clone::clone)
 }
 
+/// For clinical documents (C-CDA): header, sections, entries, datatypes and codes.
+pub const CDA: &[(&str, &str)] = files![
+    "cda/ccda.map",
+    "cda/header.map",
+    "cda/conditions.map",
+    "cda/medications.map",
+    "cda/observations.map",
+    "cda/procedures.map",
+    "cda/others.map",
+    "cda/types.map",
+    "cda/codes.map",
+];
+
+/// The pack of clinical documents, read once.
+pub fn shipped_cda() -> Result<&'static Pack, BadMap> {
+    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
+        LazyLock::new(|| Pack::read(CDA.iter().copied()));
+    SHIPPED.as_ref().map_err(Clone::clone)
+}
+
 /// The pack of delimited text, read once.
 pub fn shipped() -> Result<&'static Pack, BadMap> {
     static SHIPPED: LazyLock<Result<Pack, BadMap>> =

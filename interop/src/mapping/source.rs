@@ -41,6 +41,11 @@ pub trait Schema {
 
     /// A path as it stands in a map, seen from a node of kind `from`. The error says what was expected.
     fn path(&self, from: NodeKind, text: &str) -> Result<Found, String>;
+
+    /// Nodes hold nodes of their own kind, so that a type map may lead back to itself.
+    fn recurs(&self) -> bool {
+        false
+    }
 }
 
 /// What stands at a node. Three kinds of nothing mean three different things.
@@ -74,6 +79,7 @@ pub trait Source {
 
     fn cell(&self, node: Self::Node) -> Cell<'_>;
 
+    /// Where a node stands, with all that is in it.
     fn span(&self, node: Self::Node) -> Span;
 
     /// Where that stands of a node which [`Source::cell`] gives: less than all of it where it has parts.

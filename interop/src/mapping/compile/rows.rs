@@ -333,6 +333,9 @@ impl<'c> Compiler<'c> {
                 };
                 continue;
             }
+            if matches!(&*call.name.text, "made" | "within") {
+                return self.made(call, from, end, place == 0 && is_last);
+            }
             if let Some(part) = self.part_named(&call.name.text, true) {
                 if !(is_last && place == 0) {
                     return Err(
@@ -373,6 +376,53 @@ impl<'c> Compiler<'c> {
         Ok(Conversion {
             calls: plans,
             finish,
+        })
+    }
+
+    /// `made(Practitioner, Device)`, `within(Observation)`: labels of blocks, or types that stand for all blocks of theirs.
+    fn made(
+        &mut self,
+        call: &Call,
+        from: &Origin<'_>,
+        end: &End<'c>,
+        is_alone: bool,
+    ) -> Result<Conversion, Problem> {
+        let name = &call.name;
+        let told = |expected: &str| Problem::new(name.at.clone(), expected).found(&name.text);
+        if !matches!(from.expression, Expression::Path(_)) || !is_alone {
+            return Err(told("it to stand alone, after a path of the source"));
+        }
+        self.refers_here(end, &name.at)?;
+        let mut blocks = Vec::new();
+        for argument in &call.arguments {
+            let Expression::Path(word) = argument else {
+                return Err(told("the names of blocks, or types of resources"));
+            };
+            let by_type = self.definitions.types().by_name(&word.text);
+            let found: Vec<(u32, TypeId)> = self
+                .labels
+                .iter()
+                .filter(|(label, _, kind)| *label == word.text || Some(*kind) == by_type)
+                .map(|(_, block, kind)| (*block, *kind))
+                .collect();
+            let (_, kind) = match found.first() {
+                Some(first) => *first,
+                None => self.labelled(word)?,
+            };
+            self.may_refer(end, kind, word)?;
+            blocks.extend(found.into_iter().map(|(block, _)| block));
+        }
+        if blocks.is_empty() {
+            return Err(told("at least one block in parentheses"));
+        }
+        let place = number(self.plan.made.len());
+        self.plan.made.push(super::super::plan::MadePlan {
+            blocks,
+            is_within: name.text == "within",
+        });
+        Ok(Conversion {
+            calls: Vec::new(),
+            finish: Finish::Made(place),
         })
     }
 

@@ -181,11 +181,8 @@ impl<'l> Cursor<'l> {
         self.next += 1;
         while self.joined_sign("[") {
             self.next += 1;
-            let number = self.word("the number of a repetition")?;
-            self.sign("]")?;
             text.push('[');
-            text.push_str(&number.text);
-            text.push(']');
+            self.bracketed(&mut text)?;
             if let Some(Placed {
                 token: Token::Word(more),
                 joined: true,
@@ -197,6 +194,26 @@ impl<'l> Cursor<'l> {
             }
         }
         Ok(Word { text, at })
+    }
+
+    /// What stands in the brackets of a path: a repetition, or what the format reads there.
+    fn bracketed(&mut self, text: &mut String) -> Read<()> {
+        let begin = self.next;
+        while !self.take_sign("]") {
+            match self.peek().map(|placed| &placed.token) {
+                Some(Token::Word(part) | Token::Text(part) | Token::Name(part)) => {
+                    text.push_str(part);
+                }
+                Some(Token::Sign(sign @ ("=" | "!=" | "|" | ":"))) => text.push_str(sign),
+                _ => return Err(self.expected("]")),
+            }
+            self.next += 1;
+        }
+        if self.next == begin + 1 {
+            return Err(self.expected("the number of a repetition, or a condition, before ]"));
+        }
+        text.push(']');
+        Ok(())
     }
 
     pub(super) fn joined_sign(&self, sign: &str) -> bool {

@@ -44,6 +44,8 @@ impl<'r, S: Source> Run<'r, S> {
             ExpressionPlan::Path(path) => match self.cell(path, local) {
                 Cell::Absent => Got::Nothing,
                 Cell::Null => Got::Null,
+                // It has parts, and says nothing by itself.
+                Cell::Valued(text) if text.is_empty() => Got::Nothing,
                 Cell::Valued(text) => Got::Value(Value::from(Text::from(text))),
             },
             ExpressionPlan::Literal(value) => Got::Value(value.clone()),

@@ -82,6 +82,7 @@ impl<'r, S: Source> Run<'r, S> {
                 resource: object,
                 request: Request::Post,
                 deletes: Vec::new(),
+                place: self.source.span(node),
                 contained,
                 frame,
             });

@@ -14,6 +14,9 @@ use super::expression::Got;
 use super::write::{locate, place, render, stands};
 use super::{It, Local, Run, each_node};
 
+/// Type maps that a source leads back into themselves, such as sections within sections.
+const TYPE_RUN_DEPTH_MAX: usize = 64;
+
 impl<'r, S: Source> Run<'r, S> {
     pub(super) fn rows(&mut self, set: &'r RowSet, local: Local<'_, S::Node>, object: &mut Object) {
         for row in &set.rows {
@@ -53,6 +56,14 @@ impl<'r, S: Source> Run<'r, S> {
             return;
         }
         let traced = self.trace.as_ref().map_or(0, Vec::len);
+        if let Finish::Made(made) = row.finish {
+            for reference in self.references(&row.source, made, local) {
+                if self.put(row, reference, local, object) {
+                    self.follow(row, consumed, traced, object);
+                }
+            }
+            return;
+        }
         let Some(value) = self.row_value(row, local) else {
             return;
         };
@@ -91,21 +102,7 @@ impl<'r, S: Source> Run<'r, S> {
                 Cell::Null => return self.delete(row, node),
                 Cell::Valued(_) => {}
             }
-            let set = self.plan.types.get(index(set))?;
-            let it = It {
-                node,
-                outer: local.it,
-            };
-            let mut made = Object::new();
-            self.rows(
-                set,
-                Local {
-                    frame: local.frame,
-                    it: Some(&it),
-                },
-                &mut made,
-            );
-            return (!made.is_empty()).then(|| made.into());
+            return self.run_type(set, node, local);
         }
         let got = match self.evaluate(&row.source, local) {
             Got::Null => {
@@ -228,8 +225,12 @@ impl<'r, S: Source> Run<'r, S> {
         finish: Finish,
         local: Local<'_, S::Node>,
     ) -> Option<Value> {
-        if let Finish::Type(set) = finish {
-            return self.typed(expression, set, local);
+        match finish {
+            Finish::Type(set) => return self.typed(expression, set, local),
+            Finish::Made(made) => {
+                return self.references(expression, made, local).into_iter().next();
+            }
+            _ => {}
         }
         let got = match self.evaluate(expression, local) {
             Got::Value(value) => Some(value),
@@ -249,23 +250,31 @@ impl<'r, S: Source> Run<'r, S> {
             return None;
         };
         let node = self.node(path, local)?;
+        self.run_type(set, node, local)
+    }
+
+    /// What the rows of a type map make of a node.
+    fn run_type(&mut self, set: u32, node: S::Node, local: Local<'_, S::Node>) -> Option<Value> {
+        if self.depth == TYPE_RUN_DEPTH_MAX {
+            return None;
+        }
+        let set = self.plan.types.get(index(set))?;
         let it = It {
             node,
             outer: local.it,
         };
+        let local = Local {
+            frame: local.frame,
+            it: Some(&it),
+        };
         let mut made = Object::new();
-        self.rows(
-            self.plan.types.get(index(set))?,
-            Local {
-                frame: local.frame,
-                it: Some(&it),
-            },
-            &mut made,
-        );
+        self.depth += 1;
+        self.rows(set, local, &mut made);
+        self.depth -= 1;
         (!made.is_empty()).then(|| made.into())
     }
 
-    fn reference(&self, entry: u32) -> Option<Value> {
+    pub(super) fn reference(&self, entry: u32) -> Option<Value> {
         let entry = self.entries.get(index(entry))?;
         Some(Object::from_iter([("reference", Value::from(entry.full_url.clone()))]).into())
     }

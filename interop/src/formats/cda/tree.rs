@@ -1,0 +1,221 @@
+//! The tree of a document: elements and attributes as offsets into its text, in the order in which they stand there.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use quick_xml::escape::unescape;
+
+use super::wide;
+
+/// An element. Its children are the elements right behind it, up to `end`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Element {
+    /// By the model; zero for a name that CDA does not have.
+    pub(super) name: u16,
+    pub(super) attribute_count: u16,
+    pub(super) parent: u32,
+    /// The first element that is not inside.
+    pub(super) end: u32,
+    pub(super) attributes_from: u32,
+    pub(super) from: u32,
+    pub(super) inner_from: u32,
+    pub(super) inner_to: u32,
+    pub(super) to: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Attribute {
+    pub(super) name: u16,
+    /// Of the value, without its quotes.
+    pub(super) from: u32,
+    pub(super) to: u32,
+}
+
+/// A document that was read. Borrows its text.
+#[derive(Debug)]
+pub struct Document<'t> {
+    pub(super) text: &'t str,
+    pub(super) elements: Vec<Element>,
+    pub(super) attributes: Vec<Attribute>,
+    /// By the number of a name: the elements that have it.
+    pub(super) by_name: Vec<Vec<u32>>,
+    /// What the narrative can be referred to by.
+    pub(super) ids: HashMap<&'t str, u32>,
+    pub(super) lines: OnceLock<Vec<u32>>,
+}
+
+impl<'t> Document<'t> {
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    pub fn element_count(&self) -> usize {
+        self.elements.len()
+    }
+
+    pub(super) fn element(&self, at: u32) -> Option<&Element> {
+        self.elements.get(wide(at))
+    }
+
+    pub(super) fn slice(&self, from: u32, to: u32) -> &'t str {
+        self.text.get(wide(from)..wide(to)).unwrap_or_default()
+    }
+
+    /// The elements right below.
+    pub(super) fn children(&self, at: u32) -> impl Iterator<Item = u32> + '_ {
+        let end = self.element(at).map_or(0, |element| element.end);
+        let mut next = at + 1;
+        std::iter::from_fn(move || {
+            let here = next;
+            if here >= end {
+                return None;
+            }
+            next = self.element(here)?.end;
+            Some(here)
+        })
+    }
+
+    pub(super) fn child(&self, at: u32, name: u16) -> Option<u32> {
+        self.children(at).find(|child| {
+            self.element(*child)
+                .is_some_and(|element| element.name == name)
+        })
+    }
+
+    /// The places of an element's attributes.
+    pub(super) fn attributes_of(&self, at: u32) -> impl Iterator<Item = (u32, &Attribute)> {
+        let (from, count) = self.element(at).map_or((0, 0), |element| {
+            (element.attributes_from, element.attribute_count)
+        });
+        let all = self
+            .attributes
+            .get(wide(from)..wide(from) + usize::from(count))
+            .unwrap_or_default();
+        (from..).zip(all)
+    }
+
+    pub(super) fn attribute(&self, at: u32, name: u16) -> Option<u32> {
+        self.attributes_of(at)
+            .find(|(_, attribute)| attribute.name == name)
+            .map(|(place, _)| place)
+    }
+
+    /// The value of an attribute, by its place.
+    pub(super) fn value(&self, place: u32) -> Cow<'t, str> {
+        self.attributes
+            .get(wide(place))
+            .map_or(Cow::Borrowed(""), |attribute| {
+                unescaped(self.slice(attribute.from, attribute.to))
+            })
+    }
+
+    pub(super) fn value_of(&self, at: u32, name: u16) -> Option<Cow<'t, str>> {
+        self.attribute(at, name).map(|place| self.value(place))
+    }
+
+    /// The text that stands in an element itself, not in those below, without the spaces around it.
+    pub(super) fn own_text(&self, at: u32) -> Cow<'t, str> {
+        let Some(element) = self.element(at) else {
+            return Cow::Borrowed("");
+        };
+        if element.end == at + 1 {
+            return content(self.slice(element.inner_from, element.inner_to));
+        }
+        let mut from = element.inner_from;
+        let mut made = String::new();
+        let mut add = |raw: &'t str| {
+            let part = content(raw);
+            if !part.is_empty() {
+                if !made.is_empty() {
+                    made.push(' ');
+                }
+                made.push_str(&part);
+            }
+        };
+        for child in self.children(at) {
+            if let Some(child) = self.element(child) {
+                add(self.slice(from, child.from));
+                from = child.to;
+            }
+        }
+        add(self.slice(from, element.inner_to));
+        Cow::Owned(made)
+    }
+
+    /// Line and column of an offset, both from 1.
+    pub(super) fn place(&self, offset: u32) -> (u32, u32) {
+        let lines = self.lines.get_or_init(|| {
+            let ends = self
+                .text
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n');
+            std::iter::once(0)
+                .chain(ends.map(|(place, _)| super::narrow(place + 1)))
+                .collect()
+        });
+        let line = lines.partition_point(|start| *start <= offset);
+        let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let column = self.slice(start, offset).chars().count() + 1;
+        (super::narrow(line.max(1)), super::narrow(column))
+    }
+}
+
+/// A value as it is meant. What cannot be undone was refused when the document was read.
+fn unescaped(raw: &str) -> Cow<'_, str> {
+    if raw.contains('&') {
+        unescape(raw).unwrap_or(Cow::Borrowed(raw))
+    } else {
+        Cow::Borrowed(raw)
+    }
+}
+
+/// Text between tags: entities undone, CDATA opened, comments and instructions left out, trimmed.
+fn content(raw: &str) -> Cow<'_, str> {
+    let trimmed = raw.trim();
+    if !trimmed.contains(['<', '&']) {
+        return Cow::Borrowed(trimmed);
+    }
+    let mut made = String::with_capacity(trimmed.len());
+    let mut rest = trimmed;
+    while let Some((before, after)) = rest.split_once('<') {
+        made.push_str(&unescaped(before));
+        let (verbatim, end) = if after.starts_with("![CDATA[") {
+            (after.get(8..).unwrap_or_default(), "]]>")
+        } else if after.starts_with("!--") {
+            ("", "-->")
+        } else {
+            ("", ">")
+        };
+        let (inside, next) = match verbatim {
+            "" => after.split_once(end).unwrap_or(("", "")),
+            text => text.split_once(end).unwrap_or((text, "")),
+        };
+        if !verbatim.is_empty() {
+            made.push_str(inside);
+        }
+        rest = next;
+    }
+    made.push_str(&unescaped(rest));
+    Cow::Owned(made.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::content;
+
+    #[test]
+    fn text_is_what_it_means() {
+        for (raw, text) in [
+            ("  plain ", "plain"),
+            ("a &lt; b &#x41;", "a < b A"),
+            ("<![CDATA[a < &amp; b]]> c", "a < &amp; b c"),
+            ("a<!-- no > this -->b", "ab"),
+            ("<![CDATA[]]>", ""),
+            ("<?x y?>a", "a"),
+        ] {
+            assert_eq!(content(raw), text, "{raw}");
+        }
+    }
+}

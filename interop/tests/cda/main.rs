@@ -1,0 +1,12 @@
+//! Clinical documents from the outside of the crate: what is read and refused, the notation, golden cases, real material.
+
+// Tells clippy that helpers are test code too.
+#![cfg(test)]
+
+mod golden;
+mod harness;
+mod hostile;
+mod material;
+mod notation;
+mod pairs;
+mod rules;
