@@ -124,3 +124,112 @@ fn certification_documents() {
 fn the_inputs_of_other_converters() {
     suite("ccda-to-fhir", 28);
 }
+
+/// Certification documents that are wrong, and what must be told about each.
+const WRONG: &[(&str, &[&str])] = &[
+    (
+        "NT_Bad_PatientLastName",
+        &["family: expected a family name that is not empty"],
+    ),
+    (
+        "NT_Bad_PatientFirstName",
+        &["given: expected a given name that is not empty"],
+    ),
+    (
+        "NT_Bad_PatientMiddleName",
+        &["given[3]: expected a given name that is not empty"],
+    ),
+    (
+        "NT_Bad_PatientSuffix",
+        &["suffix: expected a suffix that is not empty"],
+    ),
+    (
+        "NT_Bad_GenderCodeSystem",
+        &["administrativeGenderCode: expected a code of AdministrativeGender"],
+    ),
+    (
+        "NT_Bad_RaceCodeSystem",
+        &["raceCode: expected a code of race and ethnicity"],
+    ),
+    (
+        "NT_Bad_EthnicityCode",
+        &["expected one of the ethnicity categories"],
+    ),
+    (
+        "NT_Bad_PreferredLanguageCodeSystem",
+        &["languageCode: expected a language without a code system"],
+    ),
+    ("NT_Bad_DocTypeId", &["expected the type of CDA R2"]),
+    (
+        "NT_Bad_DocEffectiveTime",
+        &["ClinicalDocument/effectiveTime/@value: expected a date"],
+    ),
+    (
+        "NT_Bad_AllergySectionCode",
+        &["expected the code 48765-2 of a section of allergies"],
+    ),
+    (
+        "NT_Bad_MedicationSectionCode",
+        &["expected the code 10160-0 of a section of medications"],
+    ),
+    (
+        "NT_Bad_MedicationSectionTemplateId",
+        &["expected the template of a section of medications"],
+    ),
+    (
+        "NT_Bad_AllergyIntoleranceObservationElements",
+        &[
+            "expected the template of an allergy",
+            "expected a kind of allergy in SNOMED CT",
+            "value: expected a kind of allergy",
+            "expected a substance in RxNorm",
+        ],
+    ),
+    (
+        "NT_Bad_ProblemObservationElements",
+        &[
+            "expected the template of a problem",
+            "expected a kind of problem in SNOMED CT",
+            "code: expected a kind of problem",
+            "expected a problem in SNOMED CT or ICD",
+        ],
+    ),
+    (
+        "NT_Bad_MedicationActivityElements",
+        &[
+            "expected the template of a medication",
+            "expected a route in",
+            "expected a unit of administration in",
+        ],
+    ),
+    (
+        "NT_Bad_MedicationInformationElements",
+        &[
+            "expected the template of medication information",
+            "expected a drug in RxNorm",
+        ],
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_named_and_taken() {
+    let all = files("ccda-onc/negative");
+    let mut untold = Vec::new();
+    for (name, bytes) in &all {
+        let made = convert(bytes).unwrap_or_else(|refused| panic!("{name}: {refused}"));
+        assert_eq!(errors(&made.bundle), [""; 0], "{name}");
+        for (start, wanted) in WRONG {
+            if name.starts_with(start) {
+                let missing = wanted.iter().filter(|text| !made.tells(text));
+                untold.extend(missing.map(|text| format!("{name}: {text}")));
+            }
+        }
+    }
+    assert!(untold.is_empty(), "{}", untold.join("\n"));
+    assert!(
+        all.is_empty()
+            || WRONG
+                .iter()
+                .all(|(start, _)| all.iter().any(|(name, _)| name.starts_with(start)))
+    );
+}

@@ -126,13 +126,73 @@ fn ends_alike(a: &str, b: &str) -> bool {
     a.rsplit('.').next() == b.rsplit('.').next()
 }
 
+/// How many of the core values were found, of how many, by type; what was not, and which explanations were of use.
+#[derive(Default)]
+struct Score {
+    by_type: BTreeMap<String, (usize, usize)>,
+    told: Vec<String>,
+    used: Vec<bool>,
+}
+
+impl Score {
+    fn compare(
+        &mut self,
+        stem: &str,
+        expected: &Value,
+        made: &Value,
+        explained: &[(String, String)],
+    ) {
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        all_resources(expected, &mut theirs);
+        all_resources(made, &mut ours);
+        for resource in theirs {
+            let kind = resource.str_of("resourceType").unwrap();
+            let mut wanted = Vec::new();
+            leaves(resource, "", &mut wanted);
+            wanted.retain(|(path, value)| {
+                let full = format!("{kind}{path} = {value}");
+                let place = explained.iter().position(|(origin, pattern)| {
+                    stem.starts_with(origin.trim_end_matches('*'))
+                        && pattern
+                            .strip_suffix('*')
+                            .map_or(full == *pattern, |start| full.starts_with(start))
+                });
+                if let Some(place) = place {
+                    self.used[place] = true;
+                }
+                place.is_none()
+            });
+            let of_type = ours
+                .iter()
+                .filter(|resource| resource.str_of("resourceType") == Some(kind));
+            let candidates: Vec<Leaves> = of_type
+                .map(|resource| {
+                    let mut found = Vec::new();
+                    leaves(resource, "", &mut found);
+                    found
+                })
+                .collect();
+            let (found, lacking) = best(&wanted, &candidates);
+            let counts = self.by_type.entry(kind.to_owned()).or_default();
+            counts.0 += found;
+            counts.1 += wanted.len();
+            self.told.extend(
+                lacking
+                    .into_iter()
+                    .map(|lacking| format!("{stem}: {kind}{lacking}")),
+            );
+        }
+    }
+}
+
 #[test]
 fn the_core_values_of_others_are_in_ours() {
     let explained = explained();
-    let mut used = vec![false; explained.len()];
     let all = files("ccda-to-fhir");
-    let mut by_type: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut score = Score {
+        used: vec![false; explained.len()],
+        ..Score::default()
+    };
     for (name, bytes) in &all {
         let Some(stem) = name.strip_suffix(".xml") else {
             continue;
@@ -143,56 +203,15 @@ fn the_core_values_of_others_are_in_ours() {
         else {
             continue;
         };
-        let expected = parse(expected).unwrap();
-        let text = String::from_utf8_lossy(bytes);
-        let made = convert(document(&text).as_bytes()).unwrap();
-        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-        all_resources(&expected, &mut theirs);
-        all_resources(&made.bundle, &mut ours);
-        for resource in theirs {
-            let kind = resource.str_of("resourceType").unwrap();
-            let mut wanted = Vec::new();
-            leaves(resource, "", &mut wanted);
-            wanted.retain(|(path, value)| {
-                let place = explained.iter().position(|(origin, pattern)| {
-                    let full = format!("{kind}{path} = {value}");
-                    stem.starts_with(origin.trim_end_matches('*'))
-                        && pattern
-                            .strip_suffix('*')
-                            .map_or(full == *pattern, |start| full.starts_with(start))
-                });
-                if let Some(place) = place {
-                    used[place] = true;
-                }
-                place.is_none()
-            });
-            let of_type = |resource: &&&Value| resource.str_of("resourceType") == Some(kind);
-            let candidates: Vec<Leaves> = ours
-                .iter()
-                .filter(of_type)
-                .map(|resource| {
-                    let mut found = Vec::new();
-                    leaves(resource, "", &mut found);
-                    found
-                })
-                .collect();
-            let (found, lacking) = best(&wanted, &candidates);
-            let counts = by_type.entry(kind.to_owned()).or_default();
-            counts.0 += found;
-            counts.1 += wanted.len();
-            told.extend(
-                lacking
-                    .into_iter()
-                    .map(|lacking| format!("{stem}: {kind}{lacking}")),
-            );
-        }
+        let made = convert(document(&String::from_utf8_lossy(bytes)).as_bytes()).unwrap();
+        score.compare(stem, &parse(expected).unwrap(), &made.bundle, &explained);
     }
     if all.is_empty() {
         return;
     }
     let share = |found: usize, of: usize| (1000 * found).checked_div(of).unwrap_or(1000);
     let (mut found, mut of) = (0, 0);
-    for (kind, (have, wanted)) in &by_type {
+    for (kind, (have, wanted)) in &score.by_type {
         println!(
             "{kind}: {have} of {wanted} core values, {} per mille",
             share(*have, *wanted)
@@ -205,10 +224,10 @@ fn the_core_values_of_others_are_in_ours() {
         share(found, of)
     );
     if std::env::var_os("KILN_TELL").is_some() {
-        println!("{}", told.join("\n"));
+        println!("{}", score.told.join("\n"));
     }
-    assert!(share(found, of) >= 950, "{}", told.join("\n"));
-    for (place, used) in used.iter().enumerate() {
+    assert!(share(found, of) >= 950, "{}", score.told.join("\n"));
+    for (place, used) in score.used.iter().enumerate() {
         assert!(
             used,
             "explained.txt: {:?} explains nothing",

@@ -1,6 +1,7 @@
 //! A document to resources: read, mapped, made findable, labelled, with the document itself beside them.
 
 mod checks;
+mod expect;
 mod labels;
 mod original;
 mod settle;
@@ -94,6 +95,7 @@ impl Converter {
             .map(|note| issue(note, &self.runner, &source))
             .collect();
         let trace = mapped.trace_text(self.runner.plan(), &source);
+        expect::tell(&source, &mut issues);
         original::keep(&mut mapped, bytes);
         settle::settle(&mut mapped, &source, &mut issues);
         Ok(Converted {

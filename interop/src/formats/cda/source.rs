@@ -102,6 +102,14 @@ impl<'d> DocumentSource<'d> {
         }
     }
 
+    /// The same document for other paths.
+    pub(super) fn asking<'o>(&self, tests: &'o [Test]) -> DocumentSource<'o>
+    where
+        'd: 'o,
+    {
+        DocumentSource::new(self.document, tests)
+    }
+
     pub fn document(&self) -> &'d Document<'d> {
         self.document
     }
