@@ -15,6 +15,7 @@ use crate::accept::resource_type;
 use crate::app::App;
 use crate::auth::Action;
 use crate::fault::Fault;
+use crate::interactions::conditional::Criteria;
 use crate::limits::{MOVED_MAX, REPLACEMENTS_MAX};
 use crate::store::{Before, Found, Head};
 
@@ -62,6 +63,46 @@ fn is_about_links(draft: &Draft) -> bool {
 
 fn is_replacement(link: &Value) -> bool {
     link.str_of("type") == Some("replaced-by")
+}
+
+/// Senders give the numbers of a patient in any order: who is not known by the first may be by another record number.
+pub(super) fn by_others<W: World>(
+    planner: &Planner<'_, W>,
+    draft: &Draft,
+) -> Result<Option<Criteria>, Fault> {
+    let identifiers = draft.resource.items_of("identifier").iter();
+    let numbers: Vec<String> = identifiers.filter_map(record_number).collect();
+    if numbers.len() < 2 || is_about_links(draft) {
+        return Ok(None);
+    }
+    let parameters = [("identifier".to_owned(), numbers.join(","))];
+    Criteria::new(planner.app, PATIENT, &parameters, planner.now).map(Some)
+}
+
+/// As a search asks for it.
+fn record_number(identifier: &Value) -> Option<String> {
+    const OF_RECORDS: &[&str] = &["MR", "PI", "PT"];
+    let codings = identifier.get("type").map(|kind| kind.items_of("coding"));
+    let mut codings = codings.unwrap_or_default().iter();
+    let is_of_record = codings.any(|coding| {
+        let code = coding.str_of("code").unwrap_or_default();
+        OF_RECORDS.contains(&code)
+    });
+    let (system, value) = (identifier.str_of("system")?, identifier.str_of("value")?);
+    let is_old = identifier.str_of("use") == Some("old");
+    (is_of_record && !is_old).then(|| format!("{}|{}", escaped(system), escaped(value)))
+}
+
+/// <https://hl7.org/fhir/R4/search.html#escaping>
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if matches!(letter, '\\' | ',' | '|' | '$') {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 /// The patient that a message means by a number that these bear.
@@ -421,6 +462,7 @@ fn moved<W: World>(
         return Ok(None);
     }
     let mut document = parse(&found.body).map_err(Fault::internal)?;
+    let before = Before::of_document(&planner.app.search(), &found, &document);
     if !follow(&mut document, moves) {
         return Ok(None);
     }
@@ -432,7 +474,6 @@ fn moved<W: World>(
         planner.issues.push(information(told));
         return Ok(None);
     };
-    let before = Before::of(&planner.app.search(), &found)?;
     Ok(Some(Step {
         resource_type,
         id,

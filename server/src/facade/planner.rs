@@ -155,11 +155,13 @@ impl<'p, W: World> Planner<'p, W> {
                 }
             },
         };
-        let found = self.find(criteria)?;
-        let found = match draft.resource_type {
-            patients::PATIENT => patients::meant(self, draft, found)?,
-            _ => found,
-        };
+        let mut found = self.find(criteria)?;
+        if draft.resource_type == patients::PATIENT {
+            if let (true, Some(criteria)) = (found.is_empty(), patients::by_others(self, draft)?) {
+                found = self.find(criteria)?;
+            }
+            found = patients::meant(self, draft, found)?;
+        }
         let mut found = found.into_iter();
         Ok(Some(match (found.next(), found.next()) {
             (None, _) => self.new_subject(),
@@ -303,6 +305,7 @@ impl<'p, W: World> Planner<'p, W> {
             return Ok(Some(step(id, found, Task::Keep(Effect::Unchanged))));
         }
         let living = found.as_ref().filter(|found| !found.is_deleted());
+        let mut before = None;
         let document = match living {
             None => said,
             Some(living) => {
@@ -326,6 +329,8 @@ impl<'p, W: World> Planner<'p, W> {
                 if document == stored {
                     return Ok(Some(step(id, found, Task::Keep(Effect::Unchanged))));
                 }
+                let registry = self.app.search();
+                before = Some(Before::of_document(&registry, living, &stored));
                 document
             }
         };
@@ -334,7 +339,10 @@ impl<'p, W: World> Planner<'p, W> {
         };
         let task = match (&found, how) {
             (Some(found), _) => {
-                let before = Before::of(&self.app.search(), found)?;
+                let before = match before {
+                    Some(before) => before,
+                    None => Before::of(&self.app.search(), found)?,
+                };
                 Task::Update(sealed, Box::new(before))
             }
             (None, How::Place) => Task::Place(sealed),

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use fhir_spec::json::parse;
+use fhir_spec::json::{Value as Document, parse};
 use search::table::{self, Table, TableKind, Value};
 use search::{Registry, Rows, extract};
 
@@ -39,6 +39,16 @@ impl Before {
             rows,
             registry: Arc::clone(registry),
         })
+    }
+
+    /// The same of a version that is there as a document already.
+    pub fn of_document(registry: &Arc<Registry>, found: &Found, document: &Document) -> Self {
+        Self {
+            rid: found.rid,
+            version: found.version,
+            rows: extract::rows(registry, document).rows,
+            registry: Arc::clone(registry),
+        }
     }
 
     pub fn is_of(&self, current: &Found) -> bool {

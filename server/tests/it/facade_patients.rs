@@ -15,6 +15,7 @@ on_both_databases!(
     nobody_is_replaced_by_themselves,
     two_who_were_taken_for_one_are_parted_again,
     no_merge_moves_more_than_fits,
+    the_order_of_numbers_does_not_matter,
 );
 
 /// `old` is replaced by `new`, as maps say it.
@@ -225,4 +226,34 @@ fn no_merge_moves_more_than_fits(database: &Database) {
         )),
         1_003
     );
+}
+
+fn the_order_of_numbers_does_not_matter(database: &Database) {
+    let world = World::open(database);
+    let numbered = |numbers: &[(&str, &str)]| {
+        let identifiers: Vec<String> = numbers
+            .iter()
+            .map(|(kind, value)| {
+                format!("{{'type':{{'coding':[{{'code':'{kind}'}}]}},'system':'urn:mrn','value':'{value}'}}")
+            })
+            .collect();
+        let resource = format!(
+            "{{'resourceType':'Patient','identifier':[{}]}}",
+            identifiers.join(",")
+        );
+        let asked = format!(
+            "Patient?identifier=urn:mrn|{}",
+            numbers[0].1.replace(',', "%5C%2C")
+        );
+        first(&apply(
+            &world,
+            vec![entry("urn:uuid:p", &resource, put(&asked))],
+        ))
+    };
+    let one = numbered(&[("MR", "1"), ("PI", "a,b")]);
+    assert_eq!(numbered(&[("PI", "9"), ("PI", "a,b")]), one);
+    assert_eq!(numbered(&[("PI", "9"), ("MR", "x")]), one);
+    // What is no record number tells nobody apart.
+    let other = numbered(&[("SS", "5"), ("MR", "2")]);
+    assert_ne!(numbered(&[("MR", "3"), ("SS", "5")]), other);
 }
