@@ -555,6 +555,10 @@ impl<'c> Compiler<'c> {
 
 /// The search parameter of an element: the same word in small letters with dashes.
 fn parameter(name: &str) -> Text {
+    // Documents have two elements for one parameter.
+    if name == "masterIdentifier" {
+        return "identifier".into();
+    }
     let mut made = Text::default();
     for letter in name.chars() {
         if letter.is_ascii_uppercase() {

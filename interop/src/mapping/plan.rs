@@ -254,6 +254,7 @@ pub(super) struct TargetPlan {
 pub(super) enum WhichPlan {
     First,
     New,
+    Last,
     Where(Vec<(Vec<TargetPlan>, ExpressionPlan, Primitive)>),
 }
 

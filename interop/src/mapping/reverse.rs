@@ -287,7 +287,7 @@ impl<'b, K: Sink> Back<'b, K> {
         };
         for item in items {
             let is_meant = match &step.which {
-                WhichPlan::New | WhichPlan::First => true,
+                WhichPlan::New | WhichPlan::First | WhichPlan::Last => true,
                 WhichPlan::Where(wanted) => wanted
                     .iter()
                     .all(|(steps, wanted, _)| self.says(item, steps, wanted)),

@@ -216,6 +216,8 @@ pub enum Which {
     First,
     /// `[]`: one more.
     New,
+    /// `[last]`: the one that was made last, or the first one.
+    Last,
     /// `[use=home, system=phone]`: the one that says so.
     Where(Vec<(Target, Expression)>),
 }

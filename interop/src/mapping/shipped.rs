@@ -39,6 +39,17 @@ pub const HL7V2: &[(&str, &str)] = files![
     "hl7v2/segments/ORC.map",
     "hl7v2/messages/orders.map",
     "hl7v2/messages/OUL.map",
+    "hl7v2/codes/documents.map",
+    "hl7v2/segments/TXA.map",
+    "hl7v2/blocks/documents.map",
+    "hl7v2/messages/MDM.map",
+    "hl7v2/codes/appointments.map",
+    "hl7v2/segments/SCH.map",
+    "hl7v2/messages/SIU_S12.map",
+    "hl7v2/codes/pharmacy.map",
+    "hl7v2/segments/RXA.map",
+    "hl7v2/blocks/vaccinations.map",
+    "hl7v2/messages/VXU_V04.map",
 ];
 
 /// The pack of HL7 v2, read once.

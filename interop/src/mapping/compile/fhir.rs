@@ -111,6 +111,7 @@ impl<'c> Compiler<'c> {
         let wanted = match &step.which {
             Which::First => return Ok(WhichPlan::First),
             Which::New => return Ok(WhichPlan::New),
+            Which::Last => return Ok(WhichPlan::Last),
             Which::Where(wanted) => wanted,
         };
         let mut plans = Vec::new();

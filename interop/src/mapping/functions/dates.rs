@@ -4,7 +4,7 @@ use fhir_spec::decimal;
 use fhir_spec::json::Value;
 use fhir_spec::time::{CalendarUnit, DateTime, MICROS_PER_SECOND};
 
-use super::{Answer, Env, Function, shortened, text_at};
+use super::{Answer, Env, Function, nothing, shortened, text_at};
 use crate::mapping::stamp::Stamp;
 
 const FAMILY: &str = "dates";
@@ -27,6 +27,29 @@ pub(super) const ALL: &[Function] = &[
             (&["31/12/2024", "MM/dd/yyyy"], "!"),
             (&["20230229"], "!"),
             (&[""], ""),
+        ],
+    )
+    .undone_by("date_from_iso"),
+    Function::new(
+        FAMILY,
+        "instant",
+        &["text"],
+        |arguments, env| {
+            let stamp = Stamp::parse(text_at(arguments, 0)?);
+            let stamp = stamp.ok_or_else(|| "a date or time".to_owned())?;
+            let is_exact = stamp.hour.is_some();
+            Ok(if is_exact {
+                env.date_time(&stamp).into()
+            } else {
+                nothing()
+            })
+        },
+        "The moment that a text says; nothing when it says no more than a day.",
+        &[
+            (&["202407011330"], "2024-07-01T13:30:00-04:00"),
+            (&["20240701"], ""),
+            (&["2024-01-01T13:30:00+01:00"], "2024-01-01T13:30:00+01:00"),
+            (&["x"], "!"),
         ],
     )
     .undone_by("date_from_iso"),

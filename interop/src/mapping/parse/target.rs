@@ -51,6 +51,15 @@ impl Cursor<'_> {
         if self.take_sign("]") {
             return Ok(Which::New);
         }
+        let is_last = matches!(
+            self.peek(),
+            Some(Placed { token: Token::Word(word), .. }) if word == "last"
+        );
+        let closes = self.tokens.get(self.next + 1);
+        if is_last && closes.is_some_and(|placed| placed.token == Token::Sign("]")) {
+            self.next += 2;
+            return Ok(Which::Last);
+        }
         self.deeper()?;
         let mut wanted = Vec::new();
         loop {

@@ -95,7 +95,6 @@ impl<'r, S: Source> Run<'r, S> {
         } else if let Some(above) = self.frames.get_mut(index(parent)) {
             above.groups.push(frame);
         }
-        self.ignore(&plan.ignored, local);
         for child in &plan.children {
             self.lay(frame, *child);
         }
@@ -138,6 +137,7 @@ impl<'r, S: Source> Run<'r, S> {
             return;
         };
         self.entry = u32::MAX;
+        self.ignore(&plan.ignored, Local { frame, it: None });
         for assignment in &plan.assignments {
             self.row = assignment.info;
             let local = Local { frame, it: None };

@@ -64,7 +64,11 @@ impl<'r, S: Source> Run<'r, S> {
             }
             return;
         }
+        let told = (self.notes.len(), self.deletes());
         let Some(value) = self.row_value(row, local) else {
+            if told == (self.notes.len(), self.deletes()) {
+                self.consumed.truncate(consumed);
+            }
             return;
         };
         self.row = row.info;
@@ -88,6 +92,11 @@ impl<'r, S: Source> Run<'r, S> {
             self.notes.push(Note::Assumed { row: row.info });
         }
         self.follow(row, consumed, traced, object);
+    }
+
+    fn deletes(&self) -> usize {
+        let entry = self.entries.get(index(self.entry));
+        entry.map_or(0, |entry| entry.deletes.len())
     }
 
     /// The value of a row, ready to be written.

@@ -57,6 +57,7 @@ fn position(items: &[Value], which: &WhichPlan, constants: &[Value]) -> Option<u
     match which {
         WhichPlan::New => None,
         WhichPlan::First => (!items.is_empty()).then_some(0),
+        WhichPlan::Last => items.len().checked_sub(1),
         WhichPlan::Where(wanted) => items.iter().position(|item| {
             wanted.iter().all(|(steps, value, _)| {
                 at(item, steps, constants)
