@@ -87,6 +87,11 @@ pub trait Source {
         self.span(node)
     }
 
+    /// Nodes elsewhere that say by their ids that they are of the same thing.
+    fn twins(&self, _node: Self::Node) -> Vec<Self::Node> {
+        Vec::new()
+    }
+
     /// Every valued leaf, in the order of their spans.
     fn leaves(&self, visit: &mut dyn FnMut(Span));
 

@@ -97,6 +97,9 @@ impl Stamp {
             stamp.day = scan.is_digit().then(|| scan.small()).flatten();
             if stamp.day.is_some() && scan.is_digit() {
                 stamp.clock(&mut scan, false)?;
+            } else if stamp.day.is_some() {
+                // A day has no zone in FHIR; documents give it one.
+                scan.offset()?;
             }
         } else if scan.take('-') {
             stamp.month = Some(scan.small()?);
@@ -327,6 +330,7 @@ mod tests {
             ("2024-01-31", "2024-01-31"),
             ("2024-01-31 12:05", "2024-01-31T12:05:00+01:00"),
             ("2024-01-31T12:05:09Z", "2024-01-31T12:05:09Z"),
+            ("20240131-0500", "2024-01-31"),
         ] {
             assert_eq!(
                 Stamp::parse(text).unwrap().to_date_time(60),

@@ -90,3 +90,121 @@ fn what_is_confidential_says_so() {
         );
     }
 }
+
+fn observation(inner: &str) -> Value {
+    let made = convert(
+        document(&format!(
+            "<observation classCode=\"OBS\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.2\"/><id root=\"1.2\" extension=\"o\"/>{inner}</observation>"
+        ))
+        .as_bytes(),
+    )
+    .unwrap();
+    made.of_type("Observation")
+        .first()
+        .map(|found| (*found).clone())
+        .unwrap()
+}
+
+#[test]
+fn one_table_says_what_a_null_flavor_means() {
+    for (flavor, reason) in [
+        ("UNK", "unknown"),
+        ("NASK", "not-asked"),
+        ("ASKU", "asked-unknown"),
+        ("MSK", "masked"),
+        ("NA", "not-applicable"),
+        ("NAV", "temp-unknown"),
+        ("OTH", "unsupported"),
+        ("NINF", "negative-infinity"),
+    ] {
+        let made = observation(&format!(
+            "<code code=\"718-7\" codeSystem=\"2.16.840.1.113883.6.1\"/><value xsi:type=\"PQ\" nullFlavor=\"{flavor}\"/>"
+        ));
+        let absent = made.get("dataAbsentReason").map(|reason| {
+            reason.items_of("coding")[0]
+                .str_of("code")
+                .unwrap()
+                .to_owned()
+        });
+        assert_eq!(absent.as_deref(), Some(reason), "{flavor}");
+    }
+    // What is null and has words has a value.
+    let made = observation(
+        "<code code=\"718-7\" codeSystem=\"2.16.840.1.113883.6.1\"/><value xsi:type=\"CD\" nullFlavor=\"OTH\"><originalText>Odd</originalText></value>",
+    );
+    assert_eq!(
+        made.get("valueCodeableConcept").unwrap().str_of("text"),
+        Some("Odd")
+    );
+    assert!(made.get("dataAbsentReason").is_none());
+}
+
+#[test]
+fn times_keep_their_precision_and_zone() {
+    for (value, date) in [
+        ("2024", "2024"),
+        ("202403", "2024-03"),
+        ("20240305", "2024-03-05"),
+        ("20240305-0500", "2024-03-05"),
+        ("202403050607", "2024-03-05T06:07:00-05:00"),
+        ("20240305060708+0130", "2024-03-05T06:07:08+01:30"),
+        ("20240705060708.250", "2024-07-05T06:07:08.250-04:00"),
+    ] {
+        let made = observation(&format!(
+            "<code code=\"718-7\" codeSystem=\"2.16.840.1.113883.6.1\"/><effectiveTime value=\"{value}\"/>"
+        ));
+        assert_eq!(made.str_of("effectiveDateTime"), Some(date), "{value}");
+    }
+}
+
+#[test]
+fn an_indication_leads_to_the_problem_that_has_its_id() {
+    let problem = "<entry><act classCode=\"ACT\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.3\"/><entryRelationship typeCode=\"SUBJ\">\
+        <observation classCode=\"OBS\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.4\"/><id root=\"1.2\" extension=\"p\"/>\
+        <value xsi:type=\"CD\" code=\"38341003\" codeSystem=\"2.16.840.1.113883.6.96\"/></observation></entryRelationship></act></entry>";
+    let procedure = "<entry><procedure classCode=\"PROC\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.14\"/><id root=\"1.2\" extension=\"x\"/>\
+        <code code=\"73761001\" codeSystem=\"2.16.840.1.113883.6.96\"/><statusCode code=\"completed\"/><entryRelationship typeCode=\"RSON\">\
+        <observation classCode=\"OBS\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.19\"/><id root=\"1.2\" extension=\"p\"/>\
+        <value xsi:type=\"CD\" code=\"38341003\" codeSystem=\"2.16.840.1.113883.6.96\"/></observation></entryRelationship></procedure></entry>";
+    let made = convert(
+        document(&format!(
+            "<section><title>S</title>{problem}{procedure}</section>"
+        ))
+        .as_bytes(),
+    )
+    .unwrap();
+    let url = made.bundle.items_of("entry").iter().find(|entry| {
+        entry
+            .get("resource")
+            .and_then(|resource| resource.str_of("resourceType"))
+            == Some("Condition")
+    });
+    let reasons = made.of_type("Procedure")[0].items_of("reasonReference");
+    assert_eq!(
+        reasons[0].str_of("reference"),
+        url.unwrap().str_of("fullUrl")
+    );
+}
+
+#[test]
+fn sections_without_words_and_within_sections_are_kept() {
+    let made = convert(
+        document(
+            "<section nullFlavor=\"NI\"><title>Empty</title><component><section><title>Within</title><text>Words</text>\
+             <component><section><title>Deeper</title><text>More</text></section></component></section></component></section>",
+        )
+        .as_bytes(),
+    )
+    .unwrap();
+    let outer = &made.of_type("Composition")[0].items_of("section")[0];
+    assert_eq!(
+        outer.get("emptyReason").unwrap().items_of("coding")[0].str_of("code"),
+        Some("unavailable")
+    );
+    let within = &outer.items_of("section")[0];
+    assert_eq!(within.str_of("title"), Some("Within"));
+    assert_eq!(
+        within.items_of("section")[0].str_of("title"),
+        Some("Deeper")
+    );
+}

@@ -77,6 +77,7 @@ impl<'t> Builder<'t> {
                 by_name: vec![Vec::new(); model.name_count()],
                 ids: HashMap::new(),
                 lines: OnceLock::new(),
+                identified: OnceLock::new(),
             },
             model,
             open: Vec::new(),

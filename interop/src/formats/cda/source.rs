@@ -31,6 +31,7 @@ pub struct DocumentSource<'d> {
 #[derive(Debug)]
 struct Names {
     template: u16,
+    id: u16,
     root: u16,
     extension: u16,
     code: u16,
@@ -87,6 +88,7 @@ impl<'d> DocumentSource<'d> {
             tests,
             names: Names {
                 template: model.name("templateId"),
+                id: model.name("id"),
                 root: model.name("root"),
                 extension: model.name("extension"),
                 code: model.name("code"),
@@ -431,6 +433,21 @@ impl Source for DocumentSource<'_> {
             node = self.next(found);
         }
         None
+    }
+
+    fn twins(&self, node: Node) -> Vec<Node> {
+        if node.is_attribute {
+            return Vec::new();
+        }
+        let names = [self.names.id, self.names.root, self.names.extension];
+        let same = self.document.same_as(node.at, names).into_iter();
+        same.map(|at| Node {
+            at,
+            is_attribute: false,
+            test: u16::MAX,
+            limit: 0,
+        })
+        .collect()
     }
 
     fn leaves(&self, visit: &mut dyn FnMut(Span)) {

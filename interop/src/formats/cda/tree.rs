@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
 
 use quick_xml::escape::unescape;
@@ -43,6 +44,8 @@ pub struct Document<'t> {
     /// What the narrative can be referred to by.
     pub(super) ids: HashMap<&'t str, u32>,
     pub(super) lines: OnceLock<Vec<u32>>,
+    /// Elements by the ids that they have: root and extension, hashed.
+    pub(super) identified: OnceLock<HashMap<u64, Vec<u32>>>,
 }
 
 impl<'t> Document<'t> {
@@ -141,6 +144,44 @@ impl<'t> Document<'t> {
         }
         add(self.slice(from, element.inner_to));
         Cow::Owned(made)
+    }
+
+    /// The elements that have the same id as this one.
+    pub(super) fn same_as(&self, at: u32, names: [u16; 3]) -> Vec<u32> {
+        let [id, ..] = names;
+        let identified = self.identified.get_or_init(|| self.by_id(names));
+        let ids = self.children(at).filter(|child| {
+            self.element(*child)
+                .is_some_and(|element| element.name == id)
+        });
+        let same = ids
+            .filter_map(|id| identified.get(&self.identity(id, names)?))
+            .flatten();
+        same.copied().filter(|other| *other != at).collect()
+    }
+
+    fn by_id(&self, names: [u16; 3]) -> HashMap<u64, Vec<u32>> {
+        let [id, ..] = names;
+        let mut found: HashMap<_, Vec<u32>> = HashMap::new();
+        for at in self.by_name.get(usize::from(id)).into_iter().flatten() {
+            if let (Some(identity), Some(element)) = (self.identity(*at, names), self.element(*at))
+            {
+                found.entry(identity).or_default().push(element.parent);
+            }
+        }
+        found
+    }
+
+    /// Root and extension in a number; nothing of an id that is null.
+    fn identity(&self, at: u32, [_, root, extension]: [u16; 3]) -> Option<u64> {
+        let raw = |name: u16| {
+            let attribute = self.attributes.get(wide(self.attribute(at, name)?))?;
+            Some(self.slice(attribute.from, attribute.to))
+        };
+        let root = raw(root).filter(|root| !root.is_empty())?;
+        let mut hasher = DefaultHasher::new();
+        (root, raw(extension).unwrap_or_default()).hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     /// Line and column of an offset, both from 1.

@@ -61,7 +61,10 @@ impl<S: Source> Run<'_, S> {
         let entries = if plan.is_within {
             self.made_within(extent, plan)
         } else {
-            self.made_of(extent, plan).into_iter().collect()
+            let here = self.made_of(extent, plan);
+            here.or_else(|| self.made_of_twin(node, plan))
+                .into_iter()
+                .collect()
         };
         entries
             .into_iter()
@@ -90,6 +93,21 @@ impl<S: Source> Run<'_, S> {
         })
         .min()
         .map(|(_, entry)| entry)
+    }
+
+    /// What was made where the source speaks of the same thing, when that is one resource and not several.
+    fn made_of_twin(&self, node: S::Node, plan: &MadePlan) -> Option<u32> {
+        let twins = self.source.twins(node);
+        let mut found = twins
+            .into_iter()
+            .filter_map(|twin| self.made_of(self.source.span(twin), plan))
+            // What is contained is nobody else's.
+            .filter(|entry| {
+                let entry = self.entries.get(index(*entry));
+                entry.is_some_and(|entry| !entry.contained)
+            });
+        let first = found.next()?;
+        found.all(|other| other == first).then_some(first)
     }
 
     /// The outermost of those that the blocks made inside.
