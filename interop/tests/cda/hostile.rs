@@ -72,3 +72,17 @@ fn whatever_is_cut_off_or_changed_is_read_or_refused() {
         drop(convert(&changed));
     }
 }
+
+#[test]
+fn a_document_that_says_one_thing_for_ever_is_told_and_not_endless() {
+    let entry = "<entry><observation classCode=\"OBS\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.2\"/><id root=\"1.2\" extension=\"same\"/>";
+    let entries: String = (0..5_000)
+        .map(|number| format!("{entry}<code code=\"x{number}\" codeSystem=\"1.2.3\"/><value xsi:type=\"INT\" value=\"{number}\"/></observation></entry>"))
+        .collect();
+    let document = format!(
+        "{ROOT} xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><component><structuredBody><component><section><title>S</title>{entries}</section></component></structuredBody></component></ClinicalDocument>"
+    );
+    let made = convert(document.as_bytes()).unwrap();
+    assert_eq!(made.of_type("Observation").len(), 5_000);
+    assert!(made.issues.len() <= 1_000);
+}

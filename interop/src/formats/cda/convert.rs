@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use fhir_spec::definitions::Definitions;
-use fhir_spec::{Issue, Severity};
+use fhir_spec::{Issue, IssueCode, Severity};
 
+use crate::mapping::source::{Source, Span};
 use crate::mapping::{
     BadMap, BadSettings, Mapped, Note, Occasion, Pack, Runner, Zone, shipped_cda,
 };
@@ -104,6 +105,27 @@ impl Converter {
             trace,
         })
     }
+}
+
+/// What is told with its place one by one; a document that goes wrong everywhere says so often enough.
+const TOLD_MAX: usize = 1_000;
+
+/// Tells something about a part of a document.
+fn tell(
+    issues: &mut Vec<Issue>,
+    source: &DocumentSource<'_>,
+    span: Span,
+    (severity, code): (Severity, IssueCode),
+    text: &str,
+) {
+    if issues.len() >= TOLD_MAX {
+        return;
+    }
+    let issue = Issue::new(severity, code, format!("{}{text}", source.describe(span)));
+    issues.push(match source.place(span) {
+        Some(place) => issue.placed(place),
+        None => issue,
+    });
 }
 
 /// What would keep a row of a table out is a warning here: the rest of a document is worth having.

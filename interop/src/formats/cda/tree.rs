@@ -9,6 +9,9 @@ use quick_xml::escape::unescape;
 
 use super::wide;
 
+/// Elements that may have one id and still be taken for the same thing.
+const SAME_MAX: usize = 16;
+
 /// An element. Its children are the elements right behind it, up to `end`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Element {
@@ -154,8 +157,10 @@ impl<'t> Document<'t> {
             self.element(*child)
                 .is_some_and(|element| element.name == id)
         });
+        // An id that everything has says nothing.
         let same = ids
             .filter_map(|id| identified.get(&self.identity(id, names)?))
+            .filter(|same| same.len() <= SAME_MAX)
             .flatten();
         same.copied().filter(|other| *other != at).collect()
     }

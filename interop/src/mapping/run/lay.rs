@@ -239,8 +239,11 @@ impl<'r, S: Source> Run<'r, S> {
 
     /// The entry of a block right below a frame, or in a group below it that is not of the block `but`.
     fn held(&self, frame: &Frame<S::Node>, block: u32, but: u32) -> Option<u32> {
-        let found = frame.held.iter().find(|(held, _)| *held == block);
-        if let Some((_, entry)) = found {
+        // Blocks are laid in the order of their numbers: so are their resources.
+        let first = frame.held.partition_point(|(held, _)| *held < block);
+        if let Some((held, entry)) = frame.held.get(first)
+            && *held == block
+        {
             return Some(*entry);
         }
         let groups = frame.groups.iter();

@@ -9,9 +9,9 @@ use fhir_spec::{Issue, IssueCode, Severity};
 use jiff::Timestamp;
 
 use crate::mapping::Mapped;
-use crate::mapping::source::Source;
 
 use super::super::source::DocumentSource;
+use super::tell;
 
 /// Codes that their code system does not have, periods that end before they begin, languages that are none.
 pub(super) fn check(mapped: &mut Mapped, source: &DocumentSource<'_>, issues: &mut Vec<Issue>) {
@@ -19,12 +19,13 @@ pub(super) fn check(mapped: &mut Mapped, source: &DocumentSource<'_>, issues: &m
         let mut found = Vec::new();
         object(&mut entry.resource, &mut found);
         for (code, text) in found {
-            let text = format!("{}: {text}", source.describe(entry.place));
-            let issue = Issue::new(Severity::Warning, code, text);
-            issues.push(match source.place(entry.place) {
-                Some(place) => issue.placed(place),
-                None => issue,
-            });
+            tell(
+                issues,
+                source,
+                entry.place,
+                (Severity::Warning, code),
+                &format!(": {text}"),
+            );
         }
     }
 }

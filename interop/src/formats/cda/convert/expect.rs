@@ -69,13 +69,9 @@ pub(super) fn tell(source: &DocumentSource<'_>, issues: &mut Vec<Issue>) {
                 .is_some_and(|end| source.cell(end) != Cell::Absent);
             if !is_met && told < TOLD_MAX {
                 told += 1;
-                let span = source.span(node);
-                let text = format!("{}: expected {}", source.describe(span), rule.words);
-                let issue = Issue::new(Severity::Warning, IssueCode::BusinessRule, text);
-                issues.push(match source.place(span) {
-                    Some(place) => issue.placed(place),
-                    None => issue,
-                });
+                let text = format!(": expected {}", rule.words);
+                let kind = (Severity::Warning, IssueCode::BusinessRule);
+                super::tell(issues, &source, source.span(node), kind, &text);
             }
         });
     }

@@ -8,13 +8,13 @@ use std::collections::HashMap;
 
 use fhir_spec::definitions::{Definitions, Kind};
 use fhir_spec::json::{Data, Object, Text, Value};
-use fhir_spec::{Issue, IssueCode};
+use fhir_spec::{Issue, IssueCode, Severity};
 use sha2::{Digest, Sha256};
 
-use crate::mapping::source::Source;
 use crate::mapping::{Entry, Mapped, Request};
 
 use super::super::source::DocumentSource;
+use super::tell;
 
 /// The system of identifiers that are made of what a resource says.
 const CONTENT_SYSTEM: &str = "urn:ietf:rfc:3986";
@@ -83,15 +83,14 @@ fn leave_out(
         let is_whole = is_whole(&mut entry.resource);
         if !is_whole {
             moved.insert(entry.full_url.clone(), None);
-            let text = format!(
-                "{} is left out: it lacks what FHIR demands",
-                source.describe(entry.place)
+            let text = " is left out: it lacks what FHIR demands";
+            tell(
+                issues,
+                source,
+                entry.place,
+                (Severity::Warning, IssueCode::Required),
+                text,
             );
-            let issue = Issue::new(fhir_spec::Severity::Warning, IssueCode::Required, text);
-            issues.push(match source.place(entry.place) {
-                Some(place) => issue.placed(place),
-                None => issue,
-            });
         }
         is_whole
     });
@@ -148,15 +147,14 @@ fn identify(
                     && essence(&first.resource) != essence(&entry.resource)
             });
         if differs {
-            let text = format!(
-                "{} has an id that something else of this document has; what it says is part of its identity",
-                source.describe(entry.place)
+            let text = " has an id that something else of this document has; what it says is part of its identity";
+            tell(
+                issues,
+                source,
+                entry.place,
+                (Severity::Information, IssueCode::Duplicate),
+                text,
             );
-            let issue = Issue::new(fhir_spec::Severity::Information, IssueCode::Duplicate, text);
-            issues.push(match source.place(entry.place) {
-                Some(place) => issue.placed(place),
-                None => issue,
-            });
         }
         if differs || matches!(entry.request, Request::Post) {
             by_content(&mut entry);
