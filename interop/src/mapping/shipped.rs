@@ -50,6 +50,14 @@ pub const HL7V2: &[(&str, &str)] = files![
     "hl7v2/segments/RXA.map",
     "hl7v2/blocks/vaccinations.map",
     "hl7v2/messages/VXU_V04.map",
+    "hl7v2/segments/RX.map",
+    "hl7v2/blocks/pharmacy.map",
+    "hl7v2/messages/pharmacy.map",
+    "hl7v2/messages/master_files.map",
+    "hl7v2/blocks/answers.map",
+    "hl7v2/messages/queries.map",
+    "hl7v2/segments/PRB.map",
+    "hl7v2/messages/care.map",
 ];
 
 /// The pack of HL7 v2, read once.
