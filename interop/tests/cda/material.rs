@@ -233,3 +233,32 @@ fn what_is_wrong_is_named_and_taken() {
                 .all(|(start, _)| all.iter().any(|(name, _)| name.starts_with(start)))
     );
 }
+
+#[test]
+fn restricted_documents_are_labelled() {
+    let all = files("ccda-onc/positive");
+    let mut restricted = 0;
+    for (name, bytes) in all.iter().filter(|(name, _)| name.contains("ds4p")) {
+        if !String::from_utf8_lossy(bytes).contains("code=\"R\"") {
+            continue;
+        }
+        let made = convert(bytes).unwrap();
+        let labelled = |kind: &str| {
+            let all = made.of_type(kind);
+            let labels = all.iter().map(|resource| {
+                resource
+                    .get("meta")
+                    .map(|meta| meta.items_of("security"))
+                    .unwrap_or_default()
+            });
+            labels
+                .filter(|labels| labels.iter().any(|label| label.str_of("code") == Some("R")))
+                .count()
+        };
+        assert_eq!(labelled("Composition"), 1, "{name}");
+        assert_eq!(labelled("Binary"), 1, "{name}");
+        assert!(labelled("Patient") == 0, "{name}");
+        restricted += 1;
+    }
+    assert!(all.is_empty() || restricted > 0);
+}

@@ -208,3 +208,53 @@ fn sections_without_words_and_within_sections_are_kept() {
         Some("Deeper")
     );
 }
+
+#[test]
+fn a_security_observation_labels_its_entry_and_the_document() {
+    let entry = |extension: &str, label: &str| {
+        format!(
+            "<entry><observation classCode=\"OBS\" moodCode=\"EVN\"><templateId root=\"2.16.840.1.113883.10.20.22.4.2\"/><id root=\"1.2\" extension=\"{extension}\"/>\
+             <code code=\"718-7\" codeSystem=\"2.16.840.1.113883.6.1\"/><value xsi:type=\"INT\" value=\"1\"/>{label}</observation></entry>"
+        )
+    };
+    let label = "<entryRelationship typeCode=\"COMP\"><organizer classCode=\"CLUSTER\" moodCode=\"EVN\"><component><observation classCode=\"OBS\" moodCode=\"EVN\">\
+        <code code=\"SECCLASSOBS\"/><value xsi:type=\"CE\" code=\"R\" codeSystem=\"2.16.840.1.113883.5.25\"/></observation></component></organizer></entryRelationship>";
+    // An organizer that is an entry by itself speaks of its section.
+    let alone = label
+        .replace("<entryRelationship typeCode=\"COMP\">", "<entry>")
+        .replace("</entryRelationship>", "</entry>");
+    let made = convert(
+        document(&format!(
+            "<section><title>S</title>{}{alone}</section>",
+            entry("open", "")
+        ))
+        .as_bytes(),
+    )
+    .unwrap();
+    let labels = made.of_type("Observation")[0]
+        .get("meta")
+        .unwrap()
+        .items_of("security");
+    assert_eq!(labels[0].str_of("code"), Some("R"));
+    let section = entry("open", "") + &entry("closed", label);
+    let made =
+        convert(document(&format!("<section><title>S</title>{section}</section>")).as_bytes())
+            .unwrap();
+    for resource in made.resources() {
+        let labels = resource
+            .get("meta")
+            .map(|meta| meta.items_of("security"))
+            .unwrap_or_default();
+        let code = labels.first().and_then(|label| label.str_of("code"));
+        let id = resource
+            .items_of("identifier")
+            .first()
+            .and_then(|identifier| identifier.str_of("value"));
+        let expected = match resource.str_of("resourceType").unwrap() {
+            "Composition" | "DocumentReference" | "Binary" => Some("R"),
+            "Observation" if id == Some("closed") => Some("R"),
+            _ => None,
+        };
+        assert_eq!(code, expected, "{resource:?}");
+    }
+}

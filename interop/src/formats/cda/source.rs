@@ -1,5 +1,7 @@
 //! A document for the mapping engine.
 
+mod security;
+
 use std::borrow::Cow;
 
 use crate::mapping::source::{Cell, Source, Span, Step};
@@ -552,28 +554,5 @@ impl DocumentSource<'_> {
         } else {
             format!("{name}[{}]", before + 1)
         }
-    }
-}
-
-impl DocumentSource<'_> {
-    /// What the document and its sections say of their confidentiality, and how far it reaches.
-    pub(super) fn confidentiality(&self) -> Vec<(Span, String)> {
-        let model = Model::get();
-        let document = self.document;
-        let all = document
-            .by_name
-            .get(usize::from(model.name("confidentialityCode")));
-        all.into_iter()
-            .flatten()
-            .filter_map(|at| {
-                let parent = document.element(document.element(*at)?.parent)?;
-                let code = document.value_of(*at, self.names.code)?;
-                let extent = Span {
-                    from: parent.from,
-                    to: parent.to,
-                };
-                Some((extent, code.into_owned()))
-            })
-            .collect()
     }
 }
