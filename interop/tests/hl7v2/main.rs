@@ -11,3 +11,4 @@ mod mapped;
 mod material;
 mod random;
 mod second_opinion;
+mod sweep;

@@ -120,7 +120,16 @@ fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
             .find(|(known, _)| known.eq_ignore_ascii_case(bare));
         found.map(|(_, system)| Value::from(*system))
     };
-    if let Some(system) = known(name).or_else(|| known(id)) {
+    let code = text_at(arguments, 2)?.trim();
+    // A system that is held as a whole has no other codes.
+    let has_code = |system: &str| {
+        let known = Definitions::r4().code_system(system);
+        code.is_empty()
+            || known.is_none_or(|known| !known.is_complete() || known.concept(code).is_some())
+    };
+    if let Some(system) = known(name).or_else(|| known(id))
+        && system.as_str().is_some_and(has_code)
+    {
         return Ok(system);
     }
     let table = name
@@ -132,15 +141,10 @@ fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
         && number.bytes().all(|byte| byte.is_ascii_digit())
     {
         let system = format!("{TABLE}{number}");
-        let code = text_at(arguments, 2)?.trim();
-        let known = Definitions::r4().code_system(&system);
-        let is_wrong = known.is_some_and(|known| {
-            !code.is_empty() && known.is_complete() && known.concept(code).is_none()
-        });
-        return Ok(if is_wrong {
-            format!("urn:id:HL7{number}").into()
-        } else {
+        return Ok(if has_code(&system) {
             system.into()
+        } else {
+            format!("urn:id:HL7{number}").into()
         });
     }
     let system = system_of(name, id, "ISO");
