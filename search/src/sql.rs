@@ -63,6 +63,15 @@ pub fn select(query: &Query, dialect: Dialect, page: Page) -> Statement {
     writer.finish()
 }
 
+/// The `rid` of the resource that so many others come behind, in the order of [`select`].
+pub fn select_from_end(query: &Query, dialect: Dialect, behind: i64) -> Statement {
+    let mut writer = Writer::new(dialect);
+    writer.select(&query.resource_type, &conditions(query), None);
+    writer.push(" ORDER BY d.rid DESC LIMIT 1 OFFSET ?");
+    writer.binds.push(Bind::Int(behind));
+    writer.finish()
+}
+
 /// How many resources a query finds.
 pub fn count(query: &Query, dialect: Dialect) -> Statement {
     let mut writer = Writer::new(dialect);

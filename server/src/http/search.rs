@@ -159,6 +159,7 @@ fn addresses(base: &str, asked: &Asked, links: &Links) -> Vec<(&'static str, Str
         ("first", &links.first),
         ("previous", &links.previous),
         ("next", &links.next),
+        ("last", &links.last),
         ("related", &links.related),
     ];
     let others = others

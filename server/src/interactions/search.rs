@@ -94,6 +94,7 @@ pub struct Page {
     /// Where other pages begin.
     next: Option<Place>,
     previous: Option<Place>,
+    last: Option<Place>,
     /// And the rest of what comes along with these hits.
     related: Option<Place>,
 }

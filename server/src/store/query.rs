@@ -143,6 +143,19 @@ impl View<'_> {
         Ok(hits)
     }
 
+    /// The number of the resource that so many others come behind, where nothing else is said about their order.
+    pub fn hit_from_end(
+        &mut self,
+        resource_type: &'static str,
+        query: &Query,
+        behind: i64,
+    ) -> Result<Option<i64>, Error> {
+        self.demand(&[Action::Search(resource_type)])?;
+        let statement = sql::select_from_end(query, dialect(self.connection), behind);
+        let done = numbers(self.connection, &statement);
+        Ok(self.noted(done)?.first().copied())
+    }
+
     /// How many resources a query finds; counted no further than `hits_max`.
     pub fn hits_count(
         &mut self,
@@ -325,10 +338,14 @@ fn text<'s>(connection: &Connection, statement: &'s sql::Statement) -> Cow<'s, s
 }
 
 fn number(connection: &mut Connection, statement: &sql::Statement) -> Result<i64, Error> {
+    let found = numbers(connection, statement)?;
+    Ok(found.first().copied().unwrap_or_default())
+}
+
+fn numbers(connection: &mut Connection, statement: &sql::Statement) -> Result<Vec<i64>, Error> {
     let binds: Vec<Bind<'_>> = statement.binds.iter().map(bind).collect();
     let text = text(connection, statement);
-    let found: Vec<i64> = connection.rows(Statement::<BigInt>::new(&text, &binds))?;
-    Ok(found.first().copied().unwrap_or_default())
+    Ok(connection.rows(Statement::<BigInt>::new(&text, &binds))?)
 }
 
 fn positions(

@@ -13,6 +13,7 @@ use crate::search::{FORM, found, ids, link, patient, put, refused, target};
 on_both_databases!(
     pages_survive_what_happens_meanwhile,
     pages_lead_back,
+    the_last_page_is_one_step_away_where_that_is_cheap,
     links_are_of_one_piece,
     links_expire,
     a_long_search_has_short_links,
@@ -84,6 +85,48 @@ fn pages_survive_what_happens_meanwhile(database: &Database) {
     }
     assert_eq!(seen.len(), come + 1);
     assert_eq!(seen.last(), Some(&moved));
+}
+
+fn the_last_page_is_one_step_away_where_that_is_cheap(database: &Database) {
+    let kiln = Kiln::start(database);
+    for number in 0..20 {
+        put(kiln.address, &patient(number));
+    }
+    let follow = |url: &str| get(kiln.address, target(url)).json();
+    for (query, last) in [
+        ("Patient?_count=8", vec!["p16", "p17", "p18", "p19"]),
+        (
+            "Patient?_count=10",
+            vec![
+                "p10", "p11", "p12", "p13", "p14", "p15", "p16", "p17", "p18", "p19",
+            ],
+        ),
+        // Every fourth has no date of birth.
+        (
+            "Patient?birthdate=ge1900&_count=4&_total=accurate",
+            vec!["p16", "p17", "p18"],
+        ),
+        ("Patient?family=fox&_count=4&_total=accurate", vec!["p18"]),
+    ] {
+        let page = follow(&link(&found(kiln.address, query), "last").unwrap());
+        assert_eq!(ids(&page, "match"), last, "{query}");
+        // Nothing is behind it; the way back leads to the beginning.
+        assert_eq!((link(&page, "next"), link(&page, "previous")), (None, None));
+        let first = follow(&link(&page, "first").unwrap());
+        assert_eq!(link(&first, "first"), None);
+        let whole = found(kiln.address, query);
+        assert_eq!(ids(&first, "match"), ids(&whole, "match"));
+        assert_eq!(page.get("total"), whole.get("total"));
+    }
+    for query in [
+        "Patient?_count=20",
+        "Patient?birthdate=ge1900&_count=4",
+        "Patient?_count=8&_sort=family",
+        "Patient?family=fox&_count=4&_total=estimate",
+        "?_type=Patient,Observation&_count=8",
+    ] {
+        assert_eq!(link(&found(kiln.address, query), "last"), None, "{query}");
+    }
 }
 
 fn pages_lead_back(database: &Database) {

@@ -23,6 +23,7 @@ pub struct Links {
     pub first: Option<String>,
     pub previous: Option<String>,
     pub next: Option<String>,
+    pub last: Option<String>,
     pub related: Option<String>,
 }
 
@@ -99,6 +100,7 @@ pub(super) async fn follow(
         is_trail_cut: ticket.is_trail_cut,
         total: ticket.total,
         asked_at: ticket.asked_at,
+        is_last: ticket.is_last,
         included: ticket.included,
     };
     Ok((parse(parameters.as_bytes()).into_owned().collect(), place))
@@ -150,7 +152,8 @@ impl<'a> Writer<'a> {
 
     fn links(&mut self, page: &Page) -> Result<Links, Fault> {
         let place = &self.asked.place;
-        let first = place.start.as_ref().map(|_| Place {
+        let is_first = place.start.is_none() && !place.is_last;
+        let first = (!is_first).then(|| Place {
             total: place.total,
             ..Place::first(place.asked_at)
         });
@@ -158,6 +161,7 @@ impl<'a> Writer<'a> {
             first: self.token(first.as_ref())?,
             previous: self.token(page.previous.as_ref())?,
             next: self.token(page.next.as_ref())?,
+            last: self.token(page.last.as_ref())?,
             related: self.token(page.related.as_ref())?,
         })
     }
@@ -198,6 +202,7 @@ impl<'a> Writer<'a> {
             trail,
             total: place.total,
             asked_at: place.asked_at,
+            is_last: place.is_last,
             included: place.included,
         };
         seal(self.app.store.secret()?, &ticket.to_text()).map(Some)

@@ -46,9 +46,13 @@ fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
     let relevance = answered(view, asked, &mut parts)?;
     view.step("measure");
     measure(view, &mut parts)?;
-    let place = place(asked, relevance.as_ref());
+    let mut place = place(asked, relevance.as_ref());
+    if place.is_last {
+        let start = start_of_last(view, asked, &parts)?;
+        place = place.begun(start);
+    }
     if let Some(skipped) = place.included {
-        let mut hits = hits(view, asked, &parts, relevance.as_ref())?;
+        let mut hits = hits(view, asked, &place, &parts, relevance.as_ref())?;
         return related(view, asked, &parts, &mut hits, skipped);
     }
     if asked.counts_only {
@@ -58,7 +62,7 @@ fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
             ..Page::default()
         });
     }
-    let mut hits = hits(view, asked, &parts, relevance.as_ref())?;
+    let mut hits = hits(view, asked, &place, &parts, relevance.as_ref())?;
     let found = hits.len();
     hits.truncate(asked.shown());
     let total = total(view, asked, &parts, hits.len(), found == hits.len())?;
@@ -74,6 +78,7 @@ fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
     let included = included(view, asked, &entries, 0)?;
     let mut page = Page {
         next,
+        last: total.and_then(|total| last_page(asked, &place, &parts, total)),
         previous: place.previous(),
         hits: entries,
         total,
@@ -89,6 +94,41 @@ fn place(asked: &Asked, relevance: Option<&Relevance>) -> Place {
         statistics: relevance.and_then(|relevance| relevance.statistics.clone()),
         ..asked.place.clone()
     }
+}
+
+/// The last page, where it costs little to find: of one type, in the order in which resources came to be, when it is known
+/// how many there are.
+fn last_page(asked: &Asked, place: &Place, parts: &[Part], total: u64) -> Option<Place> {
+    let is_plain = match parts {
+        [part] => part.query.sort.is_empty(),
+        _ => false,
+    };
+    let has_more = total > u64::from(asked.page_size);
+    let is_exact = asked.total != Some(Total::Estimate);
+    let is_cheap = is_plain && has_more && is_exact && place.statistics.is_none();
+    is_cheap.then(|| asked.place.last(total))
+}
+
+/// Behind which hit the last page begins: as many are shown as pages of that size leave over.
+fn start_of_last(
+    view: &mut View<'_>,
+    asked: &Asked,
+    parts: &[Part],
+) -> Result<Option<Start>, Fault> {
+    view.step("last page");
+    let (Some(total), [part]) = (asked.place.total, parts) else {
+        return Ok(None);
+    };
+    let rest = total.saturating_sub(1) % u64::from(asked.page_size.max(1)) + 1;
+    let behind = i64::try_from(rest).unwrap_or(i64::MAX);
+    let found = view.hit_from_end(part.resource_type, &part.query, behind)?;
+    Ok(found.map(|rid| Start {
+        resource_type: part.resource_type.into(),
+        position: Position {
+            keys: Vec::new(),
+            rid,
+        },
+    }))
 }
 
 /// The rest of what comes along with the hits of a page.
@@ -148,12 +188,13 @@ fn measure(view: &mut View<'_>, parts: &mut [Part]) -> Result<(), Fault> {
 fn hits(
     view: &mut View<'_>,
     asked: &Asked,
+    place: &Place,
     parts: &[Part],
     relevance: Option<&Relevance>,
 ) -> Result<Vec<Hit>, Fault> {
     view.step("hits");
     cost::paged(view, asked, parts)?;
-    let start = asked.place.start.as_ref();
+    let start = place.start.as_ref();
     let limit = asked.shown() + 1;
     if let Some(relevance) = relevance.filter(|relevance| relevance.orders(parts)) {
         let after = start.map(|start| &start.position);

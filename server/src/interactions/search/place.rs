@@ -33,6 +33,8 @@ pub struct Place {
     pub asked_at: Instant,
     /// What the order of hits by their texts is reckoned from.
     pub statistics: Option<String>,
+    /// The last page, wherever that begins.
+    pub is_last: bool,
     /// Not the hits of the page are wanted but what comes along with them, without so many that were shown.
     pub included: Option<usize>,
 }
@@ -57,6 +59,7 @@ pub(super) struct Ticket {
     pub total: Option<u64>,
     pub asked_at: Instant,
     pub statistics: Option<Carried>,
+    pub is_last: bool,
     pub included: Option<usize>,
 }
 
@@ -69,7 +72,27 @@ impl Place {
             total: None,
             asked_at,
             statistics: None,
+            is_last: false,
             included: None,
+        }
+    }
+
+    /// The last page of so many hits.
+    pub fn last(&self, total: u64) -> Self {
+        Self {
+            total: Some(total),
+            is_last: true,
+            ..Self::first(self.asked_at)
+        }
+    }
+
+    /// The same, now that it is known where it begins: what lies before it is not.
+    pub fn begun(self, start: Option<Start>) -> Self {
+        Self {
+            is_trail_cut: start.is_some(),
+            start,
+            is_last: false,
+            ..self
         }
     }
 
@@ -175,6 +198,9 @@ impl Ticket {
         if self.is_trail_cut {
             out.append_pair("cut", "");
         }
+        if self.is_last {
+            out.append_pair("last", "");
+        }
         if let Some(included) = self.included {
             out.append_pair("included", &included.to_string());
         }
@@ -196,6 +222,7 @@ impl Ticket {
             total: None,
             asked_at: Instant::from_micros(0),
             statistics: None,
+            is_last: false,
             included: None,
         };
         let moment = |value: &str| Some(Instant::from_micros(value.parse().ok()?));
@@ -213,6 +240,7 @@ impl Ticket {
                 "statistics#" => ticket.statistics = Some(Carried::Kept(hash(&value)?)),
                 "trail" => ticket.trail.push(Start::of_text(&value)?),
                 "cut" => ticket.is_trail_cut = true,
+                "last" => ticket.is_last = true,
                 "included" => ticket.included = Some(value.parse().ok()?),
                 "total" => ticket.total = Some(value.parse().ok()?),
                 _ => {}
@@ -287,6 +315,7 @@ mod tests {
                 is_trail_cut: true,
                 total: Some(3),
                 asked_at: Instant::from_micros(1),
+                is_last: true,
                 included: Some(1000),
             };
             assert_eq!(Ticket::of_text(&ticket.to_text()), Some(ticket));
