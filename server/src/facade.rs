@@ -12,6 +12,7 @@ mod patients;
 mod plan;
 mod planner;
 mod provenance;
+mod step;
 mod world;
 
 use std::sync::Arc;

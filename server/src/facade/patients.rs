@@ -9,7 +9,8 @@ use fhir_spec::reference::Literal;
 
 use super::draft::Draft;
 use super::plan::{Step, Task};
-use super::planner::{Planner, Work, information, sealed};
+use super::planner::{Planner, Work, information};
+use super::step::sealed;
 use super::world::World;
 use crate::accept::resource_type;
 use crate::app::App;
@@ -103,6 +104,15 @@ fn escaped(text: &str) -> String {
         escaped.push(letter);
     }
     escaped
+}
+
+/// Of what is said to be no more, that which takes links back: it has happened, as links have.
+pub(super) fn unlinks(resource_type: &str, deletes: &[Box<str>]) -> Vec<Box<str>> {
+    let of_links = deletes.iter().filter(|path| path.starts_with("link"));
+    match resource_type {
+        PATIENT => of_links.cloned().collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The patient that a message means by a number that these bear.

@@ -1,23 +1,25 @@
 //! How a plan is made: what each entry is about, what it says, and what that makes of what is stored.
 
-use fhir_spec::json::{Object, Value, parse};
+use std::collections::HashMap;
+
+use fhir_spec::json::{Object, Value};
 use fhir_spec::{Issue, IssueCode, Severity};
-use interop::host::Effect;
 
 use super::draft::{Ask, Draft, Drafts, Key};
 use super::links::links;
 use super::merge::{Said, merged};
-use super::order::{Told, is_late};
-use super::patients::{self, Move, follow_moves};
-use super::plan::{FOUND_MAX, LookedAt, Plan, Seen, Step, Task};
+use super::patients;
+use super::plan::{FOUND_MAX, LookedAt, Plan, Seen, Step};
 use super::provenance::provenance;
+use super::step::{Made, Maker, sealed};
 use super::world::World;
-use crate::accept::{Sealed, accept_text};
+use crate::accept::Sealed;
 use crate::app::App;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
+use crate::interactions::bundle::parallel;
 use crate::interactions::conditional::Criteria;
-use crate::store::{Before, Found, Head};
+use crate::store::{Found, Head};
 
 /// The resource that a draft turned out to be about.
 #[derive(Debug)]
@@ -78,8 +80,15 @@ impl<'p, W: World> Planner<'p, W> {
         let mut works = self.works(subjects)?;
         let moves = patients::merges(&mut works)?;
         let mut steps = Vec::with_capacity(works.len());
-        for work in works {
-            steps.extend(self.step(work, &moves)?);
+        let maker = Maker {
+            app: self.app,
+            at: self.drafts.at,
+            moves: &moves,
+        };
+        for made in parallel::map(works, |work| maker.step(work)) {
+            let Made { step, issues } = made?;
+            steps.extend(step);
+            self.issues.extend(issues);
         }
         if !moves.is_empty() {
             self.seen.is_wide = true;
@@ -248,6 +257,7 @@ impl<'p, W: World> Planner<'p, W> {
         let drafts = self.drafts;
         let mut links = links(self.app, drafts, &subjects);
         let mut works: Vec<Work> = Vec::with_capacity(subjects.len());
+        let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
         for (draft, subject) in drafts.all.iter().zip(subjects) {
             let is_kept = matches!(draft.ask, Ask::Once(_)) && subject.found.is_some();
             let said = match is_kept {
@@ -271,97 +281,14 @@ impl<'p, W: World> Planner<'p, W> {
                 subject,
                 lost: Vec::new(),
             };
-            let is_same = |other: &&mut Work| {
-                other.subject.id == work.subject.id && other.resource_type == work.resource_type
-            };
-            match works.iter_mut().find(is_same) {
+            let key = (work.resource_type, work.subject.id.clone());
+            let place = *places.entry(key).or_insert(works.len());
+            match works.get_mut(place) {
                 None => works.push(work),
                 Some(earlier) => earlier.join(work, self.app),
             }
         }
         Ok(works)
-    }
-
-    fn step(&mut self, work: Work, moves: &[Move]) -> Result<Option<Step>, Fault> {
-        let Work {
-            resource_type,
-            subject: Subject { id, found, told },
-            how,
-            said,
-            deletes,
-            event,
-            lost,
-        } = work;
-        let is_told = matches!(how, How::Update | How::Place);
-        let step = |id, found, task| Step {
-            resource_type,
-            id,
-            found,
-            told,
-            is_told,
-            task,
-        };
-        if how == How::Once && found.is_some() {
-            return Ok(Some(step(id, found, Task::Keep(Effect::Unchanged))));
-        }
-        let living = found.as_ref().filter(|found| !found.is_deleted());
-        let mut before = None;
-        let document = match living {
-            None => said,
-            Some(living) => {
-                let stored = parse(&living.body).map_err(Fault::internal)?;
-                let mut said = Said {
-                    resource: &said,
-                    deletes: &deletes,
-                };
-                if let Some(reason) = self.late(told, &stored, said.resource) {
-                    self.issues.push(stale(resource_type, &id, &reason));
-                    match &event {
-                        Some(event) => said.resource = event,
-                        None => return Ok(Some(step(id, found, Task::Keep(Effect::Stale)))),
-                    }
-                }
-                let mut document = stored.clone();
-                follow_moves(resource_type, &mut document, moves);
-                patients::lose(&mut document, &lost);
-                let mut document = merged(&document, said, self.app.definitions().types());
-                patients::revive(&stored, said.resource, &mut document);
-                if document == stored {
-                    return Ok(Some(step(id, found, Task::Keep(Effect::Unchanged))));
-                }
-                let registry = self.app.search();
-                before = Some(Before::of_document(&registry, living, &stored));
-                document
-            }
-        };
-        let Some(sealed) = self.sealed(document, &id) else {
-            return Ok(None);
-        };
-        let task = match (&found, how) {
-            (Some(found), _) => {
-                let before = match before {
-                    Some(before) => before,
-                    None => Before::of(&self.app.search(), found)?,
-                };
-                Task::Update(sealed, Box::new(before))
-            }
-            (None, How::Place) => Task::Place(sealed),
-            (None, _) => Task::Create(sealed),
-        };
-        Ok(Some(step(id, found, task)))
-    }
-
-    /// Why the message comes too late for a resource.
-    fn late(&self, told: Option<Instant>, stored: &Value, said: &Value) -> Option<String> {
-        let known = Told {
-            document: stored,
-            at: told,
-        };
-        let new = Told {
-            document: said,
-            at: self.drafts.at,
-        };
-        is_late(known, new)
     }
 
     /// Who said so, when something changes.
@@ -415,20 +342,8 @@ impl Draft {
     }
 }
 
-/// Found sound and written out.
-pub(super) fn sealed(app: &App, document: Value, id: &str) -> Result<Sealed, Vec<Issue>> {
-    accept_text(&app.validator, document, None)
-        .and_then(|accepted| accepted.seal(id.to_owned(), &app.search()))
-}
-
 pub(super) fn information(told: String) -> Issue {
     Issue::new(Severity::Information, IssueCode::Informational, told)
-}
-
-fn stale(resource_type: &str, id: &str, reason: &str) -> Issue {
-    information(format!(
-        "{resource_type}/{id}: this comes too late, {reason}"
-    ))
 }
 
 fn ambiguous(draft: &Draft, key: &Key, ids: &[String]) -> Issue {

@@ -13,7 +13,7 @@ mod condition;
 mod draft;
 mod look;
 mod lookup;
-mod parallel;
+pub(crate) mod parallel;
 mod plan;
 mod planner;
 mod prepare;

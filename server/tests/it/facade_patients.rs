@@ -193,7 +193,13 @@ fn two_who_were_taken_for_one_are_parted_again(database: &Database) {
             .push(format!("link[other.reference=urn:uuid:{other}]").into());
         entry
     };
-    apply(&world, vec![part("1", "2"), part("2", "1")]);
+    // However late.
+    world
+        .apply(at(200, vec![patient("1", ""), patient("2", "")]))
+        .unwrap();
+    world
+        .apply(at(100, vec![part("1", "2"), part("2", "1")]))
+        .unwrap();
     let (one, other) = (world.read("Patient", &old), world.read("Patient", &new));
     assert_eq!((links(&one), links(&other)), (vec![], vec![]));
     assert_eq!(one.get("active"), Some(&Value::from(true)));

@@ -8,7 +8,7 @@ use std::thread::{available_parallelism, scope};
 const TAKEN_AT_ONCE: usize = 16;
 
 /// The results, in the order of the things.
-pub(super) fn map<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+pub(crate) fn map<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let threads = available_parallelism().map_or(1, usize::from);
     let threads = threads.min(things.len() / TAKEN_AT_ONCE);
     if threads < 2 {
