@@ -258,3 +258,21 @@ fn a_security_observation_labels_its_entry_and_the_document() {
         assert_eq!(code, expected, "{resource:?}");
     }
 }
+
+#[test]
+fn pictures_in_the_text_of_sections_are_kept() {
+    let media = "<entry><observationMedia classCode=\"OBS\" moodCode=\"EVN\" ID=\"M1\"><id root=\"1.2\" extension=\"m\"/>\
+        <value mediaType=\"image/png\" representation=\"B64\">iVBORw0K\nGgo=</value></observationMedia></entry>";
+    let made = convert(document(&format!("<section><title>S</title><text><renderMultiMedia referencedObject=\"M1\"/>See</text>{media}</section>")).as_bytes()).unwrap();
+    let media = made.of_type("Media");
+    let content = media[0].get("content").unwrap();
+    assert_eq!(content.str_of("contentType"), Some("image/png"));
+    assert_eq!(content.str_of("data"), Some("iVBORw0KGgo="));
+    assert_eq!(
+        made.of_type("Composition")[0].items_of("section")[0]
+            .items_of("entry")
+            .len(),
+        1
+    );
+    assert_eq!(crate::harness::errors(&made.bundle), [""; 0]);
+}
