@@ -9,9 +9,11 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use interop::formats::hl7v2::convert::Converter;
 use interop::formats::hl7v2::{
     Dictionary, Draft, Intake, Path, Stamp, Text, acknowledgement, grammar, mllp,
 };
+use interop::mapping::{Occasion, Zone};
 
 const A08: &str = "MSH|^~\\&|ADT1|GOOD HEALTH HOSPITAL|GHH LAB, INC.|GOOD HEALTH HOSPITAL|198808181126|SECURITY|ADT^A08^ADT_A01|MSG00001|P|2.5.1|||AL|NE||UNICODE UTF-8\rEVN|A08|200708181123||01|KOOPA^JANE^^^^^^^GHH&2.16.840.1.113883.19.4.6&ISO\rPID|1||PATID1234^5^M11^ADT1^MR^GOOD HEALTH HOSPITAL~123456789^^^USSSA^SS||EVERYMAN^ADAM^A^III^^^L~ALIAS^BOB||19610615|M||2106-3^White^HL70005|2222 HOME STREET^^GREENSBORO^NC^27401-1020^USA^H|GL|(555) 555-2004^PRN^PH^^1^555^5552004|(555)555-2004|EN^English^HL70296|S^Single^HL70002|CAT|PATID12345001^2^M10^ADT1^AN^A|444333333|987654^NC\rPD1|||GOOD HEALTH^^12345|0148^ADDISON,JAMES\rNK1|1|NUCLEAR^NELDA^W|SPO^SPOUSE^HL70063|2222 HOME STREET^^GREENSBORO^NC^27401|(555)555-1212\rPV1|1|I|2000^2012^01||||004777^ATTEND^AARON^A^^^MD|||SUR||||7|A0|||V12345^^^ADT1^VN|||||||||||||||||||||||||200708181123\rAL1|1|DA|1605^acetaminophen^L|MO|Muscle Pain~hair loss\rDG1|1||I10^Essential hypertension^I10|||F\rIN1|1|PLAN1^Plan one|INS01|GREAT INSURANCE CO\r";
 
@@ -53,6 +55,19 @@ fn read(bytes: &[u8]) -> usize {
     text.message().unwrap().segment_count()
 }
 
+/// Parsed, grouped and mapped: with the loss report's notes, without a trace.
+fn map(converter: &Converter, bytes: &[u8]) -> usize {
+    let text = Text::read(black_box(bytes), Intake::default()).unwrap();
+    let message = text.message().unwrap();
+    let occasion = Occasion {
+        now: "2026-01-02T03:04:05Z",
+        seed: "bench",
+        trace: false,
+    };
+    let converted = converter.convert(&message, None, occasion).unwrap();
+    converted.mapped.entries.len()
+}
+
 /// Every leaf, undone of escapes: as much as a map could ask for.
 fn leaves(bytes: &[u8]) -> usize {
     let text = Text::read(black_box(bytes), Intake::default()).unwrap();
@@ -75,6 +90,7 @@ fn leaves(bytes: &[u8]) -> usize {
 fn main() {
     let dictionary = Dictionary::shipped().unwrap();
     let oru = results(20);
+    let converter = Converter::shipped(Zone::utc(), &[]).unwrap();
     println!("A08: {} bytes, ORU: {} bytes", A08.len(), oru.len());
     for (name, text) in [("A08", A08), ("ORU, 20 OBX", &*oru)] {
         let bytes = text.as_bytes();
@@ -98,6 +114,12 @@ fn main() {
                 .children()
                 .count()
         });
+        measure(
+            &format!("{name}: bytes to resources"),
+            bytes.len(),
+            2_000,
+            || map(&converter, bytes),
+        );
         measure(
             &format!("{name}: hl7-parser, tree"),
             bytes.len(),

@@ -319,7 +319,9 @@ impl<'c> Compiler<'c> {
 
     /// Where the format cannot say what stands at a block, the segment map that it uses does.
     fn kind_of_use(&self, kind: NodeKind, block: &Block) -> NodeKind {
-        let uses = block.resource.as_ref().and_then(|head| head.uses.as_ref());
+        let of = |block: &Block| block.resource.as_ref().and_then(|head| head.uses.clone());
+        // Of a group, the blocks in it say so.
+        let uses = of(block).or_else(|| block.children.iter().find_map(of));
         let Some(uses) = uses.filter(|_| kind == NodeKind::ANY) else {
             return kind;
         };

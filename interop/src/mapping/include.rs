@@ -122,10 +122,12 @@ fn prefix(blocks: &mut [Block], include: &Include) {
         if let Some(word) = &mut assignment.elsewhere {
             renamed(&mut word.text);
         }
-        if let Assigned::Value(Expression::Path(word), conversions) = &mut assignment.value
-            && conversions.is_empty()
-        {
-            renamed(&mut word.text);
+        match &mut assignment.value {
+            Assigned::Value(Expression::Path(word), conversions) if conversions.is_empty() => {
+                renamed(&mut word.text);
+            }
+            Assigned::Without(word) => renamed(&mut word.text),
+            _ => {}
         }
     });
 }

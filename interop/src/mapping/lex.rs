@@ -39,8 +39,8 @@ pub(super) struct Line {
 
 /// The longest first.
 const SIGNS: &[&str] = &[
-    "<->", "->", "<-", "!=", "+=", "[", "]", "{", "}", "(", ")", ",", "=", "+", "|", ":", "*", "?",
-    "^",
+    "<->", "->", "<-", "!=", "+=", "-=", "[", "]", "{", "}", "(", ")", ",", "=", "+", "|", ":",
+    "*", "?", "^",
 ];
 
 pub(super) fn lines(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<Line> {

@@ -143,6 +143,8 @@ pub(super) struct RowPlan {
     pub(super) is_plain: bool,
     /// A constant for what earlier rows did not find.
     pub(super) is_default: bool,
+    /// Other rows give items to the same list: what is null here does not empty it.
+    pub(super) shares_list: bool,
 }
 
 /// What the value must be in the end.
@@ -155,6 +157,8 @@ pub(super) enum Finish {
     Made(u32),
     /// Complex, and made by a function or code table.
     Whole,
+    /// A reference to the resource of a block.
+    Reference(u32),
 }
 
 /// `made(A, B)`: what one of these blocks made of the node; `within(A, B)`: all that they made of what is in it.
@@ -192,6 +196,8 @@ pub(super) enum ExpressionPlan {
     Path(SourcePath),
     Literal(Value),
     Constant(u32),
+    /// What is said to be no more.
+    Null,
     Call(&'static Function, Vec<ExpressionPlan>),
     /// Whatever a path leads to, with a text between.
     All(SourcePath, Text),
@@ -205,7 +211,7 @@ impl ExpressionPlan {
     pub(super) fn is_constant(&self) -> bool {
         match self {
             Self::Path(_) | Self::All(..) | Self::Nth(_) => false,
-            Self::Literal(_) | Self::Constant(_) => true,
+            Self::Literal(_) | Self::Constant(_) | Self::Null => true,
             Self::Call(_, arguments) => arguments.iter().all(Self::is_constant),
             Self::Concatenation(terms) => terms.iter().all(Self::is_constant),
         }
@@ -274,6 +280,8 @@ pub(super) enum AssignedPlan {
     Reference(u32),
     /// This resource, for an element of another one.
     Itself,
+    /// The item that refers to the resource of a block is to be deleted.
+    Without(u32),
 }
 
 #[derive(Debug)]

@@ -182,6 +182,8 @@ pub enum Expression {
     Call(Call),
     /// `all(NTE-3, "\n")`: whatever the path leads to, as one text.
     All(Word, String),
+    /// `null`: the element is to be deleted.
+    Null,
     /// `nth(OBX-3, OBX-4)`: nothing for the first that says so, then `#2`, `#3` ...
     Nth(Vec<Expression>),
     Concatenation(Vec<Expression>),
@@ -237,6 +239,8 @@ pub enum Assigned {
     /// A name alone may also be a block's: then it is a reference to the resource made there.
     Value(Expression, Vec<Call>),
     Itself,
+    /// `link.other -= Other`: the item that refers to the resource of that block is no more.
+    Without(Word),
 }
 
 #[derive(Debug, Clone)]

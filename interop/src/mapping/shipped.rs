@@ -58,6 +58,23 @@ pub const HL7V2: &[(&str, &str)] = files![
     "hl7v2/messages/queries.map",
     "hl7v2/segments/PRB.map",
     "hl7v2/messages/care.map",
+    "hl7v2/types/coded.map",
+    "hl7v2/types/places.map",
+    "hl7v2/codes/people.map",
+    "hl7v2/codes/visit.map",
+    "hl7v2/codes/languages.map",
+    "hl7v2/segments/NK1.map",
+    "hl7v2/segments/AL1.map",
+    "hl7v2/segments/DG1.map",
+    "hl7v2/segments/PR1.map",
+    "hl7v2/segments/IN1.map",
+    "hl7v2/blocks/patient.map",
+    "hl7v2/messages/billing.map",
+    "hl7v2/messages/merges.map",
+    "hl7v2/blocks/merges.map",
+    "hl7v2/segments/FT1.map",
+    "hl7v2/segments/MRG.map",
+    "hl7v2/segments/ROL.map",
 ];
 
 /// The pack of HL7 v2, read once.

@@ -74,7 +74,7 @@ fn an_admission_becomes_a_patient_and_an_encounter() {
         &converter,
         "MSH|^~\\&|HIS|MAIN|LAB|MAIN|20260102030405+0100||ADT^A01|7|P|2.5.1\r\
          PID|1||0815^^^MAIN&1.2.3&ISO^MR~99^^^OTHER^SS||Doe^Jane^Q||19740315|F|||1 Main St^^Bertfurt^^12345\r\
-         PV1|1|I|W1^R2^B3||||||||||||||||V9^^^MAIN|||||||||||||||||||||||||20260101120000\r",
+         PV1|1|I|W1^R2^B3||||||||||||||||V9^^^MAIN|||||||||||||||||||||||||20260101120000\rZZZ|own\r",
     );
     let kinds: Vec<_> = (mapped.entries.iter())
         .map(|entry| Value::from(entry.resource.clone()))
@@ -87,21 +87,122 @@ fn an_admission_becomes_a_patient_and_an_encounter() {
     assert_eq!(patient.items_of("name")[0].str_of("family"), Some("Doe"));
     assert_eq!(patient.str_of("birthDate"), Some("1974-03-15"));
     assert_eq!(patient.str_of("gender"), Some("female"));
-    let encounter = &kinds[1];
+    let is_encounter = |kind: &&Value| kind.str_of("resourceType") == Some("Encounter");
+    let encounter = kinds.iter().find(is_encounter).unwrap();
     let start = encounter.get("period").unwrap().str_of("start");
     // The zone of the header.
     assert_eq!(start, Some("2026-01-01T12:00:00+01:00"));
     assert!(
-        told.iter().any(|text| text.starts_with("PV1-3")),
+        told.iter().any(|text| text.starts_with("ZZZ-1 ")),
         "{told:#?}"
     );
     assert!(
-        told.iter().any(|text| text.starts_with("PID-1 ")),
+        !told
+            .iter()
+            .any(|text| text.starts_with("PID-") || text.starts_with("PV1-")),
         "{told:#?}"
     );
-    assert!(
-        !told.iter().any(|text| text.starts_with("PID-5")),
-        "{told:#?}"
+}
+
+#[test]
+fn what_a_message_takes_back_is_named_from_the_resource() {
+    let converter = converter(shipped_hl7v2().unwrap().clone());
+    let deletes = |event: &str, segments: &str| -> Vec<String> {
+        let message =
+            format!("MSH|^~\\&|HIS|MAIN|||20260102030405||ADT^{event}|7|P|2.5.1\r{segments}");
+        let (mapped, _) = run(&converter, &message);
+        let links: Vec<String> = (mapped.entries.iter())
+            .map(|entry| entry.full_url.to_string())
+            .collect();
+        let all = mapped
+            .entries
+            .iter()
+            .flat_map(|entry| entry.deletes.clone());
+        all.map(|path| {
+            let place = links.iter().position(|link| path.contains(link));
+            place.map_or_else(
+                || path.to_string(),
+                |place| path.replace(&links[place], &place.to_string()),
+            )
+        })
+        .collect()
+    };
+    assert_eq!(
+        deletes(
+            "A08",
+            "PID|1||1^^^M||Doe^Jane||\"\"|F|||1 Main^\"\"^Bertfurt^^\"\"^^H||\"\"|555|||||\"\"\rPV1|1|I|||||||||||\"\"||||||7\r",
+        ),
+        [
+            "identifier[system=\"http://hl7.org/fhir/sid/us-ssn\", type.coding.code=SS, \
+             type.coding.system=\"http://terminology.hl7.org/CodeSystem/v2-0203\"]",
+            "birthDate",
+            "address[use=home].postalCode",
+            "telecom[use=home]",
+            "hospitalization.reAdmission",
+        ],
+    );
+    // A discharge that did not happen.
+    assert_eq!(
+        deletes("A13", "PID|1||1\rPV1|1|I|||||||||||||||||7\r"),
+        ["period.end"]
+    );
+    // A link between two records that was wrong.
+    assert_eq!(
+        deletes("A37", "PID|1||1\rPID|2||2\r"),
+        ["link[other.reference=1]", "link[other.reference=0]"],
+    );
+}
+
+#[test]
+fn rows_refer_to_blocks_and_take_back_what_is_no_more() {
+    let converter = converter(pack(
+        "map ADT_A01 : hl7v2\n\
+        \x20 for \"ADT_A01\"\n\
+        \x20 PID -> Patient\n\
+        \x20   null -> birthDate  if PID-30 = \"Y\"\n\
+        \x20   PID-7 -> birthDate\n\
+        \x20 PV1 -> Encounter as Visit\n\
+        \x20   Patient -> subject  { subject.display = PID-5.1 }\n\
+        \x20   ROL-4.1 -> statusHistory.status  if ROL-3 = \"X\"\n\
+        \x20 PV1-7 { ^Visit.participant[] += XCN : ATTENDER }\n\
+        \x20   XCN -> Practitioner as Attender use XCN if XCN.1\n\
+        type XCN -> Encounter.participant as ATTENDER\n\
+        \x20 Attender -> individual\n\
+        \x20 XCN.2 -> individual.display\n\
+        segment XCN -> Practitioner\n\
+        \x20 XCN.1 -> identifier[].value\n",
+    ));
+    let (mapped, _) = run(
+        &converter,
+        "MSH|^~\\&|A|B|C|D|2026||ADT^A01|7|P|2.5.1\rPID|1||||Doe||1980|||||||||||||||||||||||Y\rPV1|1|I|||||D1^One~^Two\r",
+    );
+    let find = |kind: &str| {
+        let found = mapped.entries.iter().position(|entry| {
+            Value::from(entry.resource.clone()).str_of("resourceType") == Some(kind)
+        });
+        let place = found.unwrap();
+        (place, Value::from(mapped.entries[place].resource.clone()))
+    };
+    let (patient, _) = find("Patient");
+    assert_eq!(mapped.entries[patient].deletes, ["birthDate".into()]);
+    let (_, visit) = find("Encounter");
+    let subject = visit.get("subject").unwrap();
+    assert_eq!(
+        subject.str_of("reference"),
+        Some(&*mapped.entries[patient].full_url)
+    );
+    assert_eq!(subject.str_of("display"), Some("Doe"));
+    let who: Vec<_> = (visit.items_of("participant").iter())
+        .map(|one| one.get("individual").unwrap())
+        .collect();
+    let (doctor, _) = find("Practitioner");
+    assert_eq!(
+        who[0].str_of("reference"),
+        Some(&*mapped.entries[doctor].full_url)
+    );
+    assert_eq!(
+        (who[1].str_of("reference"), who[1].str_of("display")),
+        (None, Some("Two"))
     );
 }
 
@@ -228,7 +329,6 @@ fn paths_that_the_standard_does_not_have_do_not_compile() {
         "PID-3.1.1.1",
         "PID-7.9",
         "PIX-3",
-        "SCH-1",
         "PATIENT_RESULT-1",
         "PID.PV1",
         "PID-3[",

@@ -227,16 +227,6 @@ impl Dictionary {
         Some((name, variant.compiled.get_or_init(compile).as_ref()?))
     }
 
-    /// A segment that a structure has in some version.
-    pub(crate) fn segment_of_structure(&self, structure: &str, name: &str) -> Option<&'static str> {
-        let variants = self.structures.get(structure)?;
-        let is_apart = |letter: char| !letter.is_ascii_alphanumeric();
-        let mut words = variants
-            .iter()
-            .flat_map(|variant| variant.text.split(is_apart));
-        words.find(|word| *word == name)
-    }
-
     /// A segment's name, if any version knows it.
     pub(crate) fn segment_name(&self, name: &str) -> Option<&'static str> {
         self.segments.get_key_value(name).map(|(name, _)| *name)

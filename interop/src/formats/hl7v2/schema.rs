@@ -197,7 +197,7 @@ impl MessageSchema {
         }
     }
 
-    /// A segment that the structure has in another version, or of the sender's own making.
+    /// A segment that the structure does not have, or of the sender's own making: it may come all the same.
     fn foreign(&self, name: &str) -> Option<(Vec<Step>, Target, bool)> {
         // What it has, it has in another group.
         if self.structure.bit(name) != 0 {
@@ -207,10 +207,7 @@ impl MessageSchema {
         let target = if name.starts_with('Z') {
             Target::Foreign
         } else {
-            Target::Segment(
-                self.dictionary.segment_of_structure(self.name, name)?,
-                number,
-            )
+            Target::Segment(self.dictionary.segment_name(name)?, number)
         };
         Some((vec![step(number)], target, true))
     }
@@ -326,7 +323,8 @@ impl MessageSchema {
             let Some(name) = datatype else { continue };
             let fact = self.dictionary.component(NEWEST, name, usize::from(number));
             datatype = match fact {
-                Some(fact) => Some(fact.datatype),
+                // What was withdrawn is still sent as it was.
+                Some(fact) => Some(fact.datatype).filter(|name| *name != "WD"),
                 None if SIMPLE.contains(&name) && number == 1 => Some(name),
                 None if SIMPLE.contains(&name) => {
                     return Err(format!("no component: a {name} has none"));

@@ -71,7 +71,8 @@ impl<'c> Compiler<'c> {
                 .iter()
                 .any(|step| matches!(step.which, super::super::row::Which::New));
             if !takes_many && row.direction != Direction::Backward {
-                let settled = plan.source.is_constant() && plan.condition.is_none();
+                let refers = matches!(plan.finish, Finish::Reference(_));
+                let settled = plan.source.is_constant() && plan.condition.is_none() && !refers;
                 match single.get(row.target.text.as_str()) {
                     Some(true) => self.problems.push(
                         Problem::new(row.at.clone(), "a row that can be reached: one before gives this element a value in any case")
@@ -88,6 +89,7 @@ impl<'c> Compiler<'c> {
             }
             set.rows.push(plan);
         }
+        tell_shared_lists(rows, &mut set.rows);
         set.ignored = self.ignored(&scope, ignored);
         set
     }
@@ -114,7 +116,8 @@ impl<'c> Compiler<'c> {
         let mut scope = scope.clone();
         let mut source_kind = NodeKind::ANY;
         let mut each = None;
-        if let Expression::Path(word) = &row.source {
+        let refers = self.reference_of(row, &end)?;
+        if let (Expression::Path(word), None) = (&row.source, refers) {
             let resolved = self.source(&scope, word)?;
             source_kind = resolved.kind;
             if resolved.repeats && end.takes_many {
@@ -122,12 +125,13 @@ impl<'c> Compiler<'c> {
                 scope.each = Some(resolved.path);
             }
         }
-        let source = match &each {
-            Some(_) => ExpressionPlan::Path(SourcePath {
+        let source = match (&each, refers) {
+            (Some(_), _) => ExpressionPlan::Path(SourcePath {
                 base: Base::It(0),
                 steps: Vec::new(),
             }),
-            None => self.expression(&scope, &row.source)?,
+            (None, Some(_)) => ExpressionPlan::Null,
+            (None, None) => self.expression(&scope, &row.source)?,
         };
         let condition = row
             .condition
@@ -139,7 +143,11 @@ impl<'c> Compiler<'c> {
             kind: source_kind,
             at: &row.at,
         };
-        let conversion = self.conversion(&scope, &from, &row.conversions, &end)?;
+        let conversion = match (refers, &row.source) {
+            (Some(block), _) => Conversion::plain(Finish::Reference(block)),
+            (None, Expression::Null) => Conversion::plain(Finish::Whole),
+            _ => self.conversion(&scope, &from, &row.conversions, &end)?,
+        };
         let is_plain = end.primitive().is_some() || &*end.definition.name == "Reference";
         let braces_on = if is_plain {
             self.parent_of(target, row)?
@@ -160,6 +168,7 @@ impl<'c> Compiler<'c> {
             assignments,
             is_plain,
             is_default: false,
+            shares_list: false,
         };
         if row.direction != Direction::Forward
             && let Err(reason) = super::super::reverse::inverts(&plan)
@@ -168,6 +177,19 @@ impl<'c> Compiler<'c> {
             return Err(Problem::new(row.at.clone(), expected).found(row.direction.arrow()));
         }
         Ok(plan)
+    }
+
+    /// The block that a row refers to: its name stands where a path would.
+    fn reference_of(&self, row: &Row, end: &End<'_>) -> Result<Option<u32>, Problem> {
+        let (Expression::Path(word), "Reference") = (&row.source, &*end.definition.name) else {
+            return Ok(None);
+        };
+        let found = self.labels.iter().find(|(label, ..)| *label == word.text);
+        let Some((_, block, type_id)) = found.filter(|_| row.conversions.is_empty()) else {
+            return Ok(None);
+        };
+        self.may_refer(end, *type_id, word)?;
+        Ok(Some(*block))
     }
 
     /// The type of the element that holds the end of a row's path.
@@ -226,6 +248,12 @@ impl<'c> Compiler<'c> {
             value,
             elsewhere,
         };
+        if let Assigned::Without(word) = value {
+            self.refers_here(&end, at)?;
+            let (block, type_id) = self.labelled(word)?;
+            self.may_refer(&end, type_id, word)?;
+            return Ok(plan(steps, AssignedPlan::Without(block)));
+        }
         let Assigned::Value(expression, conversions) = value else {
             if elsewhere.is_none() {
                 return Err(Problem::new(
@@ -489,6 +517,36 @@ impl<'c> Compiler<'c> {
             .found(code)),
             _ => Ok(()),
         }
+    }
+}
+
+impl Conversion {
+    fn plain(finish: Finish) -> Self {
+        Self {
+            calls: Vec::new(),
+            finish,
+        }
+    }
+}
+
+/// A list without words of its own for each row: when several fields give it items, none of them empties it.
+fn tell_shared_lists(rows: &[Row], plans: &mut [RowPlan]) {
+    let source = |info: &str| {
+        let row = rows.iter().find(|row| row.id == info);
+        row.map(|row| match &row.source {
+            Expression::Path(word) => word.text.clone(),
+            _ => String::new(),
+        })
+    };
+    let all: Vec<(Box<str>, Option<String>)> = rows
+        .iter()
+        .map(|row| (row.target.text.as_str().into(), source(&row.id)))
+        .collect();
+    for (plan, row) in plans.iter_mut().zip(rows) {
+        let own = source(&row.id);
+        plan.shares_list = all
+            .iter()
+            .any(|(target, other)| *target == plan.target_text && *other != own);
     }
 }
 

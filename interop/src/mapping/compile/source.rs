@@ -99,6 +99,7 @@ impl Compiler<'_> {
             Expression::Path(word) => ExpressionPlan::Path(self.source(scope, word)?.path),
             Expression::Text(text) => ExpressionPlan::Literal(Value::from(text.as_str())),
             Expression::Constant(name) => self.constant(name)?,
+            Expression::Null => ExpressionPlan::Null,
             Expression::Call(call) => {
                 let function = self.function(call, 0)?;
                 ExpressionPlan::Call(function, self.expressions(scope, &call.arguments)?)

@@ -57,8 +57,23 @@ impl Cursor<'_> {
             {
                 self.asked()
             }
+            Token::Word(word) if word == "null" && self.is_before_arrow() => {
+                self.next += 1;
+                Ok(Expression::Null)
+            }
             _ => self.path().map(Expression::Path),
         }
+    }
+
+    fn is_before_arrow(&self) -> bool {
+        let arrow = self.tokens.get(self.next + 1);
+        matches!(
+            arrow,
+            Some(Placed {
+                token: Token::Sign("->"),
+                ..
+            })
+        )
     }
 
     /// A function of the library, or one of the two that look beyond their arguments.

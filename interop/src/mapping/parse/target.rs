@@ -97,10 +97,13 @@ impl Cursor<'_> {
             } else {
                 None
             };
-            if !self.take_sign("+=") {
+            let is_without = self.take_sign("-=");
+            if !is_without && !self.take_sign("+=") {
                 self.sign("=")?;
             }
-            let value = if self.is_keyword("self") {
+            let value = if is_without {
+                Assigned::Without(self.word("a block whose resource is no longer referred to")?)
+            } else if self.is_keyword("self") {
                 self.next += 1;
                 Assigned::Itself
             } else {

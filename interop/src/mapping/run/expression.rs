@@ -49,6 +49,7 @@ impl<'r, S: Source> Run<'r, S> {
                 Cell::Valued(text) => Got::Value(Value::from(Text::from(text))),
             },
             ExpressionPlan::Literal(value) => Got::Value(value.clone()),
+            ExpressionPlan::Null => Got::Null,
             ExpressionPlan::Constant(place) => self
                 .constants
                 .get(index(*place))

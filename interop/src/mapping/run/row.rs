@@ -11,7 +11,7 @@ use super::super::source::{Cell, Source};
 use super::super::trace::Traced;
 use super::super::value::coerce;
 use super::expression::Got;
-use super::write::{locate, place, render, stands};
+use super::write::{deleted, is_set, locate, place, render, stands};
 use super::{It, Local, Run, each_node};
 
 /// Type maps that a source leads back into themselves, such as sections within sections.
@@ -46,6 +46,11 @@ impl<'r, S: Source> Run<'r, S> {
     }
 
     fn row_once(&mut self, row: &'r RowPlan, local: Local<'_, S::Node>, object: &mut Object) {
+        // An earlier row gave the value. Plain ones are looked at all the same: who says it again is not lost.
+        let is_set = is_set(object, &row.target);
+        if is_set && (row.source.is_constant() || !row.is_plain) {
+            return;
+        }
         self.row = row.info;
         let consumed = self.consumed.len();
         if let Some(condition) = &row.condition
@@ -64,10 +69,13 @@ impl<'r, S: Source> Run<'r, S> {
             }
             return;
         }
-        let told = (self.notes.len(), self.deletes());
+        let told = (self.notes.len(), self.delete_count());
         let Some(value) = self.row_value(row, local) else {
-            if told == (self.notes.len(), self.deletes()) {
+            if told == (self.notes.len(), self.delete_count()) {
                 self.consumed.truncate(consumed);
+            }
+            if is_set && let Some(entry) = self.entries.get_mut(index(self.entry)) {
+                entry.deletes.truncate(told.1);
             }
             return;
         };
@@ -94,13 +102,12 @@ impl<'r, S: Source> Run<'r, S> {
         self.follow(row, consumed, traced, object);
     }
 
-    fn deletes(&self) -> usize {
-        let entry = self.entries.get(index(self.entry));
-        entry.map_or(0, |entry| entry.deletes.len())
-    }
-
     /// The value of a row, ready to be written.
     fn row_value(&mut self, row: &'r RowPlan, local: Local<'_, S::Node>) -> Option<Value> {
+        if let Finish::Reference(block) = row.finish {
+            let there = self.nearest(local.frame, block);
+            return there.and_then(|entry| self.reference(entry));
+        }
         if let Finish::Type(set) = row.finish {
             let ExpressionPlan::Path(path) = &row.source else {
                 return None;
@@ -111,7 +118,12 @@ impl<'r, S: Source> Run<'r, S> {
                 Cell::Null => return self.delete(row, node),
                 Cell::Valued(_) => {}
             }
-            return self.run_type(set, node, local);
+            let deletes = self.delete_count();
+            let made = self.run_type(set, node, local);
+            let nothing = Object::new();
+            let object = made.as_ref().and_then(Value::as_object);
+            self.place_deletes(row, deletes, object.unwrap_or(&nothing));
+            return made;
         }
         let got = match self.evaluate(&row.source, local) {
             Got::Null => {
@@ -150,8 +162,29 @@ impl<'r, S: Source> Run<'r, S> {
     }
 
     fn note_delete(&mut self, row: &RowPlan) {
+        let Some(path) = deleted(row, None, self.constants) else {
+            return;
+        };
         if let Some(entry) = self.entries.get_mut(index(self.entry)) {
-            entry.deletes.push(row.target_text.clone());
+            entry.deletes.push(path.into());
+        }
+    }
+
+    fn delete_count(&self) -> usize {
+        let entry = self.entries.get(index(self.entry));
+        entry.map_or(0, |entry| entry.deletes.len())
+    }
+
+    /// What a type map said of its own element is said of the resource.
+    fn place_deletes(&mut self, row: &RowPlan, from: usize, made: &Object) {
+        let constants = self.constants;
+        let Some(entry) = self.entries.get_mut(index(self.entry)) else {
+            return;
+        };
+        for path in entry.deletes.get_mut(from..).unwrap_or_default() {
+            if let Some(outer) = deleted(row, Some(made), constants) {
+                *path = format!("{outer}.{path}").into();
+            }
         }
     }
 
@@ -212,6 +245,10 @@ impl<'r, S: Source> Run<'r, S> {
             AssignedPlan::Reference(block) => self
                 .nearest(local.frame, *block)
                 .and_then(|entry| self.reference(entry)),
+            AssignedPlan::Without(block) => {
+                self.delete_reference(assignment, *block, elsewhere, local);
+                None
+            }
             // Nothing refers to itself.
             AssignedPlan::Itself => elsewhere.and_then(|_| self.reference(self.entry)),
         };
@@ -224,6 +261,29 @@ impl<'r, S: Source> Run<'r, S> {
         };
         if !is_written && elsewhere.is_some() {
             self.consumed.truncate(consumed);
+        }
+    }
+
+    /// The item whose reference leads to the resource of a block is no more.
+    fn delete_reference(
+        &mut self,
+        assignment: &AssignmentPlan,
+        block: u32,
+        elsewhere: Option<u32>,
+        local: Local<'_, S::Node>,
+    ) {
+        let there = self.nearest(local.frame, block);
+        let there = there.and_then(|there| self.entries.get(index(there)));
+        let Some(url) = there.map(|there| there.full_url.clone()) else {
+            return;
+        };
+        let names: Vec<&str> = (assignment.target.iter().map(|step| &*step.name)).collect();
+        if let (Some((last, above)), Some(entry)) = (
+            names.split_last(),
+            (self.entries).get_mut(index(elsewhere.unwrap_or(self.entry))),
+        ) {
+            let path = format!("{}[{last}.reference={url}]", above.join("."));
+            entry.deletes.push(path.into());
         }
     }
 

@@ -2,7 +2,7 @@
 
 use fhir_spec::json::{Data, Object, Value};
 
-use super::super::plan::{ExpressionPlan, TargetPlan, WhichPlan, index};
+use super::super::plan::{AssignedPlan, ExpressionPlan, RowPlan, TargetPlan, WhichPlan, index};
 
 /// The element at the end of a path, made when there is none. None where another type of a choice stands.
 pub(in super::super) fn locate<'o>(
@@ -169,6 +169,114 @@ pub(super) fn stands<'o>(
         Some(items) => items.get(position(items, &step.which, constants)?)?,
     };
     at(next, deeper, constants)
+}
+
+/// Whether a row can write no more: there is a value where it would.
+pub(super) fn is_set(object: &Object, steps: &[TargetPlan]) -> bool {
+    let Some((step, deeper)) = steps.split_first() else {
+        return true;
+    };
+    if is_taken(object, step) {
+        return true;
+    }
+    let Some(found) = object.get(&step.name) else {
+        return false;
+    };
+    let next = match (&step.which, found.as_array()) {
+        (_, None) => Some(found),
+        (WhichPlan::First, Some(items)) => items.first(),
+        (WhichPlan::Last, Some(items)) => items.last(),
+        _ => None,
+    };
+    match next {
+        Some(_) if deeper.is_empty() => true,
+        Some(next) => next.as_object().is_some_and(|next| is_set(next, deeper)),
+        None => false,
+    }
+}
+
+/// The path of what a row deletes, from the resource: items of lists by what braces, brackets and the values made say of
+/// them. None where it would be more than the source speaks of.
+pub(super) fn deleted(row: &RowPlan, made: Option<&Object>, constants: &[Value]) -> Option<String> {
+    let mut path = String::new();
+    // The braces of a plain value speak of what holds it.
+    let item = (row.target.len()).checked_sub(if row.is_plain { 2 } else { 1 });
+    for (place, step) in row.target.iter().enumerate() {
+        if place > 0 {
+            path.push('.');
+        }
+        path.push_str(&step.name);
+        match &step.which {
+            WhichPlan::First => {}
+            WhichPlan::Last => return None,
+            WhichPlan::Where(wanted) => {
+                let words: Vec<String> = (wanted.iter())
+                    .filter_map(|(steps, value, _)| word(steps, constant(value, constants)?))
+                    .collect();
+                path.push_str(&format!("[{}]", words.join(", ")));
+            }
+            WhichPlan::New => {
+                let words = if item == Some(place) {
+                    told_apart(row, made, constants)
+                } else {
+                    Vec::new()
+                };
+                if words.is_empty() && made.is_none() && (row.shares_list || row.is_plain) {
+                    return None;
+                }
+                path.push_str(&format!("[{}]", words.join(", ")));
+                // An item without its value says nothing.
+                if row.is_plain && item == Some(place) {
+                    return Some(path);
+                }
+            }
+        }
+    }
+    Some(path)
+}
+
+/// By what FHIR's lists tell their items apart.
+const DISTINCTIONS: &[&str] = &["system", "use", "type", "value", "url"];
+
+fn told_apart(row: &RowPlan, made: Option<&Object>, constants: &[Value]) -> Vec<String> {
+    let mut words: Vec<String> = row
+        .assignments
+        .iter()
+        .filter_map(|assignment| {
+            let AssignedPlan::Value(expression, calls, _) = &assignment.value else {
+                return None;
+            };
+            let is_own = assignment.elsewhere.is_none() && calls.is_empty();
+            let value = constant(expression, constants).filter(|_| is_own)?;
+            word(&assignment.target, value)
+        })
+        .collect();
+    for name in DISTINCTIONS {
+        let value = made.and_then(|made| made.get(name)?.as_str());
+        if let Some(value) = value
+            && !words
+                .iter()
+                .any(|word| word.starts_with(&format!("{name}=")))
+        {
+            words.push(said(name, value));
+        }
+    }
+    words
+}
+
+fn word(steps: &[TargetPlan], value: &Value) -> Option<String> {
+    let names: Vec<&str> = steps.iter().map(|step| &*step.name).collect();
+    Some(said(&names.join("."), value.as_str()?))
+}
+
+fn said(name: &str, value: &str) -> String {
+    let is_word = value
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match is_word && !value.is_empty() {
+        true => format!("{name}={value}"),
+        false => format!("{name}=\"{value}\""),
+    }
 }
 
 /// What stands at a path; of a list the item that the step means, the first for `[]`.
