@@ -1,7 +1,14 @@
 //! A road in, read this first: bytes are decoded, mapped, handed to the host, answered. No socket, no database, no clock:
 //! who has those calls the steps in this order, and may put others between them.
 
+mod facts;
+mod reply;
+
+use crate::formats::hl7v2::{self, Charset, Intake};
 use crate::mapping::Zone;
+
+pub use facts::{Facts, KEYS_MAX, VALUE_MAX};
+pub use reply::{COMPLAINTS_MAX, Reply, Verdict};
 
 /// When a message is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,12 +44,35 @@ pub struct Route {
     pub policy: Policy,
     /// Where times are that say no zone.
     pub zone: Zone,
+    /// What messages are in whose MSH-18 is empty; None: ASCII.
+    pub charset: Option<Charset>,
     /// Values for the constants of maps, by name.
     pub constants: Vec<(String, String)>,
     /// An overlay of the maps; None: the one that names the sender, where there is one.
     pub overlay: Option<String>,
     /// What is taken in; empty: everything.
     pub filters: Vec<Filter>,
+}
+
+impl Route {
+    /// Whether it takes messages of that type and event.
+    pub fn takes(&self, kind: &str, event: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.takes(kind, event))
+    }
+
+    /// How bytes are read here.
+    pub fn intake(&self) -> Intake {
+        let usual = Intake::default();
+        Intake {
+            charset: self.charset.unwrap_or(usual.charset),
+            ..usual
+        }
+    }
+}
+
+/// A character set by its name in HL7 table 0211, or another by which it is known.
+pub fn charset(name: &str) -> Option<Charset> {
+    hl7v2::charset::named(name).map(|(charset, _)| charset)
 }
 
 /// `ADT^*`, `ORU^R01`: types and events that a route takes.

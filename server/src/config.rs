@@ -2,6 +2,7 @@
 //! defaults. `server/kiln.example.toml` shows every setting of the file.
 
 mod addresses;
+mod routes;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,7 @@ use search::Registry;
 use serde::Deserialize;
 
 pub use addresses::{Network, Origin, PublicUrl, is_host};
+pub use routes::{Acknowledge, BadRoute, Format, RouteSettings, Tls, Transport};
 
 use crate::limits::{Limits, OutOfRange};
 use crate::telemetry::{Log, LogFormat};
@@ -25,6 +27,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     pub database: Option<DatabaseUrl>,
     pub listen: Option<SocketAddr>,
+    pub mllp: Option<Mllp>,
+    pub allow_plaintext: Option<bool>,
     pub auth: Option<Auth>,
     pub packages: Option<Vec<PathBuf>>,
     pub maps: Option<Vec<PathBuf>>,
@@ -37,6 +41,8 @@ pub struct Settings {
     pub log_format: Option<LogFormat>,
     /// In the file only.
     pub limits: Option<Limits>,
+    pub routes: Option<Vec<RouteSettings>>,
+    pub messages: Option<Messages>,
 }
 
 /// What the server runs with.
@@ -44,6 +50,11 @@ pub struct Settings {
 pub struct Config {
     pub database: Database,
     pub listen: SocketAddr,
+    /// How messages come in.
+    pub routes: Vec<RouteSettings>,
+    /// The usual address for MLLP, which nobody has asked for: when it is taken, the server goes without.
+    pub mllp_unasked: Option<SocketAddr>,
+    pub messages: Messages,
     pub auth: Auth,
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
@@ -95,6 +106,25 @@ pub enum Auth {
     Smart,
 }
 
+/// Where MLLP is spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Mllp {
+    At(SocketAddr),
+    Off,
+}
+
+/// How long messages are kept, in days, by what became of them; None: for ever.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Messages {
+    pub keep_applied_days: Option<u32>,
+    pub keep_filtered_days: Option<u32>,
+    pub keep_error_days: Option<u32>,
+    pub keep_held_days: Option<u32>,
+    pub keep_dead_days: Option<u32>,
+}
+
 /// Where the resources are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Database {
@@ -128,6 +158,8 @@ pub enum Error {
     )]
     OpenToAll(SocketAddr),
     #[error(transparent)]
+    Route(#[from] BadRoute),
+    #[error(transparent)]
     Limit(#[from] OutOfRange),
     #[error("`auth = smart` is not built yet; `open` on a loopback address is all there is")]
     SmartNotBuilt,
@@ -136,6 +168,8 @@ pub enum Error {
 const DATA_DEFAULT: &str = "./kiln-data";
 const TEXT_INDEX: &str = "text-index";
 const SQLITE_FILE: &str = "kiln.sqlite";
+const MLLP_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2575);
 const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
@@ -159,6 +193,8 @@ impl Settings {
             data: self.data.or(other.data),
             database: self.database.or(other.database),
             listen: self.listen.or(other.listen),
+            mllp: self.mllp.or(other.mllp),
+            allow_plaintext: self.allow_plaintext.or(other.allow_plaintext),
             auth: self.auth.or(other.auth),
             packages: self.packages.or(other.packages),
             maps: self.maps.or(other.maps),
@@ -170,17 +206,33 @@ impl Settings {
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
             limits: self.limits.or(other.limits),
+            routes: self.routes.or(other.routes),
+            messages: self.messages.or(other.messages),
         }
     }
 
     /// Fills in the defaults and checks what goes together.
     pub fn resolve(self) -> Result<Config, Error> {
         let data = self.data.unwrap_or_else(|| DATA_DEFAULT.into());
+        let mllp = match self.mllp {
+            None => Some(MLLP_DEFAULT),
+            Some(Mllp::At(address)) => Some(address),
+            Some(Mllp::Off) => None,
+        };
+        let configured = self.routes.unwrap_or_default();
+        let is_configured = configured
+            .iter()
+            .any(|route| route.listen == mllp || route.listen.is_none());
+        let is_unasked = self.mllp.is_none() && !is_configured;
+        let allow_plaintext = self.allow_plaintext.unwrap_or(false);
         let config = Config {
             database: self
                 .database
                 .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0),
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
+            routes: routes::resolve(configured, mllp, allow_plaintext)?,
+            mllp_unasked: mllp.filter(|_| is_unasked),
+            messages: self.messages.unwrap_or_default(),
             auth: self.auth.unwrap_or(Auth::Open),
             packages: self.packages.unwrap_or_default(),
             maps: self.maps.unwrap_or_default(),
@@ -203,6 +255,28 @@ impl Settings {
             Auth::Open if !config.listen.ip().is_loopback() => Err(Error::OpenToAll(config.listen)),
             Auth::Open => Ok(config),
         }
+    }
+}
+
+impl FromStr for Mllp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "expected an address such as 127.0.0.1:2575, or `off`".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for Mllp {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -363,8 +437,14 @@ mod tests {
             log,
             log_format,
             limits,
+            mllp,
+            allow_plaintext,
+            routes,
+            messages,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
+        assert!(mllp.is_some() && allow_plaintext.is_some() && messages.is_some());
+        assert!(routes.is_some_and(|routes| routes.iter().all(|route| route.route().is_ok())));
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
         assert!(maps.is_some());

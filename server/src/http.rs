@@ -13,7 +13,9 @@ mod criteria;
 mod guard;
 mod health;
 mod history;
+mod hl7;
 mod interactions;
+mod messages;
 mod metrics;
 mod page;
 mod prefer;
@@ -46,6 +48,7 @@ use crate::app::App;
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::limits;
+use crate::messages::Desk;
 use crate::metrics::Traffic;
 use connection::{Admission, Connection, Watch};
 
@@ -53,6 +56,7 @@ use connection::{Admission, Connection, Watch};
 #[derive(Debug)]
 struct Front {
     app: Arc<App>,
+    desk: Arc<Desk>,
     traffic: Traffic,
     /// Set when the server has been told to stop.
     stopping: AtomicBool,
@@ -61,6 +65,7 @@ struct Front {
 /// Answers requests until `stop` is done, then finishes those under way.
 pub async fn serve(
     app: Arc<App>,
+    desk: Arc<Desk>,
     listen: SocketAddr,
     ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
     stop: impl Future<Output = ()>,
@@ -68,6 +73,7 @@ pub async fn serve(
     let limits = app.limits;
     let front = Arc::new(Front {
         app,
+        desk,
         traffic: Traffic::of(routes::names()),
         stopping: AtomicBool::new(false),
     });

@@ -1,13 +1,20 @@
 //! What the server does by itself beside answering: work that is noted in the database, so that it survives a restart, and
 //! leased, so that of several nodes one does it.
 
+pub mod prune;
 pub mod reindex;
 
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::config::Messages;
+use crate::messages::{self, Desk};
 
 /// Everything there is to do, for as long as the server runs.
-pub async fn run(app: Arc<App>) {
-    reindex::run(&app).await;
+pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
+    tokio::join!(
+        reindex::run(&app),
+        messages::run(desk),
+        prune::run(&app, kept)
+    );
 }

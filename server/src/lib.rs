@@ -18,7 +18,9 @@ pub mod jobs;
 pub mod kept;
 pub mod limits;
 pub mod maps;
+pub mod messages;
 pub mod metrics;
+pub mod mllp;
 pub mod operations;
 pub mod packages;
 pub mod shelf;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::config::Config;
+use crate::messages::Desk;
 use crate::store::Store;
 
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +52,10 @@ pub enum Error {
     Listen(SocketAddr, #[source] std::io::Error),
     #[error("a thread that follows the feed cannot be started")]
     Follower(#[source] std::io::Error),
+    #[error(transparent)]
+    Mllp(#[from] mllp::Error),
+    #[error("the start was broken off")]
+    Stopped,
     #[error("the HTTP server failed")]
     Http(#[source] std::io::Error),
     #[error("the signals of the system cannot be heard")]
@@ -58,10 +65,10 @@ pub enum Error {
 }
 
 /// Serves until `stop` is done: then finishes what is under way, and closes the store.
-/// `ready` is told the address as soon as requests are answered.
+/// `ready` is told the address of HTTP and those of MLLP as soon as requests are answered.
 pub async fn run(
     config: &Config,
-    ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
+    ready: impl FnOnce(SocketAddr, &[SocketAddr]) -> Result<(), Error>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let (definitions, missing) = packages::lay_over(&config.packages)?;
@@ -73,9 +80,25 @@ pub async fn run(
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
     app.shelf.read_maps()?;
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&app)));
+    let desk = Desk::new(Arc::clone(&app), config).map_err(config::Error::from)?;
+    let jobs = tokio::spawn(jobs::run(
+        Arc::clone(&app),
+        Arc::clone(&desk),
+        config.messages,
+    ));
     let feed = feed::start(&app).map_err(Error::Follower)?;
-    let served = http::serve(app, config.listen, ready, stop).await;
+    let (started, unasked) = (Arc::clone(&desk), config.mllp_unasked);
+    // Beside this thread, which must not wait.
+    let started = tokio::task::spawn_blocking(move || mllp::start(&started, unasked)).await;
+    let (listeners, addresses) = started.map_err(|_| Error::Stopped)??;
+    let ready = |address| ready(address, &addresses);
+    let served = http::serve(app, desk, config.listen, ready, stop).await;
+    if tokio::task::spawn_blocking(move || listeners.stop())
+        .await
+        .is_err()
+    {
+        tracing::error!("the listeners for MLLP ended in a panic");
+    }
     jobs.abort();
     feed.stop();
     store.close();

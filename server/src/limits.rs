@@ -117,6 +117,28 @@ limits! {
     search_slow_ms: u64 = 1_000, from 0, to 3_600_000;
     /// How long one read may take in the database, all of its statements together; a statement that writes, on PostgreSQL.
     statement_ms: u64 = 30_000, from 10, to 3_600_000;
+    /// Connections of MLLP at a time.
+    mllp_connections_max: usize = 256, from 1, to 100_000;
+    /// Those from one address.
+    mllp_connections_per_address_max: usize = 32, from 1, to 100_000;
+    /// A message or batch of HL7 v2, whichever way it comes.
+    message_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 256 * 1024 * 1024;
+    /// All messages that come by MLLP and are not answered yet.
+    mllp_bytes_under_way_max: usize = 256 * 1024 * 1024, from 1024 * 1024, to 1024 * 1024 * 1024;
+    /// Messages of one connection that are worked on at a time.
+    mllp_ahead_max: usize = 32, from 1, to 1_000;
+    /// A message that has begun must end within this time,
+    mllp_grace_ms: u64 = 10_000, from 10, to 3_600_000;
+    /// and so many bytes a second beyond it.
+    mllp_rate_min: u64 = 64 * 1024, from 1, to 1024 * 1024 * 1024;
+    /// How long a connection may say nothing: hospitals are quiet at night.
+    mllp_idle_ms: u64 = 86_400_000, from 10, to 604_800_000;
+    /// Messages acknowledged before they were applied, of different patients, that are worked on at a time.
+    message_work_max: usize = 16, from 1, to 1_000;
+    /// How often one of them is tried when it is not its own fault.
+    message_attempts_max: u32 = 10, from 1, to 1_000_000;
+    /// How long others leave them alone without a word from the node that works on them.
+    message_lease_ms: u64 = 10_000, from 100, to 600_000;
 }
 
 /// A file that a command reads: what fits into a package, and into memory ten times.

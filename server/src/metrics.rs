@@ -194,6 +194,25 @@ impl Page {
         }
     }
 
+    /// A counter with two labels.
+    pub fn labelled(
+        &mut self,
+        name: &str,
+        help: &str,
+        labels: [&str; 2],
+        values: &[(String, String, u64)],
+    ) {
+        self.family(name, "counter", help);
+        let [one, two] = labels;
+        for (first, second, value) in values {
+            self.sample(
+                name,
+                &format!("{one}=\"{first}\",{two}=\"{second}\""),
+                value,
+            );
+        }
+    }
+
     /// A gauge that is told by one label.
     pub fn gauges(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
         self.family(name, "gauge", help);

@@ -14,6 +14,7 @@ mod identity;
 mod imports;
 mod index;
 mod job;
+mod messages;
 mod meters;
 mod migrate;
 mod plan;
@@ -51,6 +52,10 @@ pub use identity::Head;
 use imports::Noting;
 pub use imports::{Reached, Step, Turn};
 pub use index::Before;
+pub use messages::{
+    Direction, Earlier, Filter, Listed, Message, Outcome, Packed, Pruned, Stage, Status, Waiting,
+    Whole,
+};
 pub use meters::Meters;
 pub use plan::Opened;
 pub use progress::Progress;

@@ -41,6 +41,7 @@ impl Kiln {
         let settings = Settings {
             data: Some(directory.clone()),
             listen: Some("127.0.0.1:0".parse().unwrap()),
+            mllp: Some(server::config::Mllp::Off),
             packages: Some(packages),
             public_url: url.map(|url| url.parse().unwrap()),
             ..Settings::default()
@@ -53,7 +54,7 @@ impl Kiln {
                 .enable_all()
                 .build()
                 .unwrap();
-            let tell = |address| {
+            let tell = |address, _mllp: &[std::net::SocketAddr]| {
                 ready.send(address).unwrap();
                 Ok(())
             };

@@ -23,6 +23,8 @@ pub enum Action {
     Follow,
     /// An operation, by its code.
     Invoke(&'static str),
+    /// To keep messages of others, to see them and what became of them.
+    Messages,
     /// To read and write the store as a whole: export, import, backup, restore, verify.
     Maintain,
 }

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::packages::Packages;
 use super::place::Place;
 use crate::Error;
-use crate::config::{Auth, Config, Network, Origin, PublicUrl, Settings};
+use crate::config::{Auth, Config, Mllp, Network, Origin, PublicUrl, Settings};
 use crate::telemetry::{self, LogFormat};
 
 #[derive(Debug, clap::Args)]
@@ -19,6 +19,9 @@ pub(super) struct Flags {
     /// The address for HTTP [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "KILN_LISTEN")]
     listen: Option<SocketAddr>,
+    /// The address for HL7 v2 by MLLP, or `off` [default: 127.0.0.1:2575]
+    #[arg(long, value_name = "ADDR", env = "KILN_MLLP")]
+    mllp: Option<Mllp>,
     /// Who may do what [default: open]
     #[arg(long, value_enum, env = "KILN_AUTH")]
     auth: Option<Auth>,
@@ -70,6 +73,7 @@ pub(super) fn run(flags: Flags) -> Result<(), Error> {
 fn config(flags: Flags) -> Result<Config, Error> {
     let settings = Settings {
         listen: flags.listen,
+        mllp: flags.mllp,
         auth: flags.auth,
         packages: flags.packages.named(),
         public_url: flags.public_url,
@@ -100,14 +104,18 @@ async fn serve(config: &Config) -> Result<(), Error> {
 }
 
 /// The one line on stdout: scripts wait for it.
-fn announce(address: SocketAddr) -> Result<(), Error> {
+fn announce(address: SocketAddr, mllp: &[SocketAddr]) -> Result<(), Error> {
     tracing::warn!(
         "auth is open: everyone who can reach this address may read and write everything"
     );
     let mut out = std::io::stdout().lock();
+    let mllp: String = mllp
+        .iter()
+        .map(|address| format!(" mllp://{address}"))
+        .collect();
     writeln!(
         out,
-        "kiln is ready: http://{address} (FHIR R4 base http://{address}/fhir)"
+        "kiln is ready: http://{address} (FHIR R4 base http://{address}/fhir){mllp}"
     )
     .and_then(|()| out.flush())
     .map_err(Error::Print)

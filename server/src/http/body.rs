@@ -52,6 +52,14 @@ impl Cap {
         }
     }
 
+    /// Of messages of HL7 v2.
+    pub(super) fn of_message(limits: &Limits) -> Self {
+        Self {
+            bytes_max: limits.message_bytes_max,
+            name: "message_bytes_max",
+        }
+    }
+
     /// Of content that is not parsed.
     pub(super) fn of_content(limits: &Limits) -> Self {
         Self {

@@ -15,6 +15,7 @@ pub(super) fn page(front: &Front) -> HttpResponse {
     let mut page = Page::default();
     requests(&mut page, &front.traffic);
     store(&mut page, &front.app.store);
+    messages(&mut page, front);
     followers(&mut page, &front.app);
     process(&mut page, &front.app);
     HttpResponse::Ok()
@@ -108,6 +109,36 @@ fn store(page: &mut Page, store: &Store) {
         "kiln_store_connections_in_use",
         "Connections to the database in use; with SQLite those that read.",
         store.connections_in_use(),
+    );
+}
+
+fn messages(page: &mut Page, front: &Front) {
+    let counts = front.desk.counts();
+    page.labelled(
+        "kiln_messages_total",
+        "Messages of HL7 v2 by route and answer.",
+        ["route", "code"],
+        &counts.answers(),
+    );
+    page.counter(
+        "kiln_messages_duplicates_total",
+        "Messages that were here before and were answered as before.",
+        counts.duplicates.get(),
+    );
+    page.gauge(
+        "kiln_mllp_connections_open",
+        "Connections of MLLP.",
+        counts.connections.get(),
+    );
+    page.counter(
+        "kiln_mllp_connections_refused_total",
+        "Connections of MLLP for which there was no place.",
+        counts.refused.get(),
+    );
+    page.counter(
+        "kiln_mllp_junk_bytes_total",
+        "Bytes that came by MLLP between messages.",
+        counts.junk_bytes.get(),
     );
 }
 

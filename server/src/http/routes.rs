@@ -7,8 +7,8 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, bundle, convert, criteria, health, history, interactions as handlers, metrics, page,
-    reply, request, search, writes,
+    Front, bundle, convert, criteria, health, history, hl7, interactions as handlers, messages,
+    metrics, page, reply, request, search, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -34,6 +34,8 @@ const OTHERS: &[&str] = &[
     "metrics",
     "convert",
     "maps",
+    "hl7",
+    "messages",
     "capabilities",
     "options",
     "refused",
@@ -101,14 +103,33 @@ async fn api(
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
     let cx = cx(&front.app);
-    match path.strip_prefix(API).unwrap_or_default() {
+    let path = path.strip_prefix(API).unwrap_or_default();
+    match path {
         "convert" => (
             "convert",
             Box::pin(convert::convert(&cx, request, payload)).await,
         ),
         "maps" => ("maps", convert::maps(&cx, request)),
+        "hl7/v2" => (
+            "hl7",
+            match *request.method() {
+                Method::POST => Box::pin(hl7::take(front, &cx, request, payload)).await,
+                _ => Err(method_not_allowed("POST")),
+            },
+        ),
+        _ if is_below(path, "messages") => {
+            let rest = path.trim_start_matches("messages");
+            let answer = Box::pin(messages::follow(front, &cx, request, rest)).await;
+            ("messages", answer)
+        }
         _ => ("unknown", Err(unknown_path())),
     }
+}
+
+/// Whether it is this address, or one below it.
+fn is_below(path: &str, place: &str) -> bool {
+    let rest = path.strip_prefix(place);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn cx(app: &Arc<App>) -> Cx {

@@ -26,9 +26,10 @@ const KEY_BLOCK: i64 = 64;
 const SQLITE_EVERY: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;
     PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 1073741824;";
-/// FULL: an acknowledged write survives a power cut. The cache is in KiB when negative.
+/// FULL: an acknowledged write survives a power cut. The cache is in KiB when negative. A file that is made anew can give
+/// room back to the system that messages have taken (`auto_vacuum`).
 const SQLITE_WRITER: &str =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
+    "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -32768;
     PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
 /// On top of that for a process that writes much: pages are written into the log by every transaction that changes them
 /// and from there into the file, so both happen less often; nothing is mapped, which would look as if it were in memory.

@@ -4,7 +4,7 @@ use diesel::backend::Backend;
 use diesel::deserialize::{FromSql, FromSqlRow, Result};
 use diesel::pg::{Pg, PgValue};
 use diesel::row::{Field, Row};
-use diesel::sql_types::{BigInt, Double, Integer, SqlType, Text};
+use diesel::sql_types::{BigInt, Double, Integer, SmallInt, SqlType, Text};
 use diesel::sqlite::{Sqlite, SqliteType, SqliteValue};
 use search::condition::Bind;
 use search::rows::ReferenceRow;
@@ -45,12 +45,17 @@ impl Tells for Sqlite {
 
 impl Tells for Pg {
     fn tell(value: PgValue<'_>) -> Result<Bind> {
+        const INT2: u32 = 21;
         const INT4: u32 = 23;
         const TEXT: u32 = 25;
         const FLOAT8: u32 = 701;
         Ok(match value.get_oid().get() {
             TEXT => Bind::Text(FromSql::<Text, Self>::from_sql(value)?),
             FLOAT8 => Bind::Real(FromSql::<Double, Self>::from_sql(value)?),
+            INT2 => {
+                let number: i16 = FromSql::<SmallInt, Self>::from_sql(value)?;
+                Bind::Int(number.into())
+            }
             INT4 => {
                 let number: i32 = FromSql::<Integer, Self>::from_sql(value)?;
                 Bind::Int(number.into())
@@ -95,7 +100,7 @@ impl Referring {
     }
 }
 
-fn value<'a, DB: Tells>(row: &impl Row<'a, DB>, index: usize) -> Result<Option<Bind>> {
+pub(super) fn value<'a, DB: Tells>(row: &impl Row<'a, DB>, index: usize) -> Result<Option<Bind>> {
     let field = row.get(index).ok_or("a column is missing")?;
     field.value().map(DB::tell).transpose()
 }

@@ -1,4 +1,4 @@
-//! Clients of others do a day's work: fhir-kit-client, fhirclient and fhirpy. `conformance-tests/clients/run --install DIR`
+//! Clients of others do a day's work: fhir-kit-client, fhirclient and fhirpy; by MLLP @medplum/hl7 and python-hl7. `conformance-tests/clients/run --install DIR`
 //! brings them; `KILN_CLIENTS=DIR` says where they are. Without that they are skipped aloud.
 
 use std::io::Write;
@@ -22,6 +22,7 @@ fn clients_of_others_do_a_days_work(database: &Database) {
     let output = Command::new(script)
         .arg(place)
         .arg(format!("http://{}/fhir", kiln.address))
+        .arg(kiln.mllp[0].to_string())
         .output()
         .unwrap();
     let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -11,6 +11,7 @@ const SETTINGS: &[&str] = &[
     "KILN_DATA",
     "KILN_DATABASE",
     "KILN_LISTEN",
+    "KILN_MLLP",
     "KILN_AUTH",
     "KILN_CONFIG",
     "KILN_PACKAGES",
@@ -30,6 +31,8 @@ pub(crate) struct Kiln {
     /// What it writes to stderr, read all the time: a full pipe would stop it.
     log: Option<JoinHandle<String>>,
     pub(crate) address: SocketAddr,
+    /// Where MLLP is spoken: the routes in the order of their names.
+    pub(crate) mllp: Vec<SocketAddr>,
 }
 
 /// The program with nothing set, ready for arguments.
@@ -38,6 +41,8 @@ pub(crate) fn command() -> Command {
     for name in SETTINGS {
         command.env_remove(name);
     }
+    // The usual port is for one of all the programs that the tests start.
+    command.env("KILN_MLLP", "127.0.0.1:0");
     command
 }
 
@@ -80,7 +85,7 @@ impl Kiln {
         });
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let Some(address) = address_in(&line) else {
+        let Some(address) = addresses_in(&line, "http://").first().copied() else {
             let complaint = log.join().unwrap();
             panic!("no address in {line:?}; stderr: {complaint}");
         };
@@ -89,6 +94,7 @@ impl Kiln {
             stdout,
             log: Some(log),
             address,
+            mllp: addresses_in(&line, "mllp://"),
         }
     }
 
@@ -139,7 +145,8 @@ impl Drop for Kiln {
     }
 }
 
-fn address_in(line: &str) -> Option<SocketAddr> {
-    line.split_whitespace()
-        .find_map(|word| word.strip_prefix("http://")?.parse().ok())
+fn addresses_in(line: &str, scheme: &str) -> Vec<SocketAddr> {
+    let words = line.split_whitespace();
+    let addresses = words.filter_map(|word| word.strip_prefix(scheme)?.parse().ok());
+    addresses.collect()
 }

@@ -9,6 +9,7 @@ use server::app::App;
 use server::config::{Database, Settings};
 use server::fault::Kind;
 use server::instant::Instant;
+use server::messages::Desk;
 use server::store::Store;
 use server::{http, packages};
 
@@ -31,6 +32,8 @@ fn serve(data: &Path, during: impl FnOnce(SocketAddr)) {
     let (definitions, _) = packages::lay_over(&[]).unwrap();
     let mut app = App::new(store.clone(), definitions, &config);
     app.ids = ids_that_panic;
+    let app = Arc::new(app);
+    let desk = Desk::new(Arc::clone(&app), &config).unwrap();
     let (told, address) = channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = std::thread::spawn(move || {
@@ -45,7 +48,7 @@ fn serve(data: &Path, during: impl FnOnce(SocketAddr)) {
         };
         let stop = async { drop(stopped.await) };
         runtime
-            .block_on(http::serve(Arc::new(app), listen, ready, stop))
+            .block_on(http::serve(app, desk, listen, ready, stop))
             .unwrap();
         store.close();
     });

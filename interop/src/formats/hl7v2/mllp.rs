@@ -9,6 +9,8 @@ const END: u8 = 0x1c;
 
 /// Bytes between two frames before the stream is none of ours.
 pub const JUNK_MAX: usize = 64 * 1024;
+/// Bytes of a frame that is too large that are given.
+const HEAD_MAX: usize = 4 * 1024;
 /// Bytes of junk that are kept to be shown.
 const SAMPLE_MAX: usize = 64;
 
@@ -27,8 +29,8 @@ pub enum Event {
     Frame(Vec<u8>),
     /// A new frame began before this one ended.
     Unended(Vec<u8>),
-    /// A frame is longer than allowed; what follows up to its end is passed over.
-    TooLarge { max: usize },
+    /// A frame is longer than allowed; what follows up to its end is passed over. Its beginning is given, to be answered.
+    TooLarge { max: usize, head: Vec<u8> },
     /// Bytes between frames: how many, and the first of them.
     Junk { bytes: usize, sample: Vec<u8> },
     /// There is nothing but junk: the connection should be closed.
@@ -68,6 +70,12 @@ impl Frames {
         self.state != State::Between
     }
 
+    /// What is there of a frame that will not end any more.
+    pub fn unended(&mut self) -> Vec<u8> {
+        self.state = State::Between;
+        std::mem::take(&mut self.frame)
+    }
+
     /// Bytes that are kept at the moment.
     pub fn kept(&self) -> usize {
         self.frame.len() + self.sample.len()
@@ -97,9 +105,14 @@ impl Frames {
         match self.state {
             State::Inside if self.frame.len() + bytes.len() > self.frame_max => {
                 self.state = State::Passing;
-                self.frame = Vec::new();
+                let mut head = std::mem::take(&mut self.frame);
+                let room = HEAD_MAX.saturating_sub(head.len()).min(bytes.len());
+                head.extend_from_slice(bytes.get(..room).unwrap_or_default());
+                head.truncate(HEAD_MAX);
+                head.shrink_to_fit();
                 Some(Event::TooLarge {
                     max: self.frame_max,
+                    head,
                 })
             }
             State::Inside => {
@@ -219,7 +232,8 @@ mod tests {
             found.extend(all(&mut frames, &[b'x'; 999]));
             assert!(frames.kept() <= 1000);
         }
-        assert_eq!(found, [Event::TooLarge { max: 1000 }]);
+        let head = vec![b'x'; 1998];
+        assert_eq!(found, [Event::TooLarge { max: 1000, head }]);
         assert_eq!(all(&mut frames, b"x\x1c\r\x0bnext\x1c\r"), [whole(b"next")]);
         let found: Vec<_> = (0..200)
             .flat_map(|_| all(&mut frames, &[b'j'; 999]))

@@ -122,6 +122,11 @@ impl<'b> Transmission<'b> {
         &self.told.list
     }
 
+    /// A message as it came, or in UTF-8 when what came was XML or wide characters.
+    pub fn bytes(&self, message: usize) -> Option<&[u8]> {
+        self.bytes.get(self.messages.get(message)?.range.clone())
+    }
+
     /// Decodes a message, or the header or trailer of an envelope by its bytes.
     pub fn text(&self, message: usize) -> Option<Text<'_>> {
         Some(self.decoded(self.messages.get(message)?.range.clone()))

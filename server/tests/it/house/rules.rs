@@ -30,7 +30,9 @@ const STOREYS: &[&[&str]] = &[
     &["app", "cx", "fault", "entries", "kept", "shelf", "texts"],
     &["interactions"],
     &["operations"],
-    &["http", "console", "facade", "feed", "jobs", "hub"],
+    &[
+        "http", "console", "facade", "feed", "jobs", "hub", "messages", "mllp",
+    ],
     // `crate::run` is in lib.rs.
     &["lib", "run"],
     &["cli"],

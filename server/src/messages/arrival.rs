@@ -1,0 +1,129 @@
+//! A message that has just come: what can be said of it before anything is looked up.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fhir_spec::{Issue, IssueCode};
+use interop::formats::hl7v2::acknowledgement::{Said, reject};
+use interop::formats::hl7v2::{Intake, Stamp, Text, Unreadable};
+use interop::route::Facts;
+use sha2::{Digest, Sha256};
+
+use super::{Desk, Running, Ticket};
+use crate::instant::Instant;
+
+/// Bytes at the beginning of what cannot be read in which a header is looked for.
+const HEADER_MAX: usize = 4_096;
+
+/// A message with its place among the others.
+#[derive(Debug)]
+pub struct Arrival {
+    pub running: Arc<Running>,
+    pub bytes: Bytes,
+    pub id: String,
+    pub at: Instant,
+    pub facts: Facts,
+    pub hash: [u8; 16],
+    /// Why it is not to be applied whatever it says: it is not whole, say.
+    pub flaw: Option<Issue>,
+    /// Why it cannot be read.
+    pub unreadable: Option<Unreadable>,
+    pub(super) ticket: Ticket,
+}
+
+impl Desk {
+    /// Reads who sent what about whom, and takes the message's place in the order: to be called in the order of arrival.
+    pub fn arrive(&self, running: &Arc<Running>, bytes: Bytes, flaw: Option<Issue>) -> Arrival {
+        let at = (self.app.clock)();
+        let route = &running.route;
+        let digest = Sha256::digest(&bytes);
+        let mut hash = [0; 16];
+        for (to, from) in hash.iter_mut().zip(digest) {
+            *to = from;
+        }
+        let read = Text::read(&bytes, route.intake()).and_then(|text| {
+            text.message()
+                .map(|message| Facts::of(&message, &route.zone))
+        });
+        let (facts, unreadable) = match read {
+            Ok(facts) => (facts, None),
+            Err(fault) => (
+                header(&bytes, route.intake(), &fault, &route.zone),
+                Some(fault),
+            ),
+        };
+        // The same once more waits for itself; who speaks of nobody, for all of its route who do so.
+        let own = hash
+            .iter()
+            .fold("\0".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let nobody = format!("\0\0{}", route.name);
+        let subjects = facts.subjects.iter().map(String::as_str);
+        let rest = facts.subjects.is_empty().then_some(nobody.as_str());
+        let ticket = self.order.enter(subjects.chain([own.as_str()]).chain(rest));
+        Arrival {
+            running: Arc::clone(running),
+            id: (self.app.ids)(at),
+            at,
+            facts,
+            hash,
+            flaw,
+            unreadable,
+            ticket,
+            bytes,
+        }
+    }
+}
+
+/// What a header says though the message cannot be read.
+fn header(
+    bytes: &Bytes,
+    intake: Intake,
+    fault: &Unreadable,
+    zone: &interop::mapping::Zone,
+) -> Facts {
+    let start = bytes
+        .windows(3)
+        .take(HEADER_MAX)
+        .position(|name| name == b"MSH");
+    let line = start
+        .and_then(|start| bytes.get(start..))
+        .unwrap_or_default();
+    let end = line
+        .iter()
+        .take(HEADER_MAX)
+        .position(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = line
+        .get(..end.unwrap_or(line.len().min(HEADER_MAX)))
+        .unwrap_or_default();
+    if let Ok(text) = Text::read(line, intake)
+        && let Ok(message) = text.message()
+    {
+        return Facts::of(&message, zone);
+    }
+    // What the answer echoes is what it is found by.
+    let answer = reject(bytes, fault, "0", &Stamp::utc(2000, 1, 1, 0, 0, 0));
+    let text = Text::decoded(&answer);
+    let control_id = text.message().ok().and_then(|message| {
+        let said = Said::read(&message).ok()?;
+        Some(said.control_id.trim().to_owned())
+    });
+    let control_id = control_id.filter(|id| id != "\"\"").unwrap_or_default();
+    Facts {
+        control_id: control_id
+            .chars()
+            .filter(|letter| *letter != '\0')
+            .take(200)
+            .collect(),
+        ..Facts::default()
+    }
+}
+
+impl Arrival {
+    /// What is wrong with it before it is mapped.
+    pub(super) fn issue(&self) -> Option<Issue> {
+        let unreadable = self.unreadable.as_ref();
+        let unreadable =
+            unreadable.map(|fault| Issue::error(IssueCode::Structure, fault.to_string()));
+        unreadable.or_else(|| self.flaw.clone())
+    }
+}

@@ -1,0 +1,119 @@
+//! A message becomes resources: which map, what it could not carry.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use fhir_spec::{Issue, IssueCode};
+use interop::formats::hl7v2::Message;
+use interop::formats::hl7v2::convert::{Converter, Unmapped};
+use interop::mapping::{Entry, Occasion};
+
+use super::{Desk, Running};
+use crate::instant::Instant;
+use crate::maps::Translator;
+use crate::shelf::Sender;
+
+/// What the maps that Kiln comes with are called where it is told who made a resource.
+const PACK: &str = concat!("kiln-hl7v2 ", env!("CARGO_PKG_VERSION"));
+
+/// What a message says, and what is to be said of that.
+#[derive(Debug)]
+pub struct Translated {
+    pub entries: Vec<Entry>,
+    /// The loss report.
+    pub issues: Vec<Issue>,
+    /// The version of the maps.
+    pub pack: String,
+    /// What made what, a line for each element; empty unless it was asked for.
+    pub trace: String,
+}
+
+impl Desk {
+    /// `Err`: there is no map for it, or none that can be used.
+    pub(super) fn translate(
+        &self,
+        running: &Running,
+        message: &Message<'_>,
+        id: &str,
+        now: Instant,
+        trace: bool,
+    ) -> Result<Translated, Issue> {
+        let now = now.to_string();
+        let occasion = Occasion {
+            now: &now,
+            seed: id,
+            trace,
+        };
+        let translator = self.translator(running, message)?;
+        // What a map does to an unforeseen message costs that message an error and nothing else.
+        let work = AssertUnwindSafe(|| convert(&translator.messages, message, occasion));
+        catch_unwind(work).unwrap_or_else(|_| {
+            let text = "the maps failed on this message";
+            Err(Issue::error(IssueCode::Exception, text))
+        })
+    }
+
+    /// The maps of the route, with the overlay that it names or else the one that names the sender.
+    fn translator(
+        &self,
+        running: &Running,
+        message: &Message<'_>,
+    ) -> Result<Arc<Translator>, Issue> {
+        let route = &running.route;
+        let named = route.overlay.clone().or_else(|| {
+            let said = |field| Some(message.of_header(field, 1).trim().to_owned());
+            let (kind, event) = (message.of_header(9, 1), message.of_header(9, 2));
+            self.app.shelf.overlay_for(&Sender {
+                application: said(3),
+                facility: said(4),
+                kind: Some(format!("{}^{}", kind.trim(), event.trim())),
+                version: said(12),
+                file: None,
+            })
+        });
+        let translator = self
+            .app
+            .shelf
+            .translator(&route.zone, &route.constants, named.as_deref());
+        translator.map_err(|fault| {
+            let told = fault.issues.first().map(|issue| issue.diagnostics.clone());
+            let told = told.unwrap_or_else(|| "the maps cannot be used".to_owned());
+            Issue::error(IssueCode::Exception, told)
+        })
+    }
+}
+
+fn convert(
+    converter: &Converter,
+    message: &Message<'_>,
+    occasion: Occasion<'_>,
+) -> Result<Translated, Issue> {
+    let converted = converter
+        .convert(message, None, occasion)
+        .map_err(|unmapped| {
+            let code = match unmapped {
+                Unmapped::Kind(_) | Unmapped::Map(_) => IssueCode::NotSupported,
+                Unmapped::Unready(..) => IssueCode::Exception,
+            };
+            Issue::error(code, format!("MSH-9: {unmapped}"))
+        })?;
+    let trace = match occasion.trace {
+        true => converted
+            .mapped
+            .trace_text(converted.plan(), &converted.source()),
+        false => String::new(),
+    };
+    Ok(Translated {
+        issues: converted.issues(),
+        trace,
+        pack: PACK.to_owned(),
+        entries: converted.mapped.entries,
+    })
+}
+
+impl Translated {
+    /// What cannot be stored as it is.
+    pub(super) fn has_errors(&self) -> bool {
+        self.issues.iter().any(Issue::is_error)
+    }
+}
