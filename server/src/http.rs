@@ -1,5 +1,6 @@
 //! HTTP: the only room, with the console, that knows actix.
 
+mod arranged;
 mod base;
 mod binary;
 mod body;
@@ -17,11 +18,13 @@ mod hl7;
 mod interactions;
 mod messages;
 mod metrics;
+mod overlays;
 mod page;
 mod prefer;
 mod reply;
 mod request;
 mod routes;
+mod routes_api;
 mod search;
 mod shape;
 mod unread;

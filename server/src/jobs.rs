@@ -7,6 +7,7 @@ pub mod reindex;
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::arranged;
 use crate::config::Messages;
 use crate::messages::{self, Desk};
 
@@ -14,7 +15,8 @@ use crate::messages::{self, Desk};
 pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
     tokio::join!(
         reindex::run(&app),
-        messages::run(desk),
+        arranged::run(&app, &desk),
+        messages::run(Arc::clone(&desk)),
         prune::run(&app, kept)
     );
 }

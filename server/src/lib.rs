@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod app;
+pub mod arranged;
 pub mod auth;
 pub mod cli;
 pub mod config;
@@ -54,6 +55,8 @@ pub enum Error {
     Follower(#[source] std::io::Error),
     #[error(transparent)]
     Mllp(#[from] mllp::Error),
+    #[error("the routes and overlays in the database cannot be read: {0}")]
+    Arranged(String),
     #[error("the start was broken off")]
     Stopped,
     #[error("the HTTP server failed")]
@@ -81,6 +84,16 @@ pub async fn run(
     let app = Arc::new(App::new(store.clone(), definitions, config));
     app.shelf.read_maps()?;
     let desk = Desk::new(Arc::clone(&app), config).map_err(config::Error::from)?;
+    if let Err(fault) = arranged::load(&app, &desk).await {
+        return Err(Error::Arranged(
+            fault
+                .issues
+                .into_iter()
+                .map(|issue| issue.diagnostics)
+                .collect::<Vec<_>>()
+                .join("; "),
+        ));
+    }
     let jobs = tokio::spawn(jobs::run(
         Arc::clone(&app),
         Arc::clone(&desk),

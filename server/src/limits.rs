@@ -147,6 +147,9 @@ pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// A file of maps, or an overlay.
 pub const MAP_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Messages that an overlay is tried out on in one request.
+pub const TRIED_MAX: usize = 100;
+
 /// Sets of maps that are kept compiled, for each zone, set of constants and overlay that is asked for.
 pub const TRANSLATORS_MAX: usize = 64;
 

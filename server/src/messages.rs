@@ -23,11 +23,12 @@ pub use order::{Order, Ticket};
 pub use reprocess::Rehearsal;
 pub use routes::{Mode, Routes, Running};
 pub use take::{Answered, guarded};
-pub use translate::Translated;
+pub use translate::{Translated, Trial};
 pub use transmission::Heard;
 pub use work::run;
 
 use crate::app::App;
+use crate::arranged::InUse;
 use crate::auth::{Action, Forbidden, Permit, may};
 use crate::config::Config;
 use crate::cx::Cx;
@@ -38,6 +39,8 @@ use crate::metrics::{Counter, Gauge};
 pub struct Desk {
     pub app: Arc<App>,
     pub routes: Routes,
+    /// What of them was arranged while the server runs.
+    pub arranged: InUse,
     order: Arc<Order>,
     /// Something was acknowledged that is still to be applied.
     work: Notify,
@@ -78,6 +81,7 @@ impl Desk {
         Ok(Arc::new(Self {
             routes: Routes::of(&config.routes)?,
             app,
+            arranged: InUse::default(),
             order: Arc::default(),
             work: Notify::new(),
             counts: Counts::default(),

@@ -225,8 +225,23 @@ impl Shelf {
         }
     }
 
+    /// These maps with one overlay as it would be.
+    #[must_use]
+    pub fn with(&self, overlay: Overlay) -> Self {
+        let mut overlays = self.overlays().as_ref().clone();
+        overlays.retain(|other| other.name != overlay.name);
+        overlays.push(overlay);
+        let trial = Self {
+            paths: self.paths.clone(),
+            maps: self.maps.clone(),
+            state: RwLock::default(),
+        };
+        trial.set_overlays(overlays);
+        trial
+    }
+
     /// What is wrong with an overlay before it is laid over anything: every map that it changes is compiled.
-    pub fn check(&self, name: &str, text: &str) -> Result<Vec<Issue>, Fault> {
+    pub fn check(&self, name: &str, text: &str) -> Result<(), Fault> {
         let maps = self.maps()?;
         let (laid, gone) = maps.overlaid(name, text).map_err(|wrong| bad(&wrong))?;
         laid.check(name, text).map_err(|wrong| bad(&wrong))?;
@@ -236,7 +251,7 @@ impl Shelf {
         };
         let gone: Vec<Issue> = gone.iter().map(issue).collect();
         match gone.is_empty() {
-            true => Ok(Vec::new()),
+            true => Ok(()),
             false => Err(Fault::of_issues(Kind::Unprocessable, gone)),
         }
     }
@@ -326,7 +341,7 @@ mod tests {
     fn what_is_wrong_with_an_overlay_is_told_with_its_place() {
         let shelf = Shelf::new(Vec::new());
         let good = "overlay a : patients\n  constant mrn_system = \"urn:a\"\n  in Patient\n    remove phone <-> telecom[system=phone, use=home].value\n";
-        assert_eq!(shelf.check("a", good).unwrap(), []);
+        shelf.check("a", good).unwrap();
         for (text, place) in [
             (
                 "overlay a : patients\n  in Patient\n    add mrn -> nmae.text\n",

@@ -1,5 +1,6 @@
 //! The canonical store: one road in for every write, durable when it answers.
 
+mod arrangements;
 mod attempts;
 mod audit;
 mod catalogue;
@@ -43,6 +44,7 @@ use std::time::SystemTime;
 
 use search::Registry;
 
+pub use arrangements::{Arranged, Arrangement};
 pub use audit::VersionRow;
 pub use catalogue::Work;
 pub use error::Error;

@@ -25,6 +25,8 @@ pub enum Action {
     Invoke(&'static str),
     /// To keep messages of others, to see them and what became of them.
     Messages,
+    /// To arrange how messages come in and what single senders do differently.
+    Arrange,
     /// To read and write the store as a whole: export, import, backup, restore, verify.
     Maintain,
 }

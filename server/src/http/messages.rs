@@ -327,7 +327,7 @@ async fn reprocess_many(front: &Front, cx: &Cx, http: &HttpRequest) -> Answer {
     Ok(json(StatusCode::ACCEPTED, &document.into()))
 }
 
-fn rehearsal(id: &str, seen: &Rehearsal) -> Object {
+pub(super) fn rehearsal(id: &str, seen: &Rehearsal) -> Object {
     let changes: Vec<Value> = seen
         .changes
         .iter()

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     Front, bundle, convert, criteria, health, history, hl7, interactions as handlers, messages,
-    metrics, page, reply, request, search, writes,
+    metrics, overlays, page, reply, request, routes_api, search, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -36,6 +36,8 @@ const OTHERS: &[&str] = &[
     "maps",
     "hl7",
     "messages",
+    "routes",
+    "overlays",
     "capabilities",
     "options",
     "refused",
@@ -117,6 +119,16 @@ async fn api(
                 _ => Err(method_not_allowed("POST")),
             },
         ),
+        _ if is_below(path, "routes") => {
+            let rest = path.trim_start_matches("routes");
+            let answer = routes_api::follow(front, &cx, request, payload, rest);
+            ("routes", Box::pin(answer).await)
+        }
+        _ if is_below(path, "overlays") => {
+            let rest = path.trim_start_matches("overlays");
+            let answer = overlays::follow(front, &cx, request, payload, rest);
+            ("overlays", Box::pin(answer).await)
+        }
         _ if is_below(path, "messages") => {
             let rest = path.trim_start_matches("messages");
             let answer = Box::pin(messages::follow(front, &cx, request, rest)).await;
@@ -413,6 +425,6 @@ pub(super) fn method_not_allowed(allow: &str) -> Fault {
     fault
 }
 
-fn unknown_path() -> Fault {
+pub(super) fn unknown_path() -> Fault {
     Fault::new(Kind::UnknownPath, "there is nothing at this address")
 }

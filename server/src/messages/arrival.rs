@@ -9,7 +9,7 @@ use interop::formats::hl7v2::{Intake, Stamp, Text, Unreadable};
 use interop::route::Facts;
 use sha2::{Digest, Sha256};
 
-use super::{Desk, Running, Ticket};
+use super::{Desk, Running, Ticket, Trial};
 use crate::instant::Instant;
 
 /// Bytes at the beginning of what cannot be read in which a header is looked for.
@@ -29,6 +29,8 @@ pub struct Arrival {
     /// Why it cannot be read.
     pub unreadable: Option<Unreadable>,
     pub(super) ticket: Ticket,
+    /// Only what would become of it is asked, by other maps.
+    pub(super) trial: Option<Trial>,
 }
 
 impl Desk {
@@ -69,6 +71,7 @@ impl Desk {
             flaw,
             unreadable,
             ticket,
+            trial: None,
             bytes,
         }
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use fhir_spec::Issue;
 
-use super::Desk;
 use super::diff::{Difference, difference};
 use super::take::is_senders;
 use super::work::Attempt;
+use super::{Desk, Trial};
 use crate::facade;
 use crate::fault::{Fault, Kind};
 use crate::store::{Direction, Filter, Status, Whole};
@@ -39,16 +39,34 @@ impl Desk {
 
     /// What would become of it. Nothing is changed.
     pub async fn rehearse(self: &Arc<Self>, id: &str) -> Result<Option<Rehearsal>, Fault> {
+        self.rehearse_by(id, None).await
+    }
+
+    /// What would become of it by other maps.
+    pub async fn rehearse_with(
+        self: &Arc<Self>,
+        id: &str,
+        trial: &Trial,
+    ) -> Result<Option<Rehearsal>, Fault> {
+        self.rehearse_by(id, Some(trial)).await
+    }
+
+    async fn rehearse_by(
+        self: &Arc<Self>,
+        id: &str,
+        trial: Option<&Trial>,
+    ) -> Result<Option<Rehearsal>, Fault> {
         let Some(whole) = self.incoming(id).await? else {
             return Ok(None);
         };
-        let Some(arrival) = self.arrive_again(&whole) else {
+        let Some(mut arrival) = self.arrive_again(&whole) else {
             let route = &whole.listed.route;
             return Err(Fault::new(
                 Kind::Conflict,
                 format!("there is no route {route} any more"),
             ));
         };
+        arrival.trial = trial.cloned();
         let arrival = Arc::new(arrival);
         let submission = match self.mapped(&arrival, id).await? {
             Ok(submission) => submission,

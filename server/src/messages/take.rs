@@ -221,7 +221,14 @@ impl Desk {
         let text = Text::read(&arrival.bytes, route.intake()).map_err(unread)?;
         let message = text.message().map_err(unread)?;
         let translated = self
-            .translate(&arrival.running, &message, id, arrival.at, false)
+            .translate(
+                &arrival.running,
+                &message,
+                id,
+                arrival.at,
+                arrival.trial.as_ref(),
+                false,
+            )
             .map_err(|issue| (Stage::Parsed, vec![issue]))?;
         if translated.has_errors() {
             return Err((Stage::Parsed, translated.issues));

@@ -11,7 +11,7 @@ use interop::mapping::{Entry, Occasion};
 use super::{Desk, Running};
 use crate::instant::Instant;
 use crate::maps::Translator;
-use crate::shelf::Sender;
+use crate::shelf::{Sender, Shelf};
 
 /// What the maps that Kiln comes with are called where it is told who made a resource.
 const PACK: &str = concat!("kiln-hl7v2 ", env!("CARGO_PKG_VERSION"));
@@ -28,6 +28,13 @@ pub struct Translated {
     pub trace: String,
 }
 
+/// Maps with an overlay that does not count yet, and which one that is.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    pub shelf: Arc<Shelf>,
+    pub overlay: String,
+}
+
 impl Desk {
     /// `Err`: there is no map for it, or none that can be used.
     pub(super) fn translate(
@@ -36,6 +43,7 @@ impl Desk {
         message: &Message<'_>,
         id: &str,
         now: Instant,
+        trial: Option<&Trial>,
         trace: bool,
     ) -> Result<Translated, Issue> {
         let now = now.to_string();
@@ -44,7 +52,7 @@ impl Desk {
             seed: id,
             trace,
         };
-        let translator = self.translator(running, message)?;
+        let translator = self.translator(running, message, trial)?;
         // What a map does to an unforeseen message costs that message an error and nothing else.
         let work = AssertUnwindSafe(|| convert(&translator.messages, message, occasion));
         catch_unwind(work).unwrap_or_else(|_| {
@@ -58,12 +66,15 @@ impl Desk {
         &self,
         running: &Running,
         message: &Message<'_>,
+        trial: Option<&Trial>,
     ) -> Result<Arc<Translator>, Issue> {
         let route = &running.route;
-        let named = route.overlay.clone().or_else(|| {
+        let shelf = trial.map_or(&self.app.shelf, |trial| &trial.shelf);
+        let tried = trial.map(|trial| trial.overlay.clone());
+        let named = tried.or_else(|| route.overlay.clone()).or_else(|| {
             let said = |field| Some(message.of_header(field, 1).trim().to_owned());
             let (kind, event) = (message.of_header(9, 1), message.of_header(9, 2));
-            self.app.shelf.overlay_for(&Sender {
+            shelf.overlay_for(&Sender {
                 application: said(3),
                 facility: said(4),
                 kind: Some(format!("{}^{}", kind.trim(), event.trim())),
@@ -71,10 +82,7 @@ impl Desk {
                 file: None,
             })
         });
-        let translator = self
-            .app
-            .shelf
-            .translator(&route.zone, &route.constants, named.as_deref());
+        let translator = shelf.translator(&route.zone, &route.constants, named.as_deref());
         translator.map_err(|fault| {
             let told = fault.issues.first().map(|issue| issue.diagnostics.clone());
             let told = told.unwrap_or_else(|| "the maps cannot be used".to_owned());

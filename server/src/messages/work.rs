@@ -260,6 +260,7 @@ impl Desk {
                 &message,
                 &whole.listed.id,
                 whole.listed.received_at,
+                None,
                 true,
             );
             trace = translated.map_or_else(|_| String::new(), |translated| translated.trace);

@@ -6,6 +6,7 @@
 #[macro_use]
 mod databases;
 
+mod arranged;
 mod binary;
 mod bundles;
 mod client;

@@ -31,7 +31,7 @@ const STOREYS: &[&[&str]] = &[
     &["interactions"],
     &["operations"],
     &[
-        "http", "console", "facade", "feed", "jobs", "hub", "messages", "mllp",
+        "http", "console", "facade", "feed", "jobs", "hub", "messages", "mllp", "arranged",
     ],
     // `crate::run` is in lib.rs.
     &["lib", "run"],
