@@ -58,7 +58,7 @@ pub struct Page {
 pub fn select(query: &Query, dialect: Dialect, page: Page) -> Statement {
     let mut writer = Writer::new(dialect);
     writer.select(&query.resource_type, &conditions(query), page.after);
-    writer.push(" ORDER BY d.rid LIMIT ?");
+    writer.push(" ORDER BY d.rid LIMIT ? + 0");
     writer.binds.push(Bind::Int(page.limit));
     writer.finish()
 }
@@ -86,7 +86,7 @@ pub fn count_up_to(query: &Query, dialect: Dialect, hits_max: i64) -> Statement 
     let mut writer = Writer::new(dialect);
     writer.push("SELECT COUNT(*) FROM (");
     writer.select(&query.resource_type, &conditions(query), None);
-    writer.push(" LIMIT ?) counted");
+    writer.push(" LIMIT ? + 0) counted");
     writer.binds.push(Bind::Int(hits_max));
     writer.finish()
 }

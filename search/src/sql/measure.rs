@@ -114,7 +114,7 @@ fn counted(probes: &[Probe], dialect: Dialect) -> Option<Statement> {
         ));
         writer.group(part, "", true);
     }
-    writer.push(" LIMIT ?) m");
+    writer.push(" LIMIT ? + 0) m");
     writer.binds.push(Bind::Int(MEASURED_MAX));
     Some(writer.finish())
 }

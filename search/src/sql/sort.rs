@@ -318,7 +318,7 @@ impl Writer {
             };
             self.push(&format!("s.k{number}{direction}{nulls}, "));
         }
-        self.push("s.rid LIMIT ?");
+        self.push("s.rid LIMIT ? + 0");
         self.binds.push(Bind::Int(page.limit));
     }
 

@@ -255,7 +255,7 @@ fn measuring_is_bounded() {
         .collect();
     assert_eq!(
         texts[0],
-        "SELECT COUNT(*) FROM (SELECT 1 FROM search_token WHERE path = [Observation.code] AND code = ? AND (rid & 15 OR in_time(rid)) LIMIT ?) m"
+        "SELECT COUNT(*) FROM (SELECT 1 FROM search_token WHERE path = [Observation.code] AND code = ? AND (rid & 15 OR in_time(rid)) LIMIT ? + 0) m"
     );
     assert_eq!(texts[1].matches("UNION ALL").count(), 2);
 }

@@ -107,7 +107,7 @@ fn has_changed(connection: &mut Connection, query: &Query, from: i64) -> Result<
     let places = vec!["?"; types.len()].join(", ");
     let sql = format!(
         "SELECT count(*), coalesce(sum(CASE WHEN s.type IN ({places}) THEN 1 ELSE 0 END), 0) \
-         FROM (SELECT type FROM {table} WHERE {column} >= ? LIMIT ?) s"
+         FROM (SELECT type FROM {table} WHERE {column} >= ? LIMIT ? + 0) s"
     );
     let mut binds: Vec<Bind<'_>> = types.iter().map(|name| Bind::Text(name)).collect();
     binds.extend([Bind::Int(from), Bind::Int(SINCE_MAX)]);

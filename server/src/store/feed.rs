@@ -72,10 +72,10 @@ type EntryRow = (BigInt, BigInt, Text, Text, BigInt, SmallInt, BigInt, BigInt);
 type EntryValues = (i64, i64, String, String, i64, i16, i64, i64);
 
 const SQLITE: &str = "SELECT 0, key, type, id, version, change, rid, at FROM versions \
-     WHERE key > ? ORDER BY key LIMIT ?";
+     WHERE key > ? ORDER BY key LIMIT ? + 0";
 const POSTGRES: &str = "SELECT xact, key, type, id, version, change, rid, at FROM versions \
      WHERE (xact, key) > (?, ?) AND xact < pg_snapshot_xmin(pg_current_snapshot())::text::bigint \
-     ORDER BY xact, key LIMIT ?";
+     ORDER BY xact, key LIMIT ? + 0";
 
 /// The next entries after a position, at most `entries_max`.
 pub(super) fn after(

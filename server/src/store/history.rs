@@ -95,8 +95,8 @@ pub(super) fn select(connection: &mut Connection, range: Range<'_>) -> Result<Ve
         None => {}
     }
     sql.push_str(match of_one {
-        true => " ORDER BY v.version DESC LIMIT ?",
-        false => " ORDER BY v.at DESC, v.key DESC LIMIT ?",
+        true => " ORDER BY v.version DESC LIMIT ? + 0",
+        false => " ORDER BY v.at DESC, v.key DESC LIMIT ? + 0",
     });
     binds.push(Bind::Int(i64::from(range.versions_max)));
     let rows: Vec<PastValues> = connection.rows(Statement::<PastRow>::new(&sql, &binds))?;

@@ -31,7 +31,7 @@ const TAKE: &str = "UPDATE reindex SET node = ?, until = ? WHERE type = ?";
 const ASK: &str = "INSERT INTO reindex (type, paths, cursor, done, total, repaired, node, until) \
      SELECT ?, '', 0, 0, count(*), 0, '', 0 FROM resources WHERE type = ? ON CONFLICT (type) DO NOTHING";
 const NEXT: &str = "SELECT r.rid, CAST(length(v.body) AS BIGINT) FROM resources r JOIN versions v ON v.key = r.head \
-     WHERE r.type = ? AND r.rid > ? ORDER BY r.rid LIMIT ?";
+     WHERE r.type = ? AND r.rid > ? ORDER BY r.rid LIMIT ? + 0";
 const HEADS: &str = "SELECT r.rid, v.change, v.body FROM resources r JOIN versions v ON v.key = r.head \
      WHERE r.type = ? AND r.rid > ? AND r.rid <= ? ORDER BY r.rid";
 const ADVANCE: &str =
@@ -312,7 +312,7 @@ fn sweep(connection: &mut Connection, before: Instant, resources_max: u32) -> Re
     for table in table::ALL {
         let name = table.name;
         let sql = format!(
-            "DELETE FROM {name} WHERE path = ? AND rid IN (SELECT rid FROM {name} WHERE path = ? LIMIT ?)"
+            "DELETE FROM {name} WHERE path = ? AND rid IN (SELECT rid FROM {name} WHERE path = ? LIMIT ? + 0)"
         );
         if connection.execute(Statement::new(&sql, &binds))? > 0 {
             return Ok(true);

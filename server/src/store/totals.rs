@@ -115,7 +115,7 @@ fn since(
     let sql = format!(
         "SELECT count(*), coalesce(sum(CASE WHEN s.type = ? AND s.place < ? THEN s.comes ELSE 0 END), 0), \
          coalesce(sum(CASE WHEN s.type = ? THEN s.comes ELSE 0 END), 0) FROM (SELECT type, {column} AS place, \
-         {COMES} AS comes FROM {table} WHERE {column} >= ? LIMIT ?) s"
+         {COMES} AS comes FROM {table} WHERE {column} >= ? LIMIT ? + 0) s"
     );
     let binds = [
         Bind::Text(resource_type),

@@ -188,7 +188,7 @@ impl View<'_> {
         let mut sql = COLUMNS.to_owned();
         let mut binds = Vec::new();
         filter.write(&mut sql, &mut binds);
-        sql.push_str(" ORDER BY number DESC LIMIT ?");
+        sql.push_str(" ORDER BY number DESC LIMIT ? + 0");
         binds.push(Bind::Int(most.into()));
         let rows = self
             .connection

@@ -12,7 +12,7 @@ use crate::store::tx::Tx;
 
 const NEWEST: &str =
     "SELECT number FROM messages WHERE received_at < ? ORDER BY received_at DESC LIMIT 1";
-const OLDEST: &str = "SELECT number FROM messages WHERE status = ? AND number <= ? AND received_at < ? ORDER BY number LIMIT ?";
+const OLDEST: &str = "SELECT number FROM messages WHERE status = ? AND number <= ? AND received_at < ? ORDER BY number LIMIT ? + 0";
 const TABLES: &[&str] = &[
     "message_keys",
     "message_bodies",

@@ -13,7 +13,7 @@ use crate::store::view::View;
 
 const LEASE: &str =
     "UPDATE message_worker SET node = ?, until = ? WHERE one = 1 AND (node = ? OR until < ?)";
-const WAITING: &str = "SELECT number, id, route FROM messages WHERE status = 1 AND number > ? ORDER BY number LIMIT ?";
+const WAITING: &str = "SELECT number, id, route FROM messages WHERE status = 1 AND number > ? ORDER BY number LIMIT ? + 0";
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
