@@ -32,7 +32,7 @@ on_both_databases!(
     what_would_change_is_told_and_not_done,
 );
 
-/// A server without its doors.
+/// A server without its doors: neither HTTP nor MLLP.
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
 }

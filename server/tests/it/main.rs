@@ -22,6 +22,7 @@ mod database_gone;
 mod disk_full;
 mod durability;
 mod facade;
+mod facade_messages;
 mod facade_patients;
 mod faults;
 mod front;
