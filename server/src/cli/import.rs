@@ -103,6 +103,7 @@ impl Flags {
             translator: maps
                 .translator(mapping.zone(), mapping.constants())
                 .map_err(mapped::Error::from)?,
+            zone: mapping.zone().clone(),
             map: mapping.map().map(str::to_owned),
             format: self.from,
             charset: mapping.charset().map(str::to_owned),

@@ -214,8 +214,10 @@ fn messages_of_a_file_are_applied_in_their_order(database: &Database) {
     let all_of_them: String = (0..30)
         .map(|number| message(number % 3, &format!("Name{number}"), number))
         .collect();
+    // Who comes last and speaks of earlier overwrites nothing.
+    let all_of_them = all_of_them + &message(0, "Stale", 0).replace("0-0|P", "0-late|P");
     let bad = "MSH|^~\\&|APP|FAC|||20240101120000||XYZ^Z99|x|P|2.5.1\rPID|1\r";
-    let text = format!("FHS|^~\\&|A\rBHS|^~\\&|A\r{all_of_them}{bad}BTS|31\rFTS|1\r");
+    let text = format!("FHS|^~\\&|A\rBHS|^~\\&|A\r{all_of_them}{bad}BTS|32\rFTS|1\r");
     files.put("adt.hl7", text.as_bytes());
     let output = import(database, &files, &["adt.hl7"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -223,7 +225,7 @@ fn messages_of_a_file_are_applied_in_their_order(database: &Database) {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(
         lines[0].get("line").and_then(Value::as_u64),
-        Some(2 + 30 * 4 + 1)
+        Some(2 + 31 * 4 + 1)
     );
     assert!(lines[0].to_string().contains("XYZ^Z99"), "{}", lines[0]);
     let returned = fs::read_to_string(files.0.join("adt.refused.hl7")).unwrap();

@@ -8,7 +8,8 @@ use interop::formats::Format;
 use interop::formats::delimited::{Dialect, Header, Outcome, Reading};
 use interop::formats::hl7v2::{Text, Transmission};
 use interop::host::{Origin, Submission};
-use interop::mapping::{Entry, Occasion};
+use interop::mapping::{Entry, Occasion, Zone};
+use interop::route::Facts;
 
 use super::unpack::{Document, Take, trouble};
 use crate::conversion;
@@ -23,6 +24,7 @@ pub(super) struct Foreign {
     pub(super) format: Option<Format>,
     pub(super) charset: Option<String>,
     pub(super) delimiter: Option<char>,
+    pub(super) zone: Zone,
     /// The time of the import.
     pub(super) now: String,
 }
@@ -165,15 +167,16 @@ impl Foreign {
         if done.has_errors() {
             return Err(issues.into_iter().filter(Issue::is_error).collect());
         }
-        let header = |field, component| message.of_header(field, component).into_owned();
-        let kind = [header(9, 1), header(9, 2), header(9, 3)].join("^");
+        let facts = Facts::of(&message, &self.zone);
         Ok(Submission {
             origin: Origin {
                 format: Format::Hl7v2.name().to_owned(),
-                sender_application: header(3, 1),
-                sender_facility: header(4, 1),
-                control_id: header(10, 1),
-                kind: kind.trim_end_matches('^').to_owned(),
+                kind: facts.kind_text(),
+                sender_application: facts.sender_application,
+                sender_facility: facts.sender_facility,
+                control_id: facts.control_id,
+                // A file may bring what is long known otherwise.
+                event_time_us: facts.event_time_us,
                 pack: pack(done.map()),
                 ..Origin::default()
             },
