@@ -10,6 +10,7 @@
 
 mod amount;
 mod composite;
+mod contained;
 mod criterion;
 mod date;
 pub mod documents;

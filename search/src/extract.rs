@@ -3,6 +3,7 @@
 use fhir_spec::fhirpath::{Context, Item};
 use fhir_spec::json::Value;
 
+use crate::contained;
 use crate::plan::{Node, Scope};
 use crate::registry::{Registry, ResourceType};
 use crate::rows::Rows;
@@ -36,6 +37,7 @@ fn extract(registry: &Registry, known: &ResourceType, resource: &Value) -> Extra
         node.walk(value, &scope, rows);
     });
     extracted.rows.settle();
+    extracted.rows.contained = contained::rows(registry, resource, &mut extracted.problems);
     extracted
 }
 

@@ -13,6 +13,7 @@
 //! place where the page before ended; [`query::Include`] tells what comes along with a hit.
 
 pub mod condition;
+pub mod contained;
 pub mod extract;
 mod folding;
 mod hash;

@@ -5,6 +5,7 @@
 mod canonical;
 mod chain;
 mod compartment;
+mod contained;
 mod effort;
 pub(crate) mod escape;
 pub(crate) mod filter;
@@ -27,6 +28,7 @@ pub use canonical::Canonical;
 use chain::Step;
 pub use chain::{CHAIN_STEPS_MAX, CHAIN_TYPES_MAX, CHAIN_WAYS_MAX};
 pub use compartment::compartment;
+pub use contained::{ANSWERED, Answered, Taken, WHICH, Which, parse_contained, take_contained};
 pub use effort::BINDS_MAX;
 use escape::{split, unescaped};
 pub use include::{Direction, INCLUDES_MAX, Include, Target};
@@ -204,31 +206,10 @@ pub fn parse_with(
         let text = format!("`{resource_type}` is no resource type");
         vec![Issue::error(IssueCode::NotSupported, text)]
     })?;
-    if parameters.len() > CRITERIA_MAX {
-        let text = format!("a search has at most {CRITERIA_MAX} parameters");
-        return Err(vec![Issue::error(IssueCode::TooCostly, text)]);
-    }
-    let reader = Reader {
-        registry,
-        known,
-        ways: 1,
-        now: settings.now,
-        terminology,
-        steps: 0,
-        is_filter: false,
-    };
+    checked_count(parameters)?;
+    let reader = Reader::of(registry, known, settings, terminology);
     let mut query = Query::of(&known.name);
-    let mut wrong = reader.repeated(parameters);
-    for (name, value) in parameters {
-        match reader.parameter_of(name, value, &mut query) {
-            Ok(()) => {}
-            Err(issue) if settings.handling == Handling::Lenient => query.ignored.push(Issue {
-                severity: Severity::Warning,
-                ..issue
-            }),
-            Err(issue) => wrong.push(issue),
-        }
-    }
+    let mut wrong = reader.read(parameters, settings.handling, &mut query);
     // Nobody is lenient about this: what is not there yet would be passed over in silence.
     wrong.extend(registry.unready_in(&query));
     wrong.extend(query.too_much());
@@ -269,7 +250,53 @@ struct Reader<'r> {
     is_filter: bool,
 }
 
+fn checked_count(parameters: &[(String, String)]) -> Result<(), Vec<Issue>> {
+    if parameters.len() <= CRITERIA_MAX {
+        return Ok(());
+    }
+    let text = format!("a search has at most {CRITERIA_MAX} parameters");
+    Err(vec![Issue::error(IssueCode::TooCostly, text)])
+}
+
 impl<'r> Reader<'r> {
+    fn of(
+        registry: &'r Registry,
+        known: &'r ResourceType,
+        settings: Settings,
+        terminology: &'r dyn Terminology,
+    ) -> Self {
+        Self {
+            registry,
+            known,
+            ways: 1,
+            now: settings.now,
+            terminology,
+            steps: 0,
+            is_filter: false,
+        }
+    }
+
+    /// Reads parameters into the query; what is wrong is told.
+    fn read(
+        &self,
+        parameters: &[(String, String)],
+        handling: Handling,
+        query: &mut Query,
+    ) -> Vec<Issue> {
+        let mut wrong = self.repeated(parameters);
+        for (name, value) in parameters {
+            match self.parameter_of(name, value, query) {
+                Ok(()) => {}
+                Err(issue) if handling == Handling::Lenient => query.ignored.push(Issue {
+                    severity: Severity::Warning,
+                    ..issue
+                }),
+                Err(issue) => wrong.push(issue),
+            }
+        }
+        wrong
+    }
+
     /// Reads one parameter into the query.
     fn parameter_of(&self, name: &str, value: &str, query: &mut Query) -> Result<(), Issue> {
         let wrong = |text: String| Issue::error(IssueCode::Value, format!("`{name}`: {text}"));
@@ -294,7 +321,7 @@ impl<'r> Reader<'r> {
                 });
             }
             filter::NAME if name == filter::NAME => query.push(name, self.filter(value)?),
-            "_contained" | "_containedType" | "_query" => default_only(name, value)?,
+            WHICH | ANSWERED | "_query" => default_only(name, value)?,
             _ if ABOUT_THE_ANSWER.contains(&name) => {}
             _ => {
                 let condition = self.criterion(name, value)?;
@@ -544,11 +571,9 @@ fn present(sources: &[Source]) -> Condition {
 /// What R4 names and this server does not do: only what asks for nothing special is taken.
 fn default_only(name: &str, value: &str) -> Result<(), Issue> {
     let told = match (name, value) {
-        ("_contained", "false") | ("_containedType", "container") => return Ok(()),
-        ("_contained", "true" | "both") => "resources are not found by what they contain",
-        ("_containedType", "contained") => "what is contained is answered with what contains it",
-        ("_contained", _) => "is `false`, `true` or `both`",
-        ("_containedType", _) => "is `container` or `contained`",
+        (WHICH, "false") | (ANSWERED, "container") => return Ok(()),
+        // Who asks for it in a search never comes here.
+        (WHICH | ANSWERED, _) => "only searches find what is contained: it decides about nothing",
         ("_query", _) => "no named queries are defined here",
         _ => "there is no such parameter",
     };

@@ -51,6 +51,8 @@ struct Known {
     base: Option<Box<str>>,
     types: OnceLock<HashMap<Box<str>, OnceLock<ResourceType>>>,
     by_hash: OnceLock<HashMap<i32, Box<str>>>,
+    /// What the rows of contained resources are made by.
+    contained: OnceLock<i64>,
 }
 
 /// What can be asked of resources of one type, and how their rows are made.
@@ -63,6 +65,8 @@ pub struct ResourceType {
     pub(crate) computed: Vec<Computed>,
     /// The names of the paths, by their numbers.
     paths: HashMap<i32, Box<str>>,
+    /// The one among them that stands for the rows of what resources of this type contain.
+    contained: Option<i32>,
     /// Parameters that cannot be served, and why.
     pub problems: Vec<Problem>,
 }
@@ -196,9 +200,16 @@ impl Registry {
     pub fn of(&self, resource_type: &str) -> Option<&ResourceType> {
         if let Some((name, compiled)) = self.own.types.get_key_value(resource_type) {
             return Some(compiled.get_or_init(|| {
-                compile::resource_type(&self.known.definitions, name, &self.own.parameters)
+                let contained = self.known.contained();
+                let own = &self.own.parameters;
+                compile::resource_type(&self.known.definitions, name, own, contained)
             }));
         }
+        self.known.of(resource_type)
+    }
+
+    /// The same without what users have posted.
+    pub(crate) fn given(&self, resource_type: &str) -> Option<&ResourceType> {
         self.known.of(resource_type)
     }
 
@@ -255,7 +266,13 @@ impl Known {
             base,
             types: OnceLock::new(),
             by_hash: OnceLock::new(),
+            contained: OnceLock::new(),
         }
+    }
+
+    fn contained(&self) -> i64 {
+        let known = || crate::contained::kind_of_rows(&self.definitions);
+        *self.contained.get_or_init(known)
     }
 
     fn of(&self, resource_type: &str) -> Option<&ResourceType> {
@@ -264,7 +281,11 @@ impl Known {
             names.map(|name| (name.into(), OnceLock::new())).collect()
         });
         let (name, compiled) = types.get_key_value(resource_type)?;
-        Some(compiled.get_or_init(|| compile::resource_type(&self.definitions, name, &[])))
+        Some(
+            compiled.get_or_init(|| {
+                compile::resource_type(&self.definitions, name, &[], self.contained())
+            }),
+        )
     }
 }
 
@@ -292,6 +313,11 @@ impl ResourceType {
     pub fn served(&self) -> impl Iterator<Item = &Parameter> {
         let all = self.parameters.iter();
         all.filter(|parameter| parameter.is_served())
+    }
+
+    /// The path that stands for the rows of what resources of this type contain; none: they contain nothing.
+    pub fn contained(&self) -> Option<i32> {
+        self.contained
     }
 
     /// The numbers of all paths that resources of this type have rows at.

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use fhir_spec::json::Text;
 
-use crate::table::{TableKind, Value};
+use crate::contained;
+use crate::table::{self, TableKind, Value};
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TokenRow {
@@ -84,20 +85,31 @@ pub struct Rows {
     pub uri: Vec<UriRow>,
     pub composite: Vec<CompositeRow>,
     pub position: Vec<PositionRow>,
+    /// Those of the resources that it contains, each at its place: they go under numbers of their own ([`Rows::parts`]).
+    pub contained: Vec<Rows>,
 }
 
 impl Rows {
+    /// With what is contained.
     pub fn len(&self) -> usize {
-        crate::table::ALL
-            .iter()
-            .map(|table| self.len_of(table.kind))
-            .sum()
+        let own = table::ALL.iter().map(|table| self.len_of(table.kind));
+        let contained = self.contained.iter().map(Self::len);
+        own.chain(contained).sum()
+    }
+
+    /// The rows of a resource of this number, and those of each that it contains, with the numbers under which they go.
+    pub fn parts(&self, rid: i64) -> impl Iterator<Item = (i64, &Self)> {
+        let contained = self.contained.iter().enumerate();
+        let contained =
+            contained.filter_map(move |(place, rows)| Some((contained::number(rid, place)?, rows)));
+        [(rid, self)].into_iter().chain(contained)
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// Without what is contained.
     pub fn len_of(&self, table: TableKind) -> usize {
         match table {
             TableKind::Token => self.token.len(),
@@ -262,7 +274,34 @@ impl Rows {
         }
     }
 
-    /// Keeps the rows at some paths only.
+    /// The same for what it contains at that place.
+    pub fn push_contained(&mut self, place: usize, table: TableKind, values: &[Value<'_>]) {
+        if self.contained.len() <= place {
+            self.contained.resize_with(place + 1, Self::default);
+        }
+        if let Some(rows) = self.contained.get_mut(place) {
+            rows.push(table, values);
+        }
+    }
+
+    /// Puts all rows to other paths.
+    pub(crate) fn move_paths(&mut self, to: fn(i32) -> i32) {
+        let token = self.token.iter_mut().map(|row| &mut row.path);
+        let string = self.string.iter_mut().map(|row| &mut row.path);
+        let reference = self.reference.iter_mut().map(|row| &mut row.path);
+        let date = self.date.iter_mut().map(|row| &mut row.path);
+        let number = self.number.iter_mut().map(|row| &mut row.path);
+        let uri = self.uri.iter_mut().map(|row| &mut row.path);
+        let composite = self.composite.iter_mut().map(|row| &mut row.path);
+        let position = self.position.iter_mut().map(|row| &mut row.path);
+        let paths = token.chain(string).chain(reference).chain(date);
+        let paths = paths.chain(number).chain(uri).chain(composite);
+        for path in paths.chain(position) {
+            *path = to(*path);
+        }
+    }
+
+    /// Keeps the rows at some paths only; what is contained stays.
     pub fn keep(&mut self, is_kept: impl Fn(i32) -> bool) {
         self.token.retain(|row| is_kept(row.path));
         self.string.retain(|row| is_kept(row.path));
@@ -285,10 +324,20 @@ impl Rows {
         (gone.uri, come.uri) = apart(old.uri, new.uri, Ord::cmp);
         (gone.composite, come.composite) = apart(old.composite, new.composite, CompositeRow::order);
         (gone.position, come.position) = apart(old.position, new.position, PositionRow::order);
+        let (mut old, mut new) = (old.contained.into_iter(), new.contained.into_iter());
+        for _ in 0..old.len().max(new.len()) {
+            let (old, new) = (
+                old.next().unwrap_or_default(),
+                new.next().unwrap_or_default(),
+            );
+            let (was, comes) = Self::difference(old, new);
+            gone.contained.push(was);
+            come.contained.push(comes);
+        }
         (gone, come)
     }
 
-    /// Sorted, and each row once.
+    /// Sorted, and each row once. What is contained has been.
     pub fn settle(&mut self) {
         settle(&mut self.token, Ord::cmp);
         settle(&mut self.string, Ord::cmp);

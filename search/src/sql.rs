@@ -16,6 +16,7 @@ pub use measure::{MEASURED_MAX, Measure, measures};
 pub use sort::{Position, Sorted, SortedPage, sorted};
 
 use crate::condition::{Bind, Condition};
+use crate::contained;
 use crate::query::Query;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,16 @@ pub fn count_up_to(query: &Query, dialect: Dialect, hits_max: i64) -> Statement 
     writer.select(&query.resource_type, &conditions(query), None);
     writer.push(" LIMIT ? + 0) counted");
     writer.binds.push(Bind::Int(hits_max));
+    writer.finish()
+}
+
+/// How many resources contain what a query for contained ones finds.
+pub fn count_containers(query: &Query, dialect: Dialect) -> Statement {
+    let mut writer = Writer::new(dialect);
+    let container = contained::container_sql("counted.rid");
+    writer.push(&format!("SELECT COUNT(DISTINCT {container}) FROM ("));
+    writer.select(&query.resource_type, &conditions(query), None);
+    writer.push(") counted");
     writer.finish()
 }
 

@@ -61,7 +61,7 @@ pub use messages::{
 pub use meters::Meters;
 pub use plan::Opened;
 pub use progress::Progress;
-pub use query::Body;
+pub use query::{Body, Container};
 pub use refill::{Copied, Refill};
 pub use reindex::{Lease, Made, Remaking};
 pub use resources::{Change, Found, Rid};

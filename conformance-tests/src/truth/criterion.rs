@@ -18,6 +18,8 @@ const ABOUT_THE_ANSWER: &[&str] = &[
     "_summary",
     "_elements",
     "_format",
+    "_contained",
+    "_containedType",
 ];
 
 impl<'a> World<'a> {

@@ -79,7 +79,7 @@ impl Maker {
         self.contained.clear();
         let mut document = self.resource(kind);
         let meta = self.meta();
-        let contained: Vec<Value> = self.contained.iter().map(|kind| contained(kind)).collect();
+        let contained = self.inner(number);
         if let Some(object) = document.as_object_mut() {
             object.insert("resourceType".into(), kind.into());
             object.insert("id".into(), id(kind, number).into());
@@ -98,6 +98,25 @@ impl Maker {
             .replace("@\"", "")
     }
 
+    /// What the document contains, made apart from everything else.
+    fn inner(&mut self, number: usize) -> Vec<Value> {
+        let kinds = self.contained.clone();
+        let seed = u64::try_from(number).unwrap_or_default();
+        let random = std::mem::replace(&mut self.random, Random::new(seed));
+        let inner = kinds.iter().map(|kind| {
+            let mut inner = self.resource(kind);
+            if let Some(object) = inner.as_object_mut() {
+                object.insert("resourceType".into(), kind.as_str().into());
+                object.insert("id".into(), "inner".into());
+                object.retain(|_, value| !value.is_null());
+            }
+            inner
+        });
+        let inner = inner.collect();
+        self.random = random;
+        inner
+    }
+
     fn meta(&mut self) -> Option<Value> {
         self.random.is(40).then(|| {
             let mut meta = json!({"tag": [self.coding("tag")]});
@@ -113,14 +132,6 @@ impl Maker {
             }
             meta
         })
-    }
-}
-
-/// What is inside another resource and known there only.
-fn contained(kind: &str) -> Value {
-    match kind {
-        "Organization" => json!({"resourceType": kind, "id": "inner", "name": "Inner"}),
-        _ => json!({"resourceType": kind, "id": "inner", "name": [{"family": "Inner"}]}),
     }
 }
 

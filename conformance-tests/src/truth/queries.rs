@@ -107,7 +107,11 @@ impl<'w, 'a> Asker<'w, 'a> {
     }
 
     /// A parameter with what it asks for.
-    fn criterion(&mut self, resource_type: &str, steps: usize) -> Option<(String, String)> {
+    pub(super) fn criterion(
+        &mut self,
+        resource_type: &str,
+        steps: usize,
+    ) -> Option<(String, String)> {
         match self.random.below(20) {
             0..=2 if steps < STEPS_MAX => self.chain(resource_type, steps),
             3 | 4 if steps < STEPS_MAX => self.has(resource_type, steps),
@@ -252,7 +256,7 @@ impl<'w, 'a> Asker<'w, 'a> {
         None
     }
 
-    fn sort_key(&mut self, resource_type: &str) -> String {
+    pub(super) fn sort_key(&mut self, resource_type: &str) -> String {
         let mut all = self.parameters(resource_type);
         all.retain(|parameter| SORTED_BY.contains(&&*parameter.kind));
         let code = match self.random.below(8) {

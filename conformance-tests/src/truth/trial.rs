@@ -185,7 +185,7 @@ impl<'a> World<'a> {
 }
 
 /// As it is sent.
-fn target(query: &Query) -> String {
+pub(super) fn target(query: &Query) -> String {
     let mut text = form_urlencoded::Serializer::new(String::new());
     text.extend_pairs(&query.parameters);
     let text = text.finish();

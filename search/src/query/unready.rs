@@ -46,6 +46,14 @@ impl Registry {
         })
     }
 
+    /// The same for whatever is contained: it may be in resources of any type.
+    pub(super) fn unready_contained(&self, name: &str) -> Option<Issue> {
+        let mut types = self.unready().keys().filter_map(|name| self.of(name));
+        let path =
+            types.find_map(|known| known.contained().filter(|path| self.is_unready(*path)))?;
+        self.told(name, path)
+    }
+
     /// The same of a condition that comes from nowhere else.
     pub fn unready_condition(&self, name: &str, condition: &Condition) -> Option<Issue> {
         let path = self.unready_path(condition)?;

@@ -9,6 +9,7 @@ use super::own::OwnParameter;
 use super::path::{self, Step};
 use super::take::parts_of;
 use super::{ElementFacts, Only, Parameter, Problem, ResourceType, Rules, Source};
+use crate::contained;
 use crate::hash;
 use crate::plan::{Edge, Guard, Leaf, Node, Take};
 use crate::table::TableKind;
@@ -30,6 +31,7 @@ pub(super) fn resource_type(
     definitions: &Definitions,
     name: &str,
     own: &[OwnParameter],
+    contained: i64,
 ) -> ResourceType {
     let types = definitions.types();
     let mut compiler = Compiler {
@@ -67,8 +69,10 @@ pub(super) fn resource_type(
             });
         }
     }
+    let contained = compiler.contained(contained);
     ResourceType {
         name: name.into(),
+        contained,
         parameters: parameters.into_values().collect(),
         root: compiler.root,
         computed: compiler.computed,
@@ -407,6 +411,14 @@ impl<'d> Compiler<'d> {
             });
         }
         Ok(sources)
+    }
+
+    /// The path that stands for the rows of what resources of this type contain.
+    fn contained(&mut self, kind_of_rows: i64) -> Option<i32> {
+        let definition = self.types.get(self.own?);
+        definition.element("contained")?;
+        let text = contained::marker(self.name, kind_of_rows);
+        self.claim(TableKind::Token, &text).ok()
     }
 
     /// The number of a path. Two paths of one number are refused: one would find the other's rows.

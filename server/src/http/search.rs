@@ -128,7 +128,9 @@ fn push(
 ) -> Result<(), Fault> {
     let text = std::str::from_utf8(&entry.text).map_err(Fault::internal)?;
     let full_url = format!("{base}/{}/{}", entry.resource_type, entry.id);
-    entries.push(Some(&full_url), Some(&shape.entry(text)?), about);
+    // What is contained and has no id of its own is found at no address.
+    let full_url = (!full_url.ends_with('#')).then_some(&*full_url);
+    entries.push(full_url, Some(&shape.entry(text)?), about);
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! of the database (`page.rs`); the links to other pages are sealed (`link.rs`).
 
 mod asked;
+mod contained;
 mod cost;
 mod explain;
 mod include;
@@ -19,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 use fhir_spec::Issue;
 use fhir_spec::definitions::Definitions;
 use search::Registry;
-use search::query::{Include, Query, Total};
+use search::query::{Answered, Include, Query, Total};
 use search::text::Snapshot;
 
 use crate::accept;
@@ -79,6 +80,8 @@ pub struct Asked {
 #[derive(Debug, Clone)]
 struct Part {
     resource_type: &'static str,
+    /// What is contained in other resources is searched, and so it is answered.
+    contained: Option<Answered>,
     query: Query,
 }
 
@@ -185,7 +188,10 @@ impl Asked {
     /// What the caller must be allowed to do.
     pub fn actions(&self) -> impl Iterator<Item = Action> {
         let searched = self.parts.iter().map(|part| part.resource_type);
-        let includes = (!self.includes().is_empty()).then_some(Action::Include);
+        // Containers are of whatever type.
+        let has_containers = self.parts.iter().any(|part| part.contained.is_some());
+        let includes = !self.includes().is_empty() || has_containers;
+        let includes = includes.then_some(Action::Include);
         let explains = self.explains.then_some(Action::Explain);
         searched.map(Action::Search).chain(includes).chain(explains)
     }

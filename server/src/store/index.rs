@@ -96,10 +96,8 @@ fn insert(
     table: &Table,
     pending: &[(Rid, Arc<Rows>)],
 ) -> Result<(), Error> {
-    let mut rest: usize = pending
-        .iter()
-        .map(|(_, rows)| rows.len_of(table.kind))
-        .sum();
+    let parts = || pending.iter().flat_map(|(rid, rows)| rows.parts(rid.0));
+    let mut rest: usize = parts().map(|(_, rows)| rows.len_of(table.kind)).sum();
     if rest == 0 {
         return Ok(());
     }
@@ -108,13 +106,13 @@ fn insert(
     let mut binds = Vec::with_capacity(rest.min(largest()) * width);
     let mut chunk = chunk(rest);
     let mut outcome = Ok(());
-    for (rid, rows) in pending {
+    for (rid, rows) in parts() {
         rows.each(table.kind, |values| {
             if outcome.is_err() {
                 return;
             }
             binds.extend(values.iter().map(bind));
-            binds.push(Bind::Int(rid.0));
+            binds.push(Bind::Int(rid));
             if binds.len() == chunk * width {
                 let sql = texts.insert(chunk);
                 outcome = connection.execute(Statement::new(sql, &binds)).map(drop);
@@ -130,6 +128,13 @@ fn insert(
 
 /// Takes the rows of a version out of the index, each by its key.
 pub(super) fn remove(connection: &mut Connection, rid: Rid, rows: &Rows) -> Result<(), Error> {
+    for (rid, rows) in rows.parts(rid.0) {
+        remove_part(connection, rid, rows)?;
+    }
+    Ok(())
+}
+
+fn remove_part(connection: &mut Connection, rid: i64, rows: &Rows) -> Result<(), Error> {
     for table in table::ALL {
         if rows.len_of(table.kind) == 0 {
             continue;
@@ -141,7 +146,7 @@ pub(super) fn remove(connection: &mut Connection, rid: Rid, rows: &Rows) -> Resu
                 return;
             }
             let mut binds: Vec<Bind<'_>> = values.iter().map(bind).collect();
-            binds.push(Bind::Int(rid.0));
+            binds.push(Bind::Int(rid));
             let sql = &texts.delete;
             outcome = connection.execute(Statement::new(sql, &binds)).map(drop);
         });

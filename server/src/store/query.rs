@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use diesel::sql_types::{BigInt, Binary, Nullable, SmallInt, Text};
 use search::condition;
-use search::query::Query;
+use search::query::{Answered, Query};
 use search::sql::{self, Page, Position, Sorted, SortedPage};
 
 use super::connection::{Connection, Dialect};
@@ -50,6 +50,21 @@ static REFERENCES: LazyLock<Lists> = LazyLock::new(|| {
     }
 });
 
+/// What contains something, by its number alone: its first version tells its type and id.
+static CONTAINERS: LazyLock<Lists> = LazyLock::new(|| {
+    let columns = format!(
+        "SELECT r.rid, r.type, r.id, v.change, v.codec, CASE WHEN length(v.body) <= {SMALL_BYTES_MAX} THEN v.body END FROM "
+    );
+    let sqlite = ") w CROSS JOIN versions f ON f.key = w.column1 \
+         CROSS JOIN resources r ON r.type = f.type AND r.id = f.id CROSS JOIN versions v ON v.key = r.head";
+    let postgres = "versions f JOIN resources r ON r.type = f.type AND r.id = f.id \
+         JOIN versions v ON v.key = r.head WHERE f.key IN (";
+    Lists {
+        sqlite: lists(&format!("{columns}(VALUES "), "(?)", sqlite),
+        postgres: lists(&format!("{columns}{postgres}"), "?", ")"),
+    }
+});
+
 /// SQLite is told to go through the list, and by which index: it thinks that a type has ten resources, and would look at
 /// all of them.
 fn bodies_by(column: &str) -> Lists {
@@ -91,6 +106,13 @@ pub struct Body {
     pub id: String,
     /// Its stored text, which nobody parses. None: it is a large one, which comes by itself ([`View::large_body`]).
     pub text: Option<Vec<u8>>,
+}
+
+/// A resource that contains others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub resource_type: String,
+    pub body: Body,
 }
 
 impl View<'_> {
@@ -229,6 +251,49 @@ impl View<'_> {
         });
         self.noted(done)?;
         Ok(bodies)
+    }
+
+    /// How many contained resources a query finds, or how many contain them. It is not known from before: whatever is
+    /// written may contain some.
+    pub fn contained_count(
+        &mut self,
+        resource_type: &'static str,
+        query: &Query,
+        answered: Answered,
+    ) -> Result<i64, Error> {
+        self.demand(&[Action::Search(resource_type)])?;
+        let dialect = dialect(self.connection);
+        let statement = match answered {
+            Answered::Container => sql::count_containers(query, dialect),
+            Answered::Contained => sql::count(query, dialect),
+        };
+        let done = number(self.connection, &statement);
+        self.noted(done)
+    }
+
+    /// The current versions of resources of whatever type.
+    pub fn containers(&mut self, action: Action, rids: &[i64]) -> Result<Vec<Container>, Error> {
+        self.demand(&[action])?;
+        let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
+        let mut containers = Vec::with_capacity(rids.len());
+        let texts = CONTAINERS.of(self.connection);
+        let done = in_lists(texts, &rids, NO_RID, &[], |sql, binds| {
+            type ContainerRow = (BigInt, Text, Text, SmallInt, SmallInt, Nullable<Binary>);
+            type Values = (i64, String, String, i16, i16, Option<Vec<u8>>);
+            let statement = Statement::<ContainerRow>::new(sql, binds);
+            let rows: Vec<Values> = self.connection.rows(statement)?;
+            for (rid, resource_type, id, change, codec, text) in rows {
+                if !resources::is_deleted(change, codec)? {
+                    containers.push(Container {
+                        resource_type,
+                        body: Body { rid, id, text },
+                    });
+                }
+            }
+            Ok(())
+        });
+        self.noted(done)?;
+        Ok(containers)
     }
 
     /// The text of one that was too large to come with the others.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use diesel::sql_types::{BigInt, Binary, SmallInt, Text};
 use search::table::{self, Value};
-use search::{Registry, Rows};
+use search::{Registry, Rows, contained};
 
 use super::audit::each_row;
 use super::connection::Connection;
@@ -182,7 +182,8 @@ impl Tx<'_> {
         // Where nothing is known of what is there, everything is looked at.
         let is_whole = job.paths.is_empty() || known.is_some_and(|known| known == job.paths);
         let counts = |path: i32| is_whole || job.paths.contains(&path);
-        let there = there(self.connection, heads);
+        let has_contained = known_contained(registry, job).is_some_and(counts);
+        let there = there(self.connection, heads, has_contained);
         let mut there = self.noted(there)?;
         let mut repaired = 0;
         for head in heads {
@@ -199,7 +200,11 @@ impl Tx<'_> {
             let mut has = there.remove(&head.rid).unwrap_or_default();
             has.keep(counts);
             has.settle();
+            has.contained.iter_mut().for_each(Rows::settle);
             wanted.keep(counts);
+            if !has_contained {
+                wanted.contained.clear();
+            }
             let (gone, come) = Rows::difference(has, wanted);
             repaired += gone.len() + come.len();
             let done = index::remove(self.connection, Rid(head.rid), &gone);
@@ -262,8 +267,17 @@ fn heads(
     Ok((rows.into_iter().map(head).collect(), is_last))
 }
 
-/// What the index holds of some resources.
-fn there(connection: &mut Connection, heads: &[Head]) -> Result<BTreeMap<i64, Rows>, Error> {
+/// The path that stands for the rows of what the resources contain.
+fn known_contained(registry: &Registry, job: &Remaking) -> Option<i32> {
+    registry.of(&job.resource_type)?.contained()
+}
+
+/// What the index holds of some resources, and of what they contain.
+fn there(
+    connection: &mut Connection,
+    heads: &[Head],
+    has_contained: bool,
+) -> Result<BTreeMap<i64, Rows>, Error> {
     let mut there: BTreeMap<i64, Rows> = BTreeMap::new();
     // Always as many, so that the database prepares one statement; no resource has this number.
     let mut binds = vec![Bind::Int(-1); TOGETHER];
@@ -282,7 +296,43 @@ fn there(connection: &mut Connection, heads: &[Head]) -> Result<BTreeMap<i64, Ro
             },
         )?;
     }
+    if has_contained {
+        contained_there(connection, heads, &mut there)?;
+    }
     Ok(there)
+}
+
+/// The rows of what these resources contain: those between the numbers that it can have.
+fn contained_there(
+    connection: &mut Connection,
+    heads: &[Head],
+    there: &mut BTreeMap<i64, Rows>,
+) -> Result<(), Error> {
+    let mut binds = vec![Bind::Int(-1); TOGETHER * 2];
+    let ranges = heads.iter().filter_map(|head| {
+        let first = contained::number(head.rid, 0)?;
+        Some([first, contained::last(head.rid)?])
+    });
+    for (bind, number) in binds.iter_mut().zip(ranges.flatten()) {
+        *bind = Bind::Int(number);
+    }
+    let others = " OR rid BETWEEN ? AND ?".repeat(TOGETHER - 1);
+    let condition = format!(" WHERE rid BETWEEN ? AND ?{others}");
+    for table in table::ALL {
+        each_row(
+            connection,
+            table.kind,
+            (&condition, &binds),
+            |number, values| {
+                if let Some((rid, place)) = contained::container(number) {
+                    let rows = there.entry(rid).or_default();
+                    rows.push_contained(place, table.kind, values);
+                }
+                Ok::<(), Error>(())
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// All resources were seen: from here on the rows are there.
@@ -328,6 +378,8 @@ pub struct Made {
     pub registry: Registry,
     /// Paths in the making, and forgotten ones: their rows say nothing.
     unsettled: BTreeSet<i32>,
+    /// Nor do those of contained resources.
+    is_making_contained: bool,
 }
 
 impl View<'_> {
@@ -348,16 +400,23 @@ impl View<'_> {
         let (registry, mut unsettled) = self.noted(looked)?;
         let making = registry.unready().values().flat_map(|remake| &remake.paths);
         unsettled.extend(making);
+        let types = registry.unready().keys();
+        let mut contained = types.filter_map(|name| registry.of(name)?.contained());
+        let is_making_contained = contained.any(|path| unsettled.contains(&path));
         Ok(Made {
             registry,
             unsettled,
+            is_making_contained,
         })
     }
 }
 
 impl Made {
     /// Whether a row of the index counts; its path comes first.
-    pub fn counts(&self, values: &[Value<'_>]) -> bool {
+    pub fn counts(&self, rid: i64, values: &[Value<'_>]) -> bool {
+        if self.is_making_contained && contained::container(rid).is_some() {
+            return false;
+        }
         match values.first() {
             Some(Value::Int(path)) => {
                 !i32::try_from(*path).is_ok_and(|path| self.unsettled.contains(&path))

@@ -46,6 +46,7 @@ mod rest;
 mod scenarios;
 mod search;
 mod search_bundles;
+mod search_contained;
 mod search_explain;
 mod search_includes;
 mod search_pages;

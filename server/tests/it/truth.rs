@@ -61,11 +61,21 @@ fn searches_find_what_the_specification_says(database: &Database) {
             break;
         }
     }
+    let mut contained = 0;
+    for _ in 0..queries / 5 {
+        let query = asker.contained_query();
+        match world.hold_contained(&client, &query) {
+            Ok(hits) => contained += hits,
+            Err(problem) => failures.push(format!("{query}\n  {problem}")),
+        }
+    }
+    println!("{contained} hits for what is contained");
     println!(
         "{queries} searches of {} documents: {found} hits, {empty} searches found none",
         documents.len()
     );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     // Most of them have to find something, or little would be compared.
+    assert!(contained > usize::try_from(queries / 5).unwrap());
     assert!(empty < queries / 2 && found > usize::try_from(queries).unwrap());
 }

@@ -10,8 +10,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fhir_spec::json::parse;
-use search::Rows;
 use search::table::{self, Table, TableKind, Value};
+use search::{Rows, contained};
 
 use super::{Error, body};
 use crate::auth::Permit;
@@ -33,10 +33,13 @@ impl Default for Sums {
 impl Sums {
     /// What a body yields.
     pub(super) fn add(&self, rid: i64, rows: &Rows, made: &Made) {
-        if let Some(sum) = self.0.get(place(rid)) {
+        for (rid, rows) in rows.parts(rid) {
+            let Some(sum) = self.0.get(place(rid)) else {
+                continue;
+            };
             for table in table::ALL {
                 rows.each(table.kind, |values| {
-                    if !made.counts(values) {
+                    if !made.counts(rid, values) {
                         return;
                     }
                     sum.fetch_add(hash(table.kind, rid, values), Ordering::Relaxed);
@@ -50,7 +53,7 @@ impl Sums {
         for table in table::ALL {
             view.each_index_row(table.kind, |rid, values| {
                 if let Some(sum) = self.0.get(place(rid))
-                    && made.counts(values)
+                    && made.counts(rid, values)
                 {
                     sum.fetch_sub(hash(table.kind, rid, values), Ordering::Relaxed);
                 }
@@ -71,8 +74,9 @@ impl Sums {
 }
 
 fn place(rid: i64) -> usize {
+    let container = contained::container(rid).map_or(rid, |(container, _)| container);
     let mut hasher = DefaultHasher::new();
-    rid.hash(&mut hasher);
+    container.hash(&mut hasher);
     usize::try_from(hasher.finish() % (1 << 14)).unwrap_or_default()
 }
 
@@ -110,6 +114,7 @@ pub(super) fn name(
     let mut balance = Balance::new();
     let mut names = BTreeMap::new();
     store.survey(permit, |view| -> Result<(), store::Error> {
+        // What is contained goes with its container.
         let is_meant = |rid| looked_into.contains(&place(rid));
         view.each_version_row(|row| {
             if row.head != row.key || !is_meant(row.rid) {
@@ -118,20 +123,21 @@ pub(super) fn name(
             names.insert(row.rid, format!("{}/{}", row.resource_type, row.id));
             if let Ok(document) = parse(&row.body) {
                 let rows = body::rows(&made.registry, &document);
-                for table in table::ALL {
-                    rows.each(table.kind, |values| {
-                        if !made.counts(values) {
-                            return;
-                        }
-                        count(&mut balance, row.rid, table, values, 1);
-                    });
+                for (rid, rows) in rows.parts(row.rid) {
+                    for table in table::ALL {
+                        rows.each(table.kind, |values| {
+                            if made.counts(rid, values) {
+                                count(&mut balance, rid, table, values, 1);
+                            }
+                        });
+                    }
                 }
             }
             Ok(())
         })?;
         for table in table::ALL {
             view.each_index_row(table.kind, |rid, values| {
-                if is_meant(rid) && made.counts(values) {
+                if is_meant(rid) && made.counts(rid, values) {
                     count(&mut balance, rid, table, values, -1);
                 }
                 Ok::<(), store::Error>(())
@@ -140,10 +146,14 @@ pub(super) fn name(
         Ok(())
     })?;
     for (rid, rows) in &balance {
-        let name = names
-            .get(rid)
-            .cloned()
-            .unwrap_or_else(|| format!("resource {rid}, which is not there"));
+        let (container, what) = match contained::container(*rid) {
+            Some((container, place)) => (container, format!(".contained[{place}]")),
+            None => (*rid, String::new()),
+        };
+        let name = match names.get(&container) {
+            Some(name) => format!("{name}{what}"),
+            None => format!("resource {rid}, which is not there"),
+        };
         for (row, balance) in rows {
             let what = if *balance > 0 {
                 "lacks"

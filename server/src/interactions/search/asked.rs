@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use fhir_spec::{Issue, IssueCode, Severity};
 use search::Registry;
 use search::condition::Condition;
-use search::query::{self, Criterion, Handling, Query, Settings};
+use search::query::{self, Answered, Criterion, Handling, Query, Settings, Which};
 
 use super::place::Place;
 use super::{Asked, OF_EACH_PAGE, PLACE, Part, Scope, explain, link};
@@ -173,12 +173,69 @@ fn is_in_one_order(parts: &[Part]) -> Result<(), Vec<Issue>> {
 }
 
 impl Reader<'_> {
-    /// The query of each type.
+    /// The query of each type, of what is contained beside that of what is stored.
     fn parts(&self, parameters: &[(String, String)]) -> Result<Vec<Part>, Vec<Issue>> {
+        let is_about =
+            |(name, _): &(String, String)| name == query::WHICH || name == query::ANSWERED;
+        if !parameters.iter().any(is_about) {
+            return self.stored(parameters);
+        }
+        let (which, answered, others) = query::take_contained(parameters)?;
+        let mut parts = match which {
+            Which::Contained => Vec::new(),
+            Which::Stored | Which::Both => self.stored(&others)?,
+        };
+        if which != Which::Stored {
+            parts.extend(self.contained(&others, answered)?);
+            parts.sort_by_key(Part::name);
+            is_in_one_order(&parts)?;
+        }
+        Ok(parts)
+    }
+
+    fn contained(
+        &self,
+        parameters: &[(String, String)],
+        answered: Answered,
+    ) -> Result<Vec<Part>, Vec<Issue>> {
+        if self.scope.compartment.is_some() {
+            let told = "`_contained`: compartments are of resources, not of what these contain";
+            return Err(vec![Issue::error(IssueCode::NotSupported, told)]);
+        }
+        let is_types = |(name, _): &(String, String)| name == TYPES;
+        let (named, others): (Vec<_>, Vec<_>) = parameters.iter().cloned().partition(is_types);
+        let types = match self.scope.resource_type {
+            Some(only) if named.is_empty() => vec![only],
+            Some(only) => {
+                let mut types = self.types(&named)?;
+                types.retain(|name| *name == only);
+                types
+            }
+            None => self.types(&named)?,
+        };
+        let parts = types.into_iter().map(|resource_type| {
+            let settings = self.settings();
+            let query =
+                query::parse_contained(self.registry, resource_type, &others, answered, settings)?;
+            Ok(Part {
+                resource_type,
+                contained: Some(answered),
+                query,
+            })
+        });
+        let parts = parts.collect::<Result<Vec<Part>, Vec<Issue>>>();
+        match self.scope.resource_type {
+            Some(_) => parts,
+            None => parts.map_err(of_several),
+        }
+    }
+
+    fn stored(&self, parameters: &[(String, String)]) -> Result<Vec<Part>, Vec<Issue>> {
         let part = |resource_type, parameters| {
             let query = self.query(resource_type, parameters)?;
             Ok(Part {
                 resource_type,
+                contained: None,
                 query,
             })
         };
@@ -257,15 +314,19 @@ impl Reader<'_> {
         Ok(query)
     }
 
+    fn settings(&self) -> Settings {
+        Settings {
+            handling: Handling::Strict,
+            now: self.asked_at.micros(),
+        }
+    }
+
     fn parsed(
         &self,
         resource_type: &str,
         parameters: &[(String, String)],
     ) -> Result<Query, Vec<Issue>> {
-        let settings = Settings {
-            handling: Handling::Strict,
-            now: self.asked_at.micros(),
-        };
+        let settings = self.settings();
         let query = query::parse(self.registry, resource_type, parameters, settings)?;
         match query.asks_for_text() {
             Some(name) if !self.has_text => {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fhir_spec::{Issue, IssueCode, Severity};
-use search::Registry;
+use search::{Registry, contained};
 
 use super::{Asked, Page};
 use crate::fault::{Fault, Kind};
@@ -58,7 +58,11 @@ fn named(registry: &Registry, sql: &str) -> String {
     let name_of = |number: &str| {
         let number: i32 = number.parse().ok()?;
         let mut types = registry.definitions().resource_types();
-        types.find_map(|name| Some(registry.of(name)?.path_name(number)?.to_owned()))
+        types.find_map(|name| {
+            let known = registry.of(name)?;
+            let name = known.path_name(number).map(str::to_owned);
+            name.or_else(|| contained::path_name(known, number))
+        })
     };
     let mut out = String::with_capacity(sql.len());
     for (index, part) in sql.split("path ").enumerate() {

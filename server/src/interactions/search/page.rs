@@ -6,9 +6,10 @@ use std::collections::HashMap;
 
 use fhir_spec::{Issue, IssueCode, Severity};
 use search::condition::Bind;
-use search::query::{SortKey, Total};
+use search::query::{Answered, SortKey, Total};
 use search::sql::{Position, SortedPage};
 
+use super::contained::{self, Containers};
 use super::cost;
 use super::include::{self, Included, included};
 use super::place::{Place, Start};
@@ -63,12 +64,14 @@ fn found(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
         });
     }
     let mut hits = hits(view, asked, &place, &parts, relevance.as_ref())?;
-    let found = hits.len();
+    let has_more = hits.len() > asked.shown();
+    contained::once(&parts, &mut hits);
     hits.truncate(asked.shown());
-    let total = total(view, asked, &parts, hits.len(), found == hits.len())?;
+    let found = hits.len();
+    let total = total(view, asked, &parts, found, !has_more)?;
     let mut entries = bodies(view, asked, &parts, &hits)?;
     hits.truncate(entries.len());
-    let last = hits.last().filter(|_| hits.len() < found);
+    let last = hits.last().filter(|_| has_more || hits.len() < found);
     let next = last.and_then(|hit| Some(place.next(hit.start(&parts)?, total)));
     if let Some(relevance) = &relevance {
         for entry in &mut entries {
@@ -96,11 +99,11 @@ fn place(asked: &Asked, relevance: Option<&Relevance>) -> Place {
     }
 }
 
-/// The last page, where it costs little to find: of one type, in the order in which resources came to be, when it is known
+/// The last page, where it costs little to find: of stored resources of one type, in the order in which resources came to be, when it is known
 /// how many there are.
 fn last_page(asked: &Asked, place: &Place, parts: &[Part], total: u64) -> Option<Place> {
     let is_plain = match parts {
-        [part] => part.query.sort.is_empty(),
+        [part] => part.query.sort.is_empty() && part.contained.is_none(),
         _ => false,
     };
     let has_more = total > u64::from(asked.page_size);
@@ -171,7 +174,9 @@ fn parts(view: &mut View<'_>, asked: &Asked) -> Result<Vec<Part>, Fault> {
     let mut parts = asked.parts.clone();
     if parts.len() >= MANY_TYPES {
         let present = view.types_present(asked.action())?;
-        parts.retain(|part| present.iter().any(|name| name == part.resource_type));
+        let is_present = |part: &Part| present.iter().any(|name| name == part.resource_type);
+        // What is contained is in whatever there is.
+        parts.retain(|part| part.contained.is_some() || is_present(part));
     }
     Ok(parts)
 }
@@ -205,11 +210,15 @@ fn hits(
         let Some(part) = parts.get(number) else {
             return Ok(Vec::new());
         };
-        let page = SortedPage {
-            after: after.map(|start| start.position.clone()),
-            limit: i64::try_from(limit).unwrap_or(i64::MAX),
+        let after = after.map(|start| start.position.clone());
+        let found = match part.contained {
+            Some(Answered::Container) => contained::containers(view, part, after, limit)?,
+            _ => {
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let page = SortedPage { after, limit };
+                view.hits(part.resource_type, &part.query, &page)?
+            }
         };
-        let found = view.hits(part.resource_type, &part.query, &page)?;
         let hits = found.into_iter().map(|position| Hit {
             part: number,
             position,
@@ -225,7 +234,7 @@ fn hits(
             continue;
         }
         // One type after the other, each in the order in which its resources came to be.
-        let begins = start.map(|start| (*start.resource_type).cmp(part.resource_type));
+        let begins = start.map(|start| (*start.resource_type).cmp(part.name().as_str()));
         let after = match begins {
             Some(Ordering::Greater) => continue,
             Some(Ordering::Equal) => start,
@@ -274,9 +283,15 @@ fn bodies(
 ) -> Result<Vec<Entry>, Fault> {
     view.step("bodies");
     let mut found: HashMap<i64, Body> = HashMap::with_capacity(hits.len());
+    let mut containers = Containers::default();
     for (number, part) in parts.iter().enumerate() {
         let own = hits.iter().filter(|hit| hit.part == number);
-        let rids: Vec<i64> = own.map(|hit| hit.position.rid).collect();
+        let rids = own.map(|hit| hit.position.rid);
+        if part.contained.is_some() {
+            containers.fetch(view, rids)?;
+            continue;
+        }
+        let rids: Vec<i64> = rids.collect();
         let action = Action::Search(part.resource_type);
         let bodies = view.bodies(action, part.resource_type, &rids)?;
         found.extend(bodies.into_iter().map(|body| (body.rid, body)));
@@ -284,13 +299,20 @@ fn bodies(
     let mut room = Room::of(asked);
     let mut entries = Vec::with_capacity(hits.len());
     for hit in hits {
-        let (Some(part), Some(body)) = (parts.get(hit.part), found.remove(&hit.position.rid))
-        else {
-            return Err(Fault::internal("a hit has no body"));
+        let rid = hit.position.rid;
+        let Some(part) = parts.get(hit.part) else {
+            return Err(Fault::internal("a hit of no part"));
         };
-        let resource_type = part.resource_type;
-        let action = Action::Search(resource_type);
-        let Some(entry) = room.take(view, action, resource_type, body)? else {
+        let entry = match (part.contained, found.remove(&rid)) {
+            (Some(answered), _) => containers.entry(view, &mut room, (answered, rid))?,
+            (None, Some(body)) => {
+                let resource_type = part.resource_type;
+                let action = Action::Search(resource_type);
+                room.take(view, action, resource_type, body)?
+            }
+            (None, None) => return Err(Fault::internal("a hit has no body")),
+        };
+        let Some(entry) = entry else {
             break;
         };
         entries.push(entry);
@@ -376,9 +398,11 @@ fn count(view: &mut View<'_>, parts: &[Part], hits_max: Option<i64>) -> Result<u
     view.step("total");
     let mut all = 0_u64;
     for part in parts {
-        let hits = match part.query.is_empty() {
-            true => view.total(part.resource_type)?,
-            false => view.hits_count(part.resource_type, &part.query, hits_max)?,
+        let (resource_type, query) = (part.resource_type, &part.query);
+        let hits = match part.contained {
+            None if query.is_empty() => view.total(resource_type)?,
+            None => view.hits_count(resource_type, query, hits_max)?,
+            Some(answered) => view.contained_count(resource_type, query, answered)?,
         };
         all = all.saturating_add(u64::try_from(hits).unwrap_or_default());
     }
@@ -388,7 +412,7 @@ fn count(view: &mut View<'_>, parts: &[Part], hits_max: Option<i64>) -> Result<u
 impl Hit {
     fn start(&self, parts: &[Part]) -> Option<Start> {
         Some(Start {
-            resource_type: parts.get(self.part)?.resource_type.into(),
+            resource_type: parts.get(self.part)?.name().into(),
             position: self.position.clone(),
         })
     }
