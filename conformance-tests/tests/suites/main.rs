@@ -8,6 +8,8 @@ mod documents;
 #[cfg(test)]
 mod fhirpath;
 #[cfg(test)]
+mod hl7v2;
+#[cfg(test)]
 mod http_scripts;
 #[cfg(test)]
 mod kiln;

@@ -1,10 +1,11 @@
-//! HL7 v2 from the outside of the crate: real messages, random ones, hostile ones, and a second opinion.
+//! HL7 v2 from the outside of the crate: real messages, random ones, hostile ones, the guide, and a second opinion.
 
 // Tells clippy that helpers are test code too.
 #![cfg(test)]
 
 mod golden;
 mod groups;
+mod guide;
 mod hostile;
 mod looks;
 mod mapped;
