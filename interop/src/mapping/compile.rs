@@ -311,6 +311,7 @@ impl<'c> Compiler<'c> {
                 resource,
                 assignments,
                 children,
+                end: self.next_label,
                 ignored,
             };
         }

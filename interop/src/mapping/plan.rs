@@ -92,6 +92,8 @@ pub(super) struct BlockPlan {
     /// Of a block without a resource: what it writes into those of others.
     pub(super) assignments: Vec<AssignmentPlan>,
     pub(super) children: Vec<u32>,
+    /// The blocks below it are those between its own number and this one.
+    pub(super) end: u32,
     pub(super) ignored: Vec<SourcePath>,
 }
 

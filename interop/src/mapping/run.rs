@@ -191,8 +191,8 @@ struct Frame<N> {
     entry: Option<u32>,
     /// Resources of the blocks right below: block and entry.
     held: Vec<(u32, u32)>,
-    /// Groups right below.
-    groups: Vec<u32>,
+    /// Groups right below, by their blocks.
+    groups: Vec<(u32, Vec<u32>)>,
 }
 
 /// The node at hand, and those further out.

@@ -134,7 +134,10 @@ fn nobody_slips_through_while_parameters_change(database: &Database) {
             let total = |value: &str| {
                 ready(*address, &format!("{code}={value}"));
                 let path = format!("/fhir/Patient?{code}={value}&_summary=count");
-                let total = get(*address, &path).json().get("total").and_then(Value::as_u64);
+                let total = get(*address, &path)
+                    .json()
+                    .get("total")
+                    .and_then(Value::as_u64);
                 usize::try_from(total.unwrap()).unwrap()
             };
             assert_eq!(total("a") + total("b"), all, "{code}");

@@ -132,10 +132,10 @@ impl<'r, S: Source> Run<'r, S> {
             .get(index(local.frame))
             .map_or(0, |frame| frame.block);
         let alike = self.alike.entry((block, said)).or_default();
-        let place = alike.iter().position(|entry| *entry == self.entry);
-        let place = place.unwrap_or_else(|| {
-            alike.push(self.entry);
-            alike.len() - 1
+        // Entries are filled one after the other.
+        let place = alike.binary_search(&self.entry).unwrap_or_else(|place| {
+            alike.insert(place, self.entry);
+            place
         });
         match place {
             0 => Got::Nothing,

@@ -93,7 +93,10 @@ impl<'r, S: Source> Run<'r, S> {
                 above.held.push((block, entry));
             }
         } else if let Some(above) = self.frames.get_mut(index(parent)) {
-            above.groups.push(frame);
+            match above.groups.iter_mut().find(|(of, _)| *of == block) {
+                Some((_, groups)) => groups.push(frame),
+                None => above.groups.push((block, vec![frame])),
+            }
         }
         for child in &plan.children {
             self.lay(frame, *child);
@@ -246,11 +249,15 @@ impl<'r, S: Source> Run<'r, S> {
         {
             return Some(*entry);
         }
-        let groups = frame.groups.iter();
-        let groups = groups.filter_map(|group| self.frames.get(index(*group)));
-        groups
-            .filter(|group| group.block != but)
-            .find_map(|group| self.held(group, block, but))
+        // Only groups that can have it are gone through, however many others there are.
+        let can = |of: u32| {
+            let end = self.block(of).map_or(0, |plan| plan.end);
+            of != but && block > of && block < end
+        };
+        let groups = frame.groups.iter().filter(|(of, _)| can(*of));
+        let groups = groups.flat_map(|(_, groups)| groups);
+        let mut groups = groups.filter_map(|group| self.frames.get(index(*group)));
+        groups.find_map(|group| self.held(group, block, but))
     }
 }
 

@@ -88,6 +88,9 @@ fn constant<'c>(expression: &'c ExpressionPlan, constants: &'c [Value]) -> Optio
     }
 }
 
+/// Longer lists are not looked through for what is said twice.
+const SAME_MAX: usize = 32;
+
 /// Writes a value at the end of a path. False when something stands there: the first value stays.
 pub(in super::super) fn place(
     object: &mut Object,
@@ -125,7 +128,8 @@ pub(in super::super) fn place(
         (_, None) => {
             let value = dressed(value, last, constants);
             // Who says the same twice is heard once.
-            if value.as_object().is_some() && items.contains(&value) {
+            let is_short = items.len() <= SAME_MAX;
+            if is_short && value.as_object().is_some() && items.contains(&value) {
                 return true;
             }
             items.push(value);
