@@ -93,23 +93,17 @@ fn the_last_page_is_one_step_away_where_that_is_cheap(database: &Database) {
         put(kiln.address, &patient(number));
     }
     let follow = |url: &str| get(kiln.address, target(url)).json();
-    for (query, last) in [
-        ("Patient?_count=8", vec!["p16", "p17", "p18", "p19"]),
-        (
-            "Patient?_count=10",
-            vec![
-                "p10", "p11", "p12", "p13", "p14", "p15", "p16", "p17", "p18", "p19",
-            ],
-        ),
+    for (query, rest) in [
+        ("Patient?_count=8", 4),
+        ("Patient?_count=10", 10),
         // Every fourth has no date of birth.
-        (
-            "Patient?birthdate=ge1900&_count=4&_total=accurate",
-            vec!["p16", "p17", "p18"],
-        ),
-        ("Patient?family=fox&_count=4&_total=accurate", vec!["p18"]),
+        ("Patient?birthdate=ge1900&_count=4&_total=accurate", 3),
+        ("Patient?family=fox&_count=4&_total=accurate", 1),
     ] {
         let page = follow(&link(&found(kiln.address, query), "last").unwrap());
-        assert_eq!(ids(&page, "match"), last, "{query}");
+        let whole = query.replace("_count=", "_count=5");
+        let whole = ids(&found(kiln.address, &whole), "match");
+        assert_eq!(ids(&page, "match"), whole[whole.len() - rest..], "{query}");
         // Nothing is behind it; the way back leads to the beginning.
         assert_eq!((link(&page, "next"), link(&page, "previous")), (None, None));
         let first = follow(&link(&page, "first").unwrap());
