@@ -7,7 +7,6 @@ mod golden;
 mod groups;
 mod guide;
 mod hostile;
-mod looks;
 mod mapped;
 mod material;
 mod random;
