@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_secs(3);
 pub struct InUse {
     /// Versions of the routes that were arranged.
     routes: Mutex<BTreeMap<String, u64>>,
+    /// Held from reading until what was read is in use: what was read earlier must not be put to use later.
+    loading: tokio::sync::Mutex<()>,
 }
 
 /// A route as it is arranged.
@@ -52,6 +54,7 @@ pub async fn run(app: &App, desk: &Desk) {
 /// Reads what holds now, and puts it to use.
 pub async fn load(app: &App, desk: &Desk) -> Result<(), Fault> {
     let permit = may(Caller::Open, Action::Arrange)?;
+    let _loading = desk.arranged.loading.lock().await;
     let (overlays, routes) = app
         .store
         .read(permit, |view| {

@@ -15,6 +15,7 @@ on_both_databases!(
     an_overlay_is_tried_out_and_counts_at_once,
     what_is_wrong_with_an_overlay_is_told_and_changes_nothing,
     routes_come_and_go_while_the_server_runs,
+    senders_of_a_paused_route_wait_and_those_of_a_stopped_one_are_let_go,
     what_is_wrong_with_a_route_is_told,
 );
 
@@ -223,6 +224,32 @@ fn routes_come_and_go_while_the_server_runs(database: &Database) {
     assert_eq!(get(kiln.address, "/api/routes/lab").status, 404);
     let history = get(kiln.address, "/api/routes/lab/history").json();
     assert_eq!(history.items_of("versions").len(), 5);
+}
+
+fn senders_of_a_paused_route_wait_and_those_of_a_stopped_one_are_let_go(database: &Database) {
+    let kiln = Kiln::start(database);
+    let address = free();
+    let route = format!("{{\"transport\":\"mllp\",\"listen\":\"{address}\"}}");
+    assert_eq!(ask(&kiln, "PUT", "/api/routes/lab", &route).status, 201);
+    let mut lab = sender_to(address);
+    assert_eq!(said(&lab.ask(adt("1", "P1"))).0, "AA");
+    let paused = ask(&kiln, "POST", "/api/routes/lab/pause", "");
+    assert_eq!(paused.status, 200, "{}", paused.text());
+    lab.send(adt("2", "P2"));
+    // A route beside it is not concerned, and what waits is not taken.
+    assert_eq!(post_hl7(&kiln, &[ER7], &adt("3", "P3")).status, 200);
+    assert_eq!(messages(&kiln, "controlId=2").len(), 0);
+    assert_eq!(ask(&kiln, "POST", "/api/routes/lab/start", "").status, 200);
+    assert_eq!(said(&lab.answer().expect("an answer")), ("AA", "2"));
+
+    lab.send(adt("4", "P4"));
+    assert_eq!(said(&lab.answer().expect("an answer")), ("AA", "4"));
+    assert_eq!(ask(&kiln, "POST", "/api/routes/lab/stop", "").status, 200);
+    assert_eq!(lab.answer(), None);
+    until_nobody_listens(address);
+    assert_eq!(ask(&kiln, "POST", "/api/routes/lab/start", "").status, 200);
+    assert_eq!(said(&sender_to(address).ask(adt("5", "P5"))).0, "AA");
+    assert_eq!(messages(&kiln, "route=lab").len(), 4);
 }
 
 fn what_is_wrong_with_a_route_is_told(database: &Database) {
