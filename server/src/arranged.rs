@@ -76,7 +76,7 @@ pub async fn load(app: &App, desk: &Desk) -> Result<(), Fault> {
             continue;
         }
         in_use.insert(name.clone(), arrangement.version);
-        match route(arrangement) {
+        match route(arrangement, app.outside.allow_plaintext) {
             Some(Ok(Route { settings, mode })) => put(desk, &settings, mode),
             Some(Err(fault)) => {
                 let told = fault.issues.first().map(|issue| issue.diagnostics.as_str());
@@ -131,7 +131,7 @@ pub fn overlay(arrangement: &Arrangement) -> Option<Overlay> {
 }
 
 /// None: it was taken out.
-fn route(arrangement: &Arrangement) -> Option<Result<Route, Fault>> {
+fn route(arrangement: &Arrangement, allow_plaintext: bool) -> Option<Result<Route, Fault>> {
     let body = arrangement.body.as_ref()?;
     let read = || {
         let body = parse(body.as_bytes()).map_err(Fault::internal)?;
@@ -141,7 +141,7 @@ fn route(arrangement: &Arrangement) -> Option<Result<Route, Fault>> {
             .unwrap_or_else(|| Object::new().into());
         let mode = body.str_of("mode").and_then(mode_named);
         Ok(Route {
-            settings: settings_of(&arrangement.name, &settings)?,
+            settings: settings_of(&arrangement.name, &settings, allow_plaintext)?,
             mode: mode.unwrap_or(Mode::Started),
         })
     };
@@ -154,7 +154,11 @@ pub fn mode_named(word: &str) -> Option<Mode> {
 }
 
 /// The settings of a route, as the config file has them but in JSON. All that can be known to be wrong is told.
-pub fn settings_of(name: &str, document: &Value) -> Result<RouteSettings, Fault> {
+pub fn settings_of(
+    name: &str,
+    document: &Value,
+    allow_plaintext: bool,
+) -> Result<RouteSettings, Fault> {
     let wrong = |told: String| Fault::new(Kind::Unprocessable, told);
     let Some(toml::Value::Table(mut table)) = toml_of(document) else {
         return Err(wrong(
@@ -176,10 +180,10 @@ pub fn settings_of(name: &str, document: &Value) -> Result<RouteSettings, Fault>
         )),
         (Transport::Mllp, None) => Err(wrong("listen: expected an address and a port".to_owned())),
         (Transport::Mllp, Some(address))
-            if settings.tls.is_none() && !address.ip().is_loopback() =>
+            if settings.tls.is_none() && !allow_plaintext && !address.ip().is_loopback() =>
         {
             Err(wrong(format!(
-                "listen: {address} without `tls`: HL7 v2 has no protection of its own"
+                "listen: {address} without `tls`: HL7 v2 has no protection of its own (or set `allow_plaintext = true` in the config)"
             )))
         }
         _ => Ok(settings),

@@ -78,6 +78,8 @@ pub struct Outside {
     pub trusted_proxies: Vec<Network>,
     /// Whose pages may ask; none by default: without sign-in a page of anybody could read what is here.
     pub cors_origins: Vec<Origin>,
+    /// Whether HL7 v2 may travel in the clear to addresses that others reach.
+    pub allow_plaintext: bool,
 }
 
 impl Outside {
@@ -240,6 +242,7 @@ impl Settings {
                 public_url: self.public_url,
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
                 cors_origins: self.cors_origins.unwrap_or_default(),
+                allow_plaintext,
             },
             text_index: (self.text_index.unwrap_or(true)).then(|| data.join(TEXT_INDEX)),
             provenance: self.provenance.unwrap_or(true),

@@ -160,7 +160,7 @@ async fn put(
     changeable(front, name)?;
     let bytes = body::read(cx, request, payload).await?;
     let document = Value::from(arranged::object(text_of(&bytes)?)?);
-    let settings = settings_of(name, &document)?;
+    let settings = settings_of(name, &document, cx.app.outside.allow_plaintext)?;
     if let Some(overlay) = &settings.overlay
         && !cx
             .app

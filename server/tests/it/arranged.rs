@@ -296,4 +296,8 @@ fn what_is_wrong_with_a_route_is_told(database: &Database) {
     assert_eq!(ask(&kiln, "POST", "/api/routes/a/start", "").status, 404);
     assert_eq!(ask(&kiln, "POST", "/api/routes/a/jump", "").status, 404);
     assert_eq!(get(kiln.address, "/api/routes/http/stop").status, 405);
+    drop(kiln);
+    let kiln = Kiln::configured(database, "allow_plaintext = true\n");
+    let open = "{\"transport\":\"mllp\",\"listen\":\"0.0.0.0:0\"}";
+    assert_eq!(ask(&kiln, "PUT", "/api/routes/a", open).status, 201);
 }
