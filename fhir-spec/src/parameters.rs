@@ -28,8 +28,18 @@ impl<'a> Parameters<'a> {
 
     /// The texts of the values of that name, whatever their type (`valueUri`, `valueString`, ...).
     pub fn texts(self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.named(name)
-            .filter_map(|parameter| value_of(parameter)?.as_str())
+        self.values(name).filter_map(Value::as_str)
+    }
+
+    /// The values of that name.
+    pub fn values(self, name: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.named(name).filter_map(value_of)
+    }
+
+    /// What the parameters are called.
+    pub fn names(self) -> impl Iterator<Item = &'a str> {
+        let all = self.0.iter();
+        all.map(|parameter| parameter.str_of("name").unwrap_or_default())
     }
 }
 

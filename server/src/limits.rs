@@ -103,6 +103,10 @@ limits! {
     page_lifetime_s: u64 = 3_600, from 1, to 2_592_000;
     /// Resources that come along with the hits of a page; when there are more, a link leads to them.
     includes_max: u32 = 1_000, from 1, to 100_000;
+    /// Resources of a document that is put together: what it is about, and all that this refers to.
+    document_resources_max: usize = 10_000, from 1, to 1_000_000;
+    /// Their text.
+    document_bytes_max: usize = 64 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
     /// Connections of this node to PostgreSQL, whose own default is 100 for all nodes together.
     postgres_connections_max: usize = 20, from 2, to 10_000;
     /// How long a request waits for a connection to the database when all are taken.

@@ -1,7 +1,10 @@
 //! From a request to an interaction and from its result to an answer: a few lines each.
 
+use actix_web::http::Method;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use fhir_spec::json::Object;
 
 use super::prefer::Prefer;
 use super::shape::Shape;
@@ -11,7 +14,7 @@ use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
 use crate::interactions::{capabilities, conditional, create, read, vread};
-use crate::operations::{Call, Operation, declared};
+use crate::operations::{Answer, Call, Operation, Run, declared};
 use crate::store::Found;
 
 pub(super) async fn create(
@@ -73,24 +76,56 @@ pub(super) async fn operation(
     cx: &Cx,
     http: &HttpRequest,
     operation: &'static Operation,
-    resource_type: Option<&'static str>,
+    (resource_type, id): (Option<&'static str>, Option<&str>),
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, None)?;
     may(cx.caller, Action::Invoke(operation.code))?;
+    let may_change = *http.method() == Method::POST;
     let call = Call {
         resource_type,
-        submitted: document(cx, http, payload).await?,
+        id: id.map(str::to_owned),
+        submitted: match operation.is_readable() {
+            true => parameters(cx, http, may_change, payload).await?,
+            false => document(cx, http, payload).await?,
+        },
         query: request::query(http)?,
+        base: base::of(&cx.app.outside, http),
+        may_change,
         now: cx.now,
     };
-    let app = cx.app.clone();
-    let answer = cx
-        .compute(call.submitted.source.len(), move || {
-            (operation.run)(&app, &call)
-        })
-        .await?;
-    reply::document(&shape, &answer)
+    match operation.run {
+        Run::Sent(run) => {
+            let app = cx.app.clone();
+            let bytes = call.submitted.source.len();
+            let answer = cx.compute(bytes, move || run(&app, &call)).await?;
+            reply::document(&shape, &answer)
+        }
+        Run::Stored(run) => match run(cx, &call).await? {
+            Answer::Resource(answer) => reply::document(&shape, &answer),
+            Answer::Bundle(bytes) => reply::resource(cx, HttpResponse::Ok(), shape, bytes).await,
+        },
+    }
+}
+
+/// The Parameters in the body, which may be empty.
+async fn parameters(
+    cx: &Cx,
+    http: &HttpRequest,
+    may_have: bool,
+    payload: &mut Payload,
+) -> Result<Submitted, Fault> {
+    let bytes = match may_have {
+        true => body::read(cx, http, payload).await?,
+        false => Bytes::new(),
+    };
+    if bytes.is_empty() {
+        return Ok(Submitted {
+            document: Object::from_iter([("resourceType", "Parameters")]).into(),
+            source: bytes,
+        });
+    }
+    request::parse(request::sent(http)?, bytes, cx.app.definitions())
 }
 
 pub(super) async fn read(

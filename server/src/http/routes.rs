@@ -254,10 +254,10 @@ async fn perform(
     }
 }
 
-/// `$code` or `Type/$code`: what it is addressed to (empty: the system), and the operation.
+/// `$code`, `Type/$code` or `Type/id/$code`: what it is addressed to (empty: the system), and the operation.
 fn operation_address(path: &str) -> Option<(&str, &str)> {
     let (target, code) = path.rsplit_once('/').unwrap_or(("", path));
-    (code.starts_with('$') && !target.contains('/')).then_some((target, code))
+    (code.starts_with('$') && target.matches('/').count() < 2).then_some((target, code))
 }
 
 async fn operation(
@@ -267,21 +267,30 @@ async fn operation(
     code: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    let resource_type = match (target, resource_type(target)) {
+    let (named, id) = match target.split_once('/') {
+        Some((named, id)) => (named, Some(id)),
+        None => (target, None),
+    };
+    let resource_type = match (named, resource_type(named)) {
         ("", _) => None,
         (_, Some(resource_type)) => Some(resource_type),
-        _ => return ("unknown", Err(unknown_type(target))),
+        _ => return ("unknown", Err(unknown_type(named))),
     };
     let known = operations::ALL
         .iter()
-        .find(|operation| operation.code == code && operation.applies(resource_type));
+        .find(|operation| operation.code == code && operation.applies(resource_type, id.is_some()));
     let Some(operation) = known else {
         return ("unknown", Err(unknown_path()));
     };
-    if request.method() != Method::POST {
-        return (operation.code, Err(method_not_allowed("POST")));
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let allowed = match operation.is_readable() {
+        true => "GET, HEAD, POST",
+        false => "POST",
+    };
+    if request.method() != Method::POST && !(is_read && operation.is_readable()) {
+        return (operation.code, Err(method_not_allowed(allowed)));
     }
-    let answer = handlers::operation(cx, request, operation, resource_type, payload).await;
+    let answer = handlers::operation(cx, request, operation, (resource_type, id), payload).await;
     (operation.code, answer)
 }
 

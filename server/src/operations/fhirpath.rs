@@ -9,7 +9,7 @@ use fhir_spec::time::DateTime;
 use fhir_spec::validate::{Request, Validator};
 use fhir_spec::{Issue, IssueCode};
 
-use super::{Call, Operation};
+use super::{Call, Operation, Run, Types};
 use crate::app::App;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -18,8 +18,9 @@ pub const OPERATION: Operation = Operation {
     code: "$fhirpath",
     definition: None,
     on_system: true,
-    on_type: false,
-    run,
+    on_type: Types::None,
+    on_instance: Types::None,
+    run: Run::Sent(run),
 };
 
 /// One item of the answer.

@@ -7,7 +7,7 @@ use fhir_spec::parameters::Parameters;
 use fhir_spec::validate::Request;
 use fhir_spec::{Issue, IssueCode};
 
-use super::{Call, Operation};
+use super::{Call, Operation, Run, Types};
 use crate::accept::text_of;
 use crate::app::App;
 use crate::fault::Fault;
@@ -16,8 +16,9 @@ pub const OPERATION: Operation = Operation {
     code: "$validate",
     definition: Some("http://hl7.org/fhir/OperationDefinition/Resource-validate"),
     on_system: true,
-    on_type: true,
-    run,
+    on_type: Types::Any,
+    on_instance: Types::None,
+    run: Run::Sent(run),
 };
 
 /// The body is the resource, or Parameters with `resource` and `profile`; the answer is an OperationOutcome.
