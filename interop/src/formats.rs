@@ -8,6 +8,8 @@ pub mod hl7v2;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     Hl7v2,
+    /// Clinical documents: CDA R2 and C-CDA.
+    Cda,
     /// Delimited text of any dialect.
     Csv,
 }
@@ -16,17 +18,22 @@ pub enum Format {
 const HEAD_BYTES: usize = 4 * 1024;
 
 impl Format {
-    pub const ALL: &[Self] = &[Self::Hl7v2, Self::Csv];
+    pub const ALL: &[Self] = &[Self::Hl7v2, Self::Cda, Self::Csv];
 
     /// As the maps name it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Hl7v2 => "hl7v2",
+            Self::Cda => "cda",
             Self::Csv => "csv",
         }
     }
 
     pub fn named(name: &str) -> Option<Self> {
+        // Most call all clinical documents by the name of their commonest kind.
+        if name == "ccda" {
+            return Some(Self::Cda);
+        }
         Self::ALL
             .iter()
             .copied()
@@ -35,7 +42,11 @@ impl Format {
 
     /// What a text is by how it begins, and else by the ending of its name. None: nothing that maps are written for.
     pub fn of(bytes: &[u8], name: &str) -> Option<Self> {
-        let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+        let most = match bytes.iter().take(PREFIX_BYTES).any(|byte| *byte == b'<') {
+            true => PROLOG_BYTES,
+            false => HEAD_BYTES,
+        };
+        let head = bytes.get(..most).unwrap_or(bytes);
         // Byte order marks, the zeros of UTF-16, the frame of MLLP.
         let head: Vec<u8> = head
             .iter()
@@ -57,7 +68,11 @@ impl Format {
         match head.first() {
             Some(b'<') => {
                 let says = head.windows(V2_XML.len()).any(|part| part == V2_XML);
-                says.then_some(Self::Hl7v2)
+                match (root(head), says) {
+                    (b"ClinicalDocument", _) => Some(Self::Cda),
+                    (_, true) => Some(Self::Hl7v2),
+                    _ => None,
+                }
             }
             Some(b'{' | b'[') | None => None,
             Some(_) => {
@@ -67,6 +82,38 @@ impl Format {
             }
         }
     }
+}
+
+/// What may stand before an XML declaration: a byte order mark, blanks.
+const PREFIX_BYTES: usize = 64;
+/// How far the comments and instructions before a root may reach.
+const PROLOG_BYTES: usize = 64 * 1024;
+
+/// The name of the root element without its prefix; nothing when there is none.
+fn root(text: &[u8]) -> &[u8] {
+    let mut rest = text;
+    loop {
+        let Some(start) = rest.iter().position(|byte| *byte == b'<') else {
+            return b"";
+        };
+        rest = rest.get(start..).unwrap_or_default();
+        let end: &[u8] = match rest {
+            [b'<', b'?', ..] => b"?>",
+            [b'<', b'!', b'-', b'-', ..] => b"-->",
+            // Who reads the document refuses it; until then it is what its root says.
+            [b'<', b'!', ..] => b">",
+            _ => break,
+        };
+        let length = rest.windows(end.len()).position(|part| part == end);
+        let Some(length) = length else {
+            return b"";
+        };
+        rest = rest.get(length + end.len()..).unwrap_or_default();
+    }
+    let name = rest.get(1..).unwrap_or_default();
+    let is_over = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/');
+    let name = name.split(is_over).next().unwrap_or_default();
+    name.rsplit(|byte| *byte == b':').next().unwrap_or_default()
 }
 
 /// Where HL7 v2 in XML has its names from.
@@ -94,6 +141,18 @@ mod tests {
                 "a.xml",
                 Some(Format::Hl7v2),
             ),
+            (
+                "\u{feff}<?xml version='1.0'?>\n<!-- <a> --><?xml-stylesheet href='CDA.xsl'?>\n<ClinicalDocument xmlns='urn:hl7-org:v3'>",
+                "",
+                Some(Format::Cda),
+            ),
+            (
+                "<!DOCTYPE x SYSTEM 'a.dtd'><cda:ClinicalDocument\n",
+                "",
+                Some(Format::Cda),
+            ),
+            ("<Bundle><!-- <ClinicalDocument> -->", "", None),
+            ("<!-- ClinicalDocument", "a.xml", None),
             ("mrn,name\n1,A\n", "", Some(Format::Csv)),
             ("mrn\n1\n", "a.CSV", Some(Format::Csv)),
             ("MSH,EVN\n1,2\n", "a.csv", Some(Format::Csv)),

@@ -2,12 +2,13 @@
 
 use fhir_spec::json::Value;
 use fhir_spec::{Issue, IssueCode, Severity};
+use interop::formats::cda::{BadConverter, NoConverter};
 use interop::formats::delimited::{
     Charset, Dialect, HeaderError, NoRows, Outcome, Reading, RowSink, Unready, write_row,
 };
 use interop::formats::hl7v2::convert::Unmapped;
 use interop::formats::hl7v2::{self, Intake, Transmission};
-use interop::formats::{Format, hl7v2::convert};
+use interop::formats::{Format, cda, hl7v2::convert};
 use interop::mapping::{Mapped, Occasion, Plan, bundle};
 
 use crate::instant::Instant;
@@ -56,9 +57,10 @@ pub fn convert(
     let format = asked.format.or_else(|| Format::of(bytes, &asked.name));
     match format {
         Some(Format::Hl7v2) => messages(translator, bytes, asked),
+        Some(Format::Cda) => document(translator, bytes, asked),
         Some(Format::Csv) => rows(translator, bytes, asked),
         None => {
-            let told = "this is neither HL7 v2 nor delimited text, as far as its beginning tells";
+            let told = "this is neither HL7 v2 nor a clinical document nor delimited text, as far as its beginning tells";
             Err(vec![Issue::error(IssueCode::NotSupported, told)])
         }
     }
@@ -197,6 +199,41 @@ fn messages(translator: &Translator, bytes: &[u8], asked: &Asked) -> Result<Conv
         }
     }
     Ok(converted)
+}
+
+fn document(translator: &Translator, bytes: &[u8], asked: &Asked) -> Result<Converted, Vec<Issue>> {
+    let converter = translator.documents.get(asked.map.as_deref());
+    let converter = converter.map_err(|error| no_converter(&error))?;
+    let now = asked.now.to_string();
+    let occasion = Occasion {
+        now: &now,
+        seed: &asked.name,
+        trace: asked.trace,
+    };
+    let done = converter.convert(bytes, occasion);
+    let done = done.map_err(|error| vec![undocumented(&error)])?;
+    Ok(Converted {
+        mapped: vec![done.mapped],
+        issues: done.issues,
+        trace: done.trace,
+    })
+}
+
+/// Why a clinical document cannot be read, with its place.
+pub fn undocumented(error: &cda::Unreadable) -> Issue {
+    let issue = Issue::error(IssueCode::Structure, error.to_string());
+    match error {
+        cda::Unreadable::Xml { line, column, .. } => issue.placed((*line, *column)),
+        _ => issue,
+    }
+}
+
+/// Why there is no map for clinical documents.
+pub fn no_converter(error: &NoConverter) -> Vec<Issue> {
+    match error {
+        NoConverter::Unready(_, BadConverter::Map(bad)) => maps::issues(bad),
+        _ => vec![Issue::error(IssueCode::NotSupported, error.to_string())],
+    }
 }
 
 /// How messages are read whose MSH-18 says nothing.

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod conversion;
 pub mod cx;
+pub mod documents;
 pub mod entries;
 pub mod facade;
 pub mod fault;

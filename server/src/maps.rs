@@ -8,9 +8,9 @@ use fhir_spec::definitions::Definitions;
 use fhir_spec::{Issue, IssueCode};
 use interop::formats::delimited::TableSchema;
 use interop::formats::hl7v2::Dictionary;
-use interop::formats::{Format, delimited, hl7v2};
+use interop::formats::{Format, cda, delimited, hl7v2};
 use interop::mapping::{
-    BadMap, DELIMITED, HL7V2, Pack, Problem, Zone, parse, shipped, shipped_hl7v2,
+    BadMap, CDA, DELIMITED, HL7V2, Pack, Problem, Zone, parse, shipped, shipped_cda, shipped_hl7v2,
 };
 
 use crate::limits;
@@ -30,11 +30,12 @@ pub enum Error {
     Shipped(#[from] hl7v2::convert::NoMaps),
 }
 
-/// Maps for tables and for messages.
+/// Maps for tables, for messages and for clinical documents.
 #[derive(Debug, Clone)]
 pub struct Maps {
     tables: Pack,
     messages: Pack,
+    documents: Pack,
 }
 
 /// A map as it is listed.
@@ -53,6 +54,7 @@ impl Maps {
         Ok(Self {
             tables: shipped()?.clone(),
             messages: shipped_hl7v2()?.clone(),
+            documents: shipped_cda()?.clone(),
         })
     }
 
@@ -65,7 +67,7 @@ impl Maps {
         for path in paths {
             read(path, &mut own)?;
         }
-        // A file that is wrong is wrong in both packs: it is told once.
+        // A file that is wrong is wrong in all packs: it is told once.
         let own = || {
             own.iter()
                 .map(|(name, text)| (name.as_str(), text.as_str()))
@@ -73,11 +75,12 @@ impl Maps {
         Ok(Self {
             tables: Pack::read(DELIMITED.iter().copied().chain(own()))?,
             messages: Pack::read(HL7V2.iter().copied().chain(own()))?,
+            documents: Pack::read(CDA.iter().copied().chain(own()))?,
         })
     }
 
     /// These maps with an overlay over them, and what of it had nothing to change. An overlay names its map; what names
-    /// none, such as a code table by itself, goes over both.
+    /// none, such as a code table by itself, goes over all.
     pub fn overlaid(&self, name: &str, text: &str) -> Result<(Self, Vec<Problem>), BadMap> {
         let (file, problems) = parse(name, text);
         if !problems.is_empty() {
@@ -96,16 +99,22 @@ impl Maps {
             gone.extend(laid.gone);
             Ok(laid.pack)
         };
-        let is_of_messages = is_about(&self.messages) || !is_about(&self.tables);
-        let messages = match is_of_messages {
+        // What names a map that nobody knows is told so by one of them.
+        let is_of_others = is_about(&self.tables) || is_about(&self.documents);
+        let messages = match is_about(&self.messages) || !is_of_others {
             true => lay(&self.messages)?,
             false => self.messages.clone(),
         };
-        let tables = match is_about(&self.tables) {
-            true => lay(&self.tables)?,
-            false => self.tables.clone(),
+        let mut lay_where_meant = |pack: &Pack| match is_about(pack) {
+            true => lay(pack),
+            false => Ok(pack.clone()),
         };
-        Ok((Self { tables, messages }, gone))
+        let laid = Self {
+            messages,
+            tables: lay_where_meant(&self.tables)?,
+            documents: lay_where_meant(&self.documents)?,
+        };
+        Ok((laid, gone))
     }
 
     /// Compiles every map that an overlay changes: those that it names, and all when it names none.
@@ -123,6 +132,10 @@ impl Maps {
                 Some(Format::Csv) => {
                     let schema = TableSchema::new(self.tables.columns(map));
                     self.tables.compile(map, &schema, definitions)
+                }
+                Some(Format::Cda) => {
+                    self.documents
+                        .compile(map, &cda::CdaSchema::new(), definitions)
                 }
                 _ => {
                     let serves: Vec<&str> = listed.serves.iter().map(String::as_str).collect();
@@ -167,12 +180,19 @@ impl Maps {
                 .collect(),
             constants: self.tables.constants(name),
         });
-        messages.chain(tables).collect()
+        let documents = self.documents.serving(Format::Cda.name());
+        let documents = documents.map(|(name, serves)| Listed {
+            name: name.to_owned(),
+            format: Format::Cda.name(),
+            serves: serves.into_iter().map(str::to_owned).collect(),
+            constants: self.documents.constants(name),
+        });
+        messages.chain(documents).chain(tables).collect()
     }
 
     /// Whether some map takes a constant of that name.
     pub fn has_constant(&self, name: &str) -> bool {
-        let packs = [&self.tables, &self.messages];
+        let packs = [&self.tables, &self.messages, &self.documents];
         packs.iter().any(|pack| pack.has_constant(name))
     }
 
@@ -189,6 +209,7 @@ impl Maps {
                 zone.clone(),
                 constants,
             )?,
+            documents: cda::Converters::new(self.documents.clone(), zone.clone(), constants),
         })
     }
 }
@@ -198,6 +219,7 @@ impl Maps {
 pub struct Translator {
     pub tables: delimited::Converter,
     pub messages: hl7v2::convert::Converter,
+    pub documents: cda::Converters,
 }
 
 /// What is wrong with a map, each with its place.

@@ -9,10 +9,13 @@
 //! [`DocumentSource`] walks them. The plain value of an element is what it says in one word: the text, the text of the
 //! narrative that it refers to, or `value`, `code`, `extension` where the class has such; a nullFlavor alone is null.
 //!
-//! **Converting.** [`Converter`] runs the shipped map, or another, and makes each resource findable again.
+//! **Converting.** [`Converter`] runs the shipped map, or another, and makes each resource findable again; [`Converters`] are all
+//! maps of a pack.
 
 mod convert;
+mod converters;
 mod decode;
+mod header;
 mod model;
 mod narrative;
 mod reader;
@@ -21,7 +24,9 @@ mod source;
 mod tree;
 
 pub use convert::{BadConverter, Converted, Converter};
+pub use converters::{Converters, NoConverter};
 pub use decode::decode;
+pub use header::{DocumentId, Header};
 pub use reader::Unreadable;
 pub use schema::CdaSchema;
 pub use source::{DocumentSource, Node};

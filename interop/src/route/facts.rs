@@ -1,8 +1,9 @@
-//! What is told of a message before it is mapped: who sent it, what it is, whom it is about. By this it is found again, and
+//! What is told of a message or document before it is mapped: who sent it, what it is, whom it is about. By this it is found again, and
 //! by this it is decided what must wait for what.
 
 use fhir_spec::time::DateTime;
 
+use crate::formats::cda::{DocumentId, Header};
 use crate::formats::hl7v2::{Dictionary, Field, Message, Repetition};
 use crate::mapping::{Stamp, Zone};
 
@@ -10,6 +11,9 @@ use crate::mapping::{Stamp, Zone};
 pub const KEYS_MAX: usize = 1_000;
 /// Characters of a value that is looked for.
 pub const VALUE_MAX: usize = 200;
+
+/// What documents are as messages: `CDA^34133-9`.
+const DOCUMENT: &str = "CDA";
 
 /// What is not said is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,6 +61,48 @@ impl Facts {
         });
         facts.structure = structure.unwrap_or_default();
         facts.walk(message, zone);
+        facts
+    }
+
+    /// Of a clinical document: its id is the control id, its code the event.
+    pub fn of_document(header: &Header, zone: &Zone) -> Self {
+        let mut facts = Self {
+            sender_application: short(&header.author),
+            sender_facility: short(&header.custodian),
+            control_id: short(match header.id.extension.is_empty() {
+                true => header.id.root.clone(),
+                false => format!("{}^{}", header.id.root, header.id.extension),
+            }),
+            kind: DOCUMENT.to_owned(),
+            event: short(&header.code),
+            version: short(&header.version),
+            event_time_us: moment(&header.time, zone),
+            ..Self::default()
+        };
+        let number = |id: &DocumentId| {
+            short(match id.extension.is_empty() {
+                true => &id.root,
+                false => &id.extension,
+            })
+        };
+        for id in &header.patients {
+            keep(
+                &mut facts.subjects,
+                short(format!("{}^{}", id.extension, id.root)),
+            );
+            keep(&mut facts.patients, number(id));
+        }
+        // Versions of one document do not overtake each other.
+        if header.set != DocumentId::default() {
+            let set = format!("\0set {}^{}", header.set.extension, header.set.root);
+            keep(&mut facts.subjects, set);
+        }
+        for (ids, list) in [
+            (&header.visits, &mut facts.visits),
+            (&header.orders, &mut facts.orders),
+        ] {
+            ids.iter().for_each(|id| keep(list, number(id)));
+        }
         facts
     }
 

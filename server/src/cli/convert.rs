@@ -17,18 +17,18 @@ use crate::maps;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Takes HL7 v2 (messages and batches, in delimiters or XML) and delimited text (CSV, TSV, PSV), told apart by what is in them.\n\
+    after_help = "Takes HL7 v2 (messages and batches, in delimiters or XML), clinical documents (C-CDA, CDA R2) and delimited text (CSV, TSV,\nPSV), told apart by what is in them.\n\
 Prints one transaction bundle of all files. A row or message that cannot become FHIR is named on stderr with line and\n\
 column, the rest is converted, and the exit status is 1.\n\n\
 With --to csv it goes the other way: resources or bundles become rows of the map that --map names.\n\n\
-Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients"
+Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert referral.xml\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients"
 )]
 pub(super) struct Flags {
     /// Files; `-` reads standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// What the files are, where their beginning does not tell
-    #[arg(long, value_name = "hl7v2|csv", value_parser = mapped::format)]
+    #[arg(long, value_name = "hl7v2|ccda|csv", value_parser = mapped::format)]
     from: Option<Format>,
     /// What they become
     #[arg(long, value_name = "fhir|csv", default_value = "fhir", value_parser = ["fhir", "csv"])]

@@ -34,8 +34,8 @@ use foreign::Foreign;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Takes resources and bundles in JSON or XML, and NDJSON; plain, .gz or .zst, in folders and in .tar archives.\n\
-HL7 v2 (.hl7) and tables (.csv, .tsv, .psv) go through maps: what they say is merged into what is there, found by its\n\
-identifiers. Rows and messages that are refused come back in NAME.refused.csv beside the report; mended, they can be\n\
+HL7 v2 (.hl7), clinical documents (C-CDA, .xml) and tables (.csv, .tsv, .psv) go through maps: what they say is merged into\n\
+what is there, found by its identifiers. Rows and messages that are refused come back in NAME.refused.csv beside the report; mended, they can be\n\
 imported from there.\n\
 Resources keep their ids. A transaction is done as a whole, a batch, collection or searchset entry by entry; a document\n\
 or message is stored as a Bundle. What is refused is reported, the rest is imported, and the exit status is 1.\n\n\
@@ -53,7 +53,7 @@ pub(super) struct Flags {
     #[command(flatten)]
     mapping: Mapping,
     /// What files are that go through maps, where their beginning does not tell
-    #[arg(long, value_name = "hl7v2|csv", value_parser = mapped::format)]
+    #[arg(long, value_name = "hl7v2|ccda|csv", value_parser = mapped::format)]
     from: Option<interop::formats::Format>,
     /// Where to report what is refused, a line of JSON each; added to when it is there
     #[arg(long, value_name = "FILE", default_value = "kiln-refused.ndjson")]

@@ -82,7 +82,7 @@ impl Mapping {
 }
 
 pub(super) fn format(text: &str) -> Result<Format, String> {
-    Format::named(text).ok_or_else(|| "expected hl7v2 or csv".to_owned())
+    Format::named(text).ok_or_else(|| "expected hl7v2, ccda or csv".to_owned())
 }
 
 fn constant(text: &str) -> Result<(String, String), String> {

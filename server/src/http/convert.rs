@@ -162,6 +162,10 @@ impl Wanted {
                 Kind::NotImplemented,
                 "resources are not written as HL7 v2 yet",
             )),
+            (true, Some(Format::Cda)) => Err(Fault::new(
+                Kind::NotImplemented,
+                "resources are not written as C-CDA yet",
+            )),
             _ => Ok(wanted),
         }
     }
@@ -172,7 +176,7 @@ impl Wanted {
             "from" if value == "fhir" => self.is_from_fhir = true,
             "from" => {
                 let format = Format::named(&value);
-                let known = || wrong_parameter(name, "hl7v2, csv or fhir");
+                let known = || wrong_parameter(name, "hl7v2, ccda, csv or fhir");
                 asked.format = Some(format.ok_or_else(known)?);
             }
             "to" if value == "fhir" => self.to = None,

@@ -18,6 +18,7 @@ on_both_databases!(
     messages_of_a_file_are_applied_in_their_order,
     an_import_of_rows_that_is_killed_goes_on,
     tables_of_synthea_go_in,
+    clinical_documents_of_a_folder_are_merged_into_what_is_there,
 );
 
 fn importing(database: &Database, files: &Files, arguments: &[&str]) -> std::process::Command {
@@ -293,4 +294,38 @@ fn tables_of_synthea_go_in(database: &Database) {
     );
     let kiln = Kiln::start(database);
     assert_eq!(count(&kiln, "Patient?"), u64::try_from(rows).unwrap());
+}
+
+const DOCUMENT: &str = include_str!("../../../interop/tests/cda/golden/everything/input.xml");
+
+fn clinical_documents_of_a_folder_are_merged_into_what_is_there(database: &Database) {
+    let files = Files::new();
+    fs::create_dir(files.0.join("in")).unwrap();
+    let put = |name: &str, text: &str| fs::write(files.0.join("in").join(name), text).unwrap();
+    put("a.xml", DOCUMENT);
+    put(
+        "bad.xml",
+        &DOCUMENT.replacen("<recordTarget>", "<recordTarget><", 1),
+    );
+    put(
+        "fhir.xml",
+        "<Basic xmlns=\"http://hl7.org/fhir\"><code><text value=\"x\"/></code></Basic>",
+    );
+    let output = import(database, &files, &["in"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let refused = report(&files);
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].str_of("source").unwrap().ends_with("bad.xml"));
+    assert!(refused[0].to_string().contains("line "), "{}", refused[0]);
+    // The same once more changes nothing.
+    fs::remove_file(files.0.join("in/bad.xml")).unwrap();
+    let output = import(database, &files, &["in/a.xml", "--again"]);
+    done(&output, "");
+    let kiln = Kiln::start(database);
+    assert_eq!(count(&kiln, "Patient?"), 1);
+    assert_eq!(count(&kiln, "Basic?"), 1);
+    assert_eq!(count(&kiln, "Composition?"), 1);
+    assert!(count(&kiln, "AllergyIntolerance?") > 0);
+    let all = all(&kiln, "Composition?");
+    assert_eq!(all[0].get("meta").unwrap().str_of("versionId"), Some("1"));
 }

@@ -12,6 +12,7 @@ on_both_databases!(
     what_is_wrong_is_told_with_its_place,
     maps_are_listed,
     rows_come_back_out_of_resources,
+    clinical_documents_are_converted,
 );
 
 const PATIENTS: &str = "mrn,last_name,first_name,birth_date,sex,phone\n\
@@ -111,7 +112,7 @@ fn what_is_wrong_is_told_with_its_place(database: &Database) {
             422,
             "there is no map nobody",
         ),
-        ("", "{}", 422, "neither HL7 v2 nor delimited"),
+        ("", "{}", 422, "neither HL7 v2 nor a clinical document"),
         ("?from=hl7v2", "garbage", 422, "expected"),
         (
             "?from=hl7v2",
@@ -120,7 +121,12 @@ fn what_is_wrong_is_told_with_its_place(database: &Database) {
             "XYZ^Z99",
         ),
         ("?form=csv", "", 400, "`form` is no parameter here"),
-        ("?from=x12", "", 400, "`from`: expected hl7v2, csv or fhir"),
+        (
+            "?from=x12",
+            "",
+            400,
+            "`from`: expected hl7v2, ccda, csv or fhir",
+        ),
         ("?zone=Nowhere", "", 400, "Nowhere"),
         (
             "?const=nothing%3D1&from=csv",
@@ -128,12 +134,7 @@ fn what_is_wrong_is_told_with_its_place(database: &Database) {
             400,
             "no map has the constant `nothing`",
         ),
-        (
-            "?sender=nobody",
-            PATIENTS,
-            400,
-            "there is no overlay `nobody`",
-        ),
+        ("?sender=nobody", "", 400, "there is no overlay `nobody`"),
         (
             "?from=fhir&to=hl7v2",
             "{}",
@@ -199,12 +200,67 @@ fn rows_come_back_out_of_resources(database: &Database) {
     assert_eq!(resources(&first), resources(&second));
 }
 
+const DOCUMENT: &str = include_str!("../../../interop/tests/cda/golden/everything/input.xml");
+
+fn clinical_documents_are_converted(database: &Database) {
+    let kiln = Kiln::start(database);
+    for query in ["", "?from=ccda&to=fhir", "?from=cda&map=ccda"] {
+        let answer = converted(&kiln, query, DOCUMENT.as_bytes());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("Content-Type"), Some("application/fhir+json"));
+        let bundle = answer.json();
+        for kind in ["Patient", "Composition", "AllergyIntolerance", "Binary"] {
+            let all = resources(&bundle).into_iter();
+            let mut all = all.filter(|found| found.str_of("resourceType") == Some(kind));
+            assert!(all.next().is_some(), "{kind} {query}");
+        }
+    }
+    let answer = converted(&kiln, "?loss=true&trace=true", DOCUMENT.as_bytes()).json();
+    let loss = answer.get("loss").unwrap();
+    assert_eq!(loss.str_of("resourceType"), Some("OperationOutcome"));
+    let made = |line: &&Value| {
+        line.as_str()
+            .is_some_and(|line| line.contains("recordTarget"))
+    };
+    assert!(answer.items_of("trace").iter().find(made).is_some());
+
+    let broken = DOCUMENT.replacen("<recordTarget>", "<recordTarget></b>", 1);
+    let (before, _) = DOCUMENT.split_once("<recordTarget>").unwrap();
+    let line = 1 + before.matches('\n').count();
+    let answer = converted(&kiln, "", broken.as_bytes());
+    assert_eq!(answer.status, 422);
+    let error = answer.json().items_of("errors")[0].clone();
+    assert_eq!(error.get("line").unwrap().to_string(), line.to_string());
+    for (query, body, status, told) in [
+        (
+            "?from=ccda",
+            "<html/>",
+            422,
+            "the root of a clinical document is ClinicalDocument",
+        ),
+        ("?from=ccda&map=patients", DOCUMENT, 422, "there is no map"),
+        ("?from=fhir&to=ccda", "{}", 501, "not written as C-CDA yet"),
+    ] {
+        let answer = converted(&kiln, query, body.as_bytes());
+        assert_eq!(answer.status, status, "{query} {}", answer.text());
+        assert!(answer.text().contains(told), "{query} {}", answer.text());
+    }
+    let maps = get(kiln.address, "/api/maps").json();
+    let mut maps = maps.items_of("maps").iter();
+    let map = maps.find(|map| map.str_of("name") == Some("ccda")).unwrap();
+    assert_eq!(map.str_of("format"), Some("cda"));
+}
+
 #[test]
 fn files_are_converted() {
     let files = Files::new();
     let good = files.put("patients.csv", PATIENTS.as_bytes());
     let message = files.put("adt.hl7", ADT.as_bytes());
     let bad = files.put("bad.csv", BAD.as_bytes());
+    let document = files.put("summary.xml", DOCUMENT.as_bytes());
+    let done = output(&["convert", &document]);
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert!(stdout(&done).contains("\"Composition\""));
     let done = output(&["convert", &good, &message]);
     assert!(done.status.success(), "{}", stderr(&done));
     let bundle = fhir_spec::json::parse(&done.stdout).unwrap();

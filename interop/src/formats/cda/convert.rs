@@ -23,7 +23,7 @@ use super::source::DocumentSource;
 use super::tree::Document;
 
 /// The map that documents go through when nothing else is said.
-const MAP: &str = "ccda";
+pub(super) const MAP: &str = "ccda";
 
 /// A compiled map for documents, shared by all threads.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct Converter {
     tests: Arc<[Test]>,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadConverter {
     #[error("the maps do not compile")]
     Map(#[from] BadMap),
@@ -56,6 +56,7 @@ impl Converter {
         Self::new(shipped_cda()?, MAP, zone, &[])
     }
 
+    /// `constants`: values by name; the map takes those that it has.
     pub fn new(
         pack: &Pack,
         map: &str,
@@ -64,7 +65,9 @@ impl Converter {
     ) -> Result<Self, BadConverter> {
         let schema = CdaSchema::new();
         let plan = pack.compile(map, &schema, Definitions::r4())?;
-        let runner = Runner::new(Arc::new(plan), zone, constants)?;
+        let is_known = |(name, _): &&(&str, &str)| plan.constants().any(|known| known == *name);
+        let constants: Vec<(&str, &str)> = constants.iter().filter(is_known).copied().collect();
+        let runner = Runner::new(Arc::new(plan), zone, &constants)?;
         Ok(Self {
             runner,
             tests: schema.tests(),

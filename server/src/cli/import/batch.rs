@@ -21,6 +21,8 @@ use crate::store::Reached;
 pub(super) enum Raw {
     Row(Arc<Table>, Vec<u8>),
     Message(Vec<u8>),
+    /// A clinical document, which is the file itself.
+    Clinical,
 }
 
 /// A row or a message.

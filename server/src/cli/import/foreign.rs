@@ -1,4 +1,4 @@
-//! Files of other formats on their way into an import: rows and messages, each a document of its own, mapped as the maps say.
+//! Files of other formats on their way into an import: rows, messages and clinical documents, mapped as the maps say.
 
 use std::io::{Error, Read};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use interop::route::Facts;
 
 use super::unpack::{Document, Take, trouble};
 use crate::conversion;
+use crate::documents;
 use crate::limits;
 use crate::maps::Translator;
 
@@ -35,6 +36,8 @@ pub(super) enum Matter {
     Fhir,
     Row(Row),
     Message,
+    /// A clinical document.
+    Clinical,
 }
 
 /// A row, mapped.
@@ -56,7 +59,7 @@ impl Foreign {
     /// What a file is, when it is one of other formats.
     pub(super) fn format(&self, head: &[u8], name: &str) -> Option<Format> {
         let is_fhir = super::source::is_fhir(name);
-        let found = Format::of(head, name).filter(|format| !is_fhir || *format == Format::Hl7v2);
+        let found = Format::of(head, name).filter(|format| !is_fhir || *format != Format::Csv);
         self.format.filter(|_| !is_fhir).or(found)
     }
 
@@ -72,6 +75,13 @@ impl Foreign {
         match format {
             Format::Csv => self.rows(reader, name, member, take),
             Format::Hl7v2 => self.messages(reader, member, take),
+            Format::Cda => take(Document {
+                member: member.cloned(),
+                line: None,
+                text: whole(reader)?,
+                trouble: None,
+                matter: Matter::Clinical,
+            }),
         }
     }
 
@@ -121,12 +131,7 @@ impl Foreign {
         member: Option<&Arc<str>>,
         take: Take<'_, E>,
     ) -> Result<(), E> {
-        let mut bytes = Vec::new();
-        let most = limits::FILE_BYTES_MAX;
-        reader.take(most + 1).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-            return Err(trouble(format!("a file of messages may have {most} bytes")).into());
-        }
+        let bytes = whole(reader)?;
         let intake = conversion::intake(self.charset.as_deref())
             .map_err(|issue| trouble(issue.diagnostics))?;
         let transmission =
@@ -144,6 +149,22 @@ impl Foreign {
             })?;
         }
         Ok(())
+    }
+
+    /// What a clinical document says.
+    pub(super) fn clinical(&self, bytes: &[u8], seed: &str) -> Result<Submission, Vec<Issue>> {
+        let documents = &self.translator.documents;
+        let converter = documents.get(self.map.as_deref());
+        let converter = converter.map_err(|error| conversion::no_converter(&error))?;
+        let occasion = Occasion {
+            now: &self.now,
+            seed,
+            trace: false,
+        };
+        let taken = documents::read(converter, bytes, &self.zone, occasion);
+        let (facts, done) = taken.map_err(|error| vec![conversion::undocumented(&error)])?;
+        let pack = pack(converter.runner().plan().name());
+        Ok(documents::submission(&facts, done, pack))
     }
 
     /// What a message says; it is read and mapped here.
@@ -183,6 +204,17 @@ impl Foreign {
             entries: done.mapped.entries,
             issues,
         })
+    }
+}
+
+/// A file that is read as a whole.
+fn whole(reader: impl Read) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let most = limits::FILE_BYTES_MAX;
+    reader.take(most + 1).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+        true => Err(trouble(format!("such a file may have {most} bytes"))),
+        false => Ok(bytes),
     }
 }
 

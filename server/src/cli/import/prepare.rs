@@ -89,6 +89,13 @@ fn document(app: &App, foreign: &Foreign, item: Item, steps: &mut Vec<Step>) {
                 .map(|whole| Said::Whole(Box::new(whole)));
             (vec![Task::Foreign(Raw::Message(text), said)], false)
         }
+        (None, Matter::Clinical) => {
+            let seed = format!("{}#{}", origin.source, at.documents);
+            let said = foreign
+                .clinical(&text, &seed)
+                .map(|whole| Said::Whole(Box::new(whole)));
+            (vec![Task::Foreign(Raw::Clinical, said)], false)
+        }
     };
     let last = tasks.len().saturating_sub(1);
     let skip = usize::try_from(skip).unwrap_or(usize::MAX);

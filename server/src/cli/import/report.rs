@@ -48,6 +48,10 @@ impl Report {
         raw: &Raw,
         issues: &[Issue],
     ) -> Result<(), Error> {
+        // A clinical document is a file by itself: it is mended where it is.
+        if matches!(raw, Raw::Clinical) {
+            return self.add(origin, None, issues);
+        }
         let file = self.spoilt.add(&origin.source, origin.line, raw, issues)?;
         self.line(origin, None, issues, Some(&file))
     }

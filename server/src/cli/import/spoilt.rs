@@ -105,7 +105,7 @@ impl Spoilt {
         let is_source = |path: &Path| own.is_some() && fs::canonicalize(path).ok() == own;
         let head = match raw {
             Raw::Row(table, _) => header(table)?,
-            Raw::Message(_) => String::new(),
+            Raw::Message(_) | Raw::Clinical => String::new(),
         };
         let mut numbers = NUMBERS;
         let path = numbers
@@ -119,7 +119,7 @@ impl Spoilt {
         let is_new = file.metadata().map_err(Error::of(&path))?.len() == 0;
         let out = BufWriter::new(file);
         let open = match raw {
-            Raw::Message(_) => Open::Messages(out),
+            Raw::Message(_) | Raw::Clinical => Open::Messages(out),
             Raw::Row(table, _) => {
                 let made = match is_new {
                     true => BadRows::new(out, &table.dialect, &table.header),

@@ -15,7 +15,7 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// Where a tar archive names itself.
 const USTAR: (usize, &[u8]) = (257, b"ustar");
-const HEAD_BYTES: usize = 512;
+const HEAD_BYTES: usize = 16 * 1024;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A document as it stands in a file.

@@ -18,6 +18,7 @@ const STOREYS: &[&[&str]] = &[
     &[
         "config",
         "conversion",
+        "documents",
         "limits",
         "maps",
         "packages",
