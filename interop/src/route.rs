@@ -1,12 +1,14 @@
 //! A road in, read this first: bytes are decoded, mapped, handed to the host, answered. No socket, no database, no clock:
 //! who has those calls the steps in this order, and may put others between them.
 
+mod embedded;
 mod facts;
 mod reply;
 
 use crate::formats::hl7v2::{self, Charset, Intake};
 use crate::mapping::Zone;
 
+pub use embedded::{Embedded, embedded};
 pub use facts::{Facts, KEYS_MAX, VALUE_MAX};
 pub use reply::{COMPLAINTS_MAX, Reply, Verdict};
 

@@ -4,6 +4,7 @@
 //! says is laid over what is stored, the result is validated and written out. Inside: the same is asked again, and when the
 //! world has changed meanwhile, the plan is made anew in there.
 
+mod documents;
 mod draft;
 mod links;
 mod merge;

@@ -11,6 +11,7 @@ mod connection;
 mod convert;
 mod cors;
 mod criteria;
+mod documents;
 mod guard;
 mod health;
 mod history;

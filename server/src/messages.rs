@@ -1,8 +1,10 @@
-//! The desk: what is done with a message that came in, whichever way it came. It is read, its place among the others is
+//! The desk: what is done with a message or document that came in, whichever way it came. It is read, its place among the others is
 //! taken, it is looked up whether it was here before, mapped, applied and kept in one transaction, and answered.
 
 mod arrival;
 mod diff;
+mod document;
+mod embedded;
 mod order;
 mod outcome;
 mod reprocess;

@@ -47,6 +47,18 @@ pub enum Transport {
 pub enum Format {
     #[default]
     Hl7v2,
+    /// Clinical documents: C-CDA, CDA R2.
+    #[serde(alias = "ccda")]
+    Cda,
+}
+
+impl Format {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hl7v2 => "hl7v2",
+            Self::Cda => "cda",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -117,6 +129,11 @@ impl RouteSettings {
                 "`listen` and `tls` are for the transport mllp: HTTP comes by the server's own address".to_owned(),
             ));
         }
+        if self.format == Format::Cda && self.transport == Transport::Mllp {
+            return Err(wrong(
+                "documents (`format = \"cda\"`) do not come by the transport mllp".to_owned(),
+            ));
+        }
         let zone = self.zone.as_deref().map_or(Ok(Zone::utc()), Zone::parse);
         let charset =
             match &self.charset {
@@ -146,7 +163,8 @@ impl RouteSettings {
     }
 }
 
-/// The routes that there are: those of the file, and one for `--mllp` and one for HTTP where the file has none.
+/// The routes that there are: those of the file, and one for `--mllp`, for messages by HTTP and for documents by HTTP where
+/// the file has none.
 pub(super) fn resolve(
     mut routes: Vec<RouteSettings>,
     mllp: Option<SocketAddr>,
@@ -162,11 +180,15 @@ pub(super) fn resolve(
     {
         routes.push(RouteSettings::usual("mllp", Transport::Mllp, Some(address)));
     }
-    if routes
-        .iter()
-        .all(|route| route.transport != Transport::Http)
-    {
-        routes.push(RouteSettings::usual("http", Transport::Http, None));
+    for (name, format) in [("http", Format::Hl7v2), ("documents", Format::Cda)] {
+        let is_it =
+            |route: &RouteSettings| route.transport == Transport::Http && route.format == format;
+        if !routes.iter().any(is_it) {
+            routes.push(RouteSettings {
+                format,
+                ..RouteSettings::usual(name, Transport::Http, None)
+            });
+        }
     }
     for (place, route) in routes.iter().enumerate() {
         route.route()?;
@@ -222,11 +244,13 @@ mod tests {
 
     #[test]
     fn there_is_a_road_for_each_transport() {
-        assert_eq!(names(""), ["mllp", "http"]);
+        assert_eq!(names(""), ["mllp", "http", "documents"]);
         let lab = "[[routes]]\nname = 'lab'\ntransport = 'mllp'";
-        assert_eq!(names(lab), ["lab", "http"]);
+        assert_eq!(names(lab), ["lab", "http", "documents"]);
         let beside = "[[routes]]\nname = 'lab'\ntransport = 'mllp'\nlisten = '127.0.0.1:2576'";
-        assert_eq!(names(beside), ["lab", "mllp", "http"]);
+        assert_eq!(names(beside), ["lab", "mllp", "http", "documents"]);
+        let own = "[[routes]]\nname = 'ccd'\ntransport = 'http'\nformat = 'ccda'";
+        assert_eq!(names(own), ["ccd", "mllp", "http"]);
     }
 
     #[test]
@@ -236,6 +260,7 @@ mod tests {
             (route("lisen = '1'"), "unknown field `lisen`"),
             (route("acknowledge = 'never'"), "unknown variant `never`"),
             (route("zone = 'Nowhere'"), "is no time zone"),
+            (route("format = 'cda'"), "do not come by the transport mllp"),
             (route("take = ['adt']"), "is no filter"),
             (route("charset = 'EBCDIC'"), "table 0211"),
             (route("listen = '0.0.0.0:2575'"), "allow_plaintext"),

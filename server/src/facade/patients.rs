@@ -83,19 +83,23 @@ pub(super) fn by_others<W: World>(
 /// As a search asks for it.
 fn record_number(identifier: &Value) -> Option<String> {
     const OF_RECORDS: &[&str] = &["MR", "PI", "PT"];
-    let codings = identifier.get("type").map(|kind| kind.items_of("coding"));
-    let mut codings = codings.unwrap_or_default().iter();
-    let is_of_record = codings.any(|coding| {
+    const OF_AUTHORITIES: &str = "urn:oid:2.16.840.1.113883.4.";
+    let (system, value) = (identifier.str_of("system")?, identifier.str_of("value")?);
+    let kind = identifier.get("type");
+    let codings = kind.map(|kind| kind.items_of("coding")).unwrap_or_default();
+    let is_typed = codings.iter().any(|coding| {
         let code = coding.str_of("code").unwrap_or_default();
         OF_RECORDS.contains(&code)
     });
-    let (system, value) = (identifier.str_of("system")?, identifier.str_of("value")?);
+    // Ids in documents have no types; those of authorities are under one root.
+    let is_local = system.starts_with("urn:oid:") && !system.starts_with(OF_AUTHORITIES);
+    let is_of_record = is_typed || (kind.is_none() && is_local);
     let is_old = identifier.str_of("use") == Some("old");
     (is_of_record && !is_old).then(|| format!("{}|{}", escaped(system), escaped(value)))
 }
 
 /// <https://hl7.org/fhir/R4/search.html#escaping>
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         if matches!(letter, '\\' | ',' | '|' | '$') {

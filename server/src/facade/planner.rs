@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use fhir_spec::json::{Object, Value};
 use fhir_spec::{Issue, IssueCode, Severity};
 
+use super::documents;
 use super::draft::{Ask, Draft, Drafts, Key};
 use super::links::links;
 use super::merge::{Said, merged};
 use super::patients;
 use super::plan::{FOUND_MAX, LookedAt, Plan, Seen, Step};
-use super::provenance::provenance;
+use super::provenance::{Behind, provenance};
 use super::step::{Made, Maker, sealed};
 use super::world::World;
 use crate::accept::Sealed;
@@ -78,6 +79,8 @@ impl<'p, W: World> Planner<'p, W> {
         let subjects = self.subjects()?;
         self.or_issues()?;
         let mut works = self.works(subjects)?;
+        documents::supersede(&mut self, &mut works)?;
+        let behind = documents::behind(self.drafts, &works);
         let moves = patients::merges(&mut works)?;
         let mut steps = Vec::with_capacity(works.len());
         let maker = Maker {
@@ -94,7 +97,7 @@ impl<'p, W: World> Planner<'p, W> {
             self.seen.is_wide = true;
             patients::move_references(&mut self, &moves, &mut steps)?;
         }
-        let provenance = self.provenance(&steps);
+        let provenance = self.provenance(&steps, &behind);
         self.or_issues()?;
         Ok(Plan {
             steps,
@@ -292,12 +295,12 @@ impl<'p, W: World> Planner<'p, W> {
     }
 
     /// Who said so, when something changes.
-    fn provenance(&mut self, steps: &[Step]) -> Option<Sealed> {
+    fn provenance(&mut self, steps: &[Step], behind: &Behind) -> Option<Sealed> {
         let targets: Vec<_> = steps.iter().filter_map(Step::target).collect();
         if targets.is_empty() || !self.app.provenance {
             return None;
         }
-        let made = provenance(&self.drafts.origin, &targets, self.now);
+        let made = provenance(&self.drafts.origin, &targets, behind, self.now);
         self.sealed(made, &(self.app.ids)(self.now))
     }
 

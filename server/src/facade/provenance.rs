@@ -19,7 +19,21 @@ pub(super) struct Target<'t> {
     pub(super) version: u64,
 }
 
-pub(super) fn provenance(origin: &Origin, targets: &[Target<'_>], now: Instant) -> Value {
+/// Who stands behind a clinical document, as far as the document says.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// In place of the program that sent it.
+    pub(super) agents: Vec<Value>,
+    /// Its address.
+    pub(super) document: Option<String>,
+}
+
+pub(super) fn provenance(
+    origin: &Origin,
+    targets: &[Target<'_>],
+    behind: &Behind,
+    now: Instant,
+) -> Value {
     let all_new = targets.iter().all(|target| target.version == 1);
     let targets = targets.iter().map(|target| {
         let Target {
@@ -42,9 +56,20 @@ pub(super) fn provenance(origin: &Origin, targets: &[Target<'_>], now: Instant) 
         false => "UPDATE",
     };
     made.set("activity", concept(OPERATION, activity));
-    made.set("agent", vec![sender(origin), software(origin)]);
-    made.set("entity", vec![source(origin)]);
+    let mut agents = behind.agents.clone();
+    if agents.is_empty() {
+        agents.push(sender(origin));
+    }
+    agents.push(software(origin));
+    made.set("agent", agents);
+    made.set("entity", vec![source(origin, behind.document.as_deref())]);
     made.into()
+}
+
+/// Somebody who took part.
+pub(super) fn participant(kind: &str, who: Value) -> Value {
+    let agent = [("type", concept(PARTICIPANT, kind)), ("who", who)];
+    Object::from_iter(agent).into()
 }
 
 /// The program that sent it, for its facility.
@@ -86,8 +111,11 @@ fn software(origin: &Origin) -> Value {
 }
 
 /// The message as it is kept.
-fn source(origin: &Origin) -> Value {
+fn source(origin: &Origin, document: Option<&str>) -> Value {
     let mut what = Object::new();
+    if let Some(document) = document {
+        what.set("reference", document);
+    }
     if !origin.message_id.is_empty() {
         let identifier = Object::from_iter([
             ("system", Value::from(MESSAGES)),
@@ -171,7 +199,7 @@ mod tests {
                 ..Origin::default()
             },
         ] {
-            let made = provenance(origin, &[target(1), target(3)], now);
+            let made = provenance(origin, &[target(1), target(3)], &Behind::default(), now);
             let mut accepted = accept_text(Validator::r4(), made, None).unwrap();
             assert!(
                 accepted
@@ -180,7 +208,7 @@ mod tests {
                     .all(|note| note.severity < fhir_spec::Severity::Warning)
             );
         }
-        let made = provenance(&whole, &[target(1)], now);
+        let made = provenance(&whole, &[target(1)], &Behind::default(), now);
         let text = made.to_string();
         for part in [
             "Patient/1/_history/1",
@@ -193,7 +221,15 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} {text}");
         }
-        let changed = provenance(&whole, &[target(1), target(2)], now);
-        assert!(changed.to_string().contains("UPDATE"));
+        let behind = Behind {
+            agents: vec![participant("custodian", display("Good Health".to_owned()))],
+            document: Some("DocumentReference/1".to_owned()),
+        };
+        let changed = provenance(&whole, &[target(1), target(2)], &behind, now);
+        let text = changed.to_string();
+        for part in ["UPDATE", "custodian", "DocumentReference/1"] {
+            assert!(text.contains(part), "{part} {text}");
+        }
+        assert!(!text.contains("ADT1"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use interop::formats::hl7v2::acknowledgement::Code;
 
 use super::body::{self, Cap};
 use super::{Front, messages, request};
-use crate::config::Transport;
+use crate::config::{Format, Transport};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::messages::{Answered, Heard, Mode, Running};
@@ -32,7 +32,7 @@ pub(super) async fn take(
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
     let media = media(http)?;
-    let running = route(front, http)?;
+    let running = route(front, http, Format::Hl7v2)?;
     let cap = Cap::of_message(&cx.app.limits);
     let bytes = body::read_within(cx, http, payload, cap).await?;
     if bytes.is_empty() {
@@ -73,8 +73,12 @@ fn media(http: &HttpRequest) -> Result<&'static str, Fault> {
     })
 }
 
-/// The route that the address names, or the first for HTTP.
-fn route(front: &Front, http: &HttpRequest) -> Result<Arc<Running>, Fault> {
+/// The route that the address names, or the first for HTTP and the format.
+pub(super) fn route(
+    front: &Front,
+    http: &HttpRequest,
+    format: Format,
+) -> Result<Arc<Running>, Fault> {
     let mut named = None;
     for (name, value) in request::query(http)? {
         match name.as_str() {
@@ -88,9 +92,12 @@ fn route(front: &Front, http: &HttpRequest) -> Result<Arc<Running>, Fault> {
     let routes = &front.desk.routes;
     let running = match &named {
         Some(name) => routes.get(name),
-        None => routes.of_transport(Transport::Http),
+        None => routes.of_transport(Transport::Http, format),
     };
-    let running = running.filter(|running| running.settings.transport == Transport::Http);
+    let is_it = |running: &Arc<Running>| {
+        running.settings.transport == Transport::Http && running.settings.format == format
+    };
+    let running = running.filter(is_it);
     let Some(running) = running else {
         let diagnostics = "there is no route of that name for HTTP";
         return Err(Fault::new(Kind::NotFound, diagnostics));
@@ -112,7 +119,7 @@ fn wants_json(http: &HttpRequest) -> bool {
 }
 
 /// 2xx when it is accepted, and only then.
-fn status(answered: &Answered) -> StatusCode {
+pub(super) fn status(answered: &Answered) -> StatusCode {
     let code = Code::named(&answered.reply.code);
     match (code.is_some_and(Code::is_accepted), &answered.id) {
         (true, _) => StatusCode::OK,
@@ -140,7 +147,7 @@ async fn told(front: &Front, heard: &Heard) -> Result<HttpResponse, Fault> {
     }
 }
 
-async fn one(front: &Front, answered: &Answered) -> Result<Object, Fault> {
+pub(super) async fn one(front: &Front, answered: &Answered) -> Result<Object, Fault> {
     let mut document = Object::new();
     let whole = match &answered.id {
         Some(id) => front.desk.whole(id).await?,
@@ -155,7 +162,10 @@ async fn one(front: &Front, answered: &Answered) -> Result<Object, Fault> {
         .texts
         .iter()
         .map(|text| Value::from(text.as_str()));
-    document.set("acknowledgements", texts.collect::<Vec<_>>());
+    let texts: Vec<Value> = texts.collect();
+    if !texts.is_empty() {
+        document.set("acknowledgements", texts);
+    }
     document.set("duplicate", answered.is_duplicate);
     if let Some(whole) = &whole {
         messages::add_results(&mut document, whole);

@@ -7,8 +7,8 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, bundle, convert, criteria, health, history, hl7, interactions as handlers, messages,
-    metrics, overlays, page, reply, request, routes_api, search, writes,
+    Front, bundle, convert, criteria, documents, health, history, hl7, interactions as handlers,
+    messages, metrics, overlays, page, reply, request, routes_api, search, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -116,6 +116,13 @@ async fn api(
             "hl7",
             match *request.method() {
                 Method::POST => Box::pin(hl7::take(front, &cx, request, payload)).await,
+                _ => Err(method_not_allowed("POST")),
+            },
+        ),
+        "documents" => (
+            "documents",
+            match *request.method() {
+                Method::POST => Box::pin(documents::take(front, &cx, request, payload)).await,
                 _ => Err(method_not_allowed("POST")),
             },
         ),

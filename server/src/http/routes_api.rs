@@ -108,7 +108,7 @@ fn said(running: &Running) -> Object {
         Transport::Http => "http",
     };
     object.set("transport", transport);
-    object.set("format", "hl7v2");
+    object.set("format", settings.format.word());
     if let Some(address) = settings.listen {
         object.set("listen", address.to_string());
     }

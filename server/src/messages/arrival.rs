@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fhir_spec::{Issue, IssueCode};
+use interop::formats::cda;
 use interop::formats::hl7v2::acknowledgement::{Said, reject};
 use interop::formats::hl7v2::{Intake, Stamp, Text, Unreadable};
-use interop::route::Facts;
+use interop::route::{Facts, Route};
 use sha2::{Digest, Sha256};
 
 use super::{Desk, Running, Ticket, Trial};
 use crate::instant::Instant;
+use crate::{conversion, documents};
 
 /// Bytes at the beginning of what cannot be read in which a header is looked for.
 const HEADER_MAX: usize = 4_096;
@@ -27,10 +29,26 @@ pub struct Arrival {
     /// Why it is not to be applied whatever it says: it is not whole, say.
     pub flaw: Option<Issue>,
     /// Why it cannot be read.
-    pub unreadable: Option<Unreadable>,
+    pub unreadable: Option<Unread>,
     pub(super) ticket: Ticket,
     /// Only what would become of it is asked, by other maps.
     pub(super) trial: Option<Trial>,
+}
+
+/// Why a message or document cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    Message(Unreadable),
+    Document(cda::Unreadable),
+}
+
+impl Unread {
+    fn issue(&self) -> Issue {
+        match self {
+            Self::Message(fault) => Issue::error(IssueCode::Structure, fault.to_string()),
+            Self::Document(fault) => conversion::undocumented(fault),
+        }
+    }
 }
 
 impl Desk {
@@ -43,16 +61,12 @@ impl Desk {
         for (to, from) in hash.iter_mut().zip(digest) {
             *to = from;
         }
-        let read = Text::read(&bytes, route.intake()).and_then(|text| {
-            text.message()
-                .map(|message| Facts::of(&message, &route.zone))
-        });
-        let (facts, unreadable) = match read {
-            Ok(facts) => (facts, None),
-            Err(fault) => (
-                header(&bytes, route.intake(), &fault, &route.zone),
-                Some(fault),
-            ),
+        let (facts, unreadable) = match running.is_of_documents() {
+            true => match documents::facts(&bytes, &route.zone) {
+                Ok(facts) => (facts, None),
+                Err(fault) => (Facts::default(), Some(Unread::Document(fault))),
+            },
+            false => told(&bytes, route),
         };
         // The same once more waits for itself; who speaks of nobody, for all of its route who do so.
         let own = hash
@@ -74,6 +88,21 @@ impl Desk {
             trial: None,
             bytes,
         }
+    }
+}
+
+/// What a message says of itself, and why it cannot be read.
+fn told(bytes: &Bytes, route: &Route) -> (Facts, Option<Unread>) {
+    let read = Text::read(bytes, route.intake()).and_then(|text| {
+        text.message()
+            .map(|message| Facts::of(&message, &route.zone))
+    });
+    match read {
+        Ok(facts) => (facts, None),
+        Err(fault) => (
+            header(bytes, route.intake(), &fault, &route.zone),
+            Some(Unread::Message(fault)),
+        ),
     }
 }
 
@@ -124,9 +153,7 @@ fn header(
 impl Arrival {
     /// What is wrong with it before it is mapped.
     pub(super) fn issue(&self) -> Option<Issue> {
-        let unreadable = self.unreadable.as_ref();
-        let unreadable =
-            unreadable.map(|fault| Issue::error(IssueCode::Structure, fault.to_string()));
+        let unreadable = self.unreadable.as_ref().map(Unread::issue);
         unreadable.or_else(|| self.flaw.clone())
     }
 }

@@ -3,10 +3,11 @@
 use fhir_spec::Issue;
 use fhir_spec::outcome::operation_outcome;
 use interop::formats::hl7v2::acknowledgement::reject;
-use interop::formats::hl7v2::{Message as Read, Stamp, Unreadable};
+use interop::formats::hl7v2::{Message as Read, Stamp};
 use interop::route::{Reply, Verdict};
 
 use super::Arrival;
+use super::arrival::Unread;
 use crate::instant::Instant;
 use crate::store::{Direction, Message, Outcome, Packed, Stage, Status};
 
@@ -35,7 +36,23 @@ impl Arrival {
         Reply::to(message, verdict, &self.answer_id(), &stamp(now))
     }
 
-    pub(super) fn rejection(&self, fault: &Unreadable, now: Instant) -> Reply {
+    /// To a document there is no acknowledgement but its code.
+    pub(super) fn coded(verdict: Verdict<'_>) -> Reply {
+        let code = match verdict {
+            Verdict::Accepted => "AA",
+            Verdict::Error(_) => "AE",
+            Verdict::Rejected(_) => "AR",
+        };
+        Reply {
+            code: code.to_owned(),
+            texts: Vec::new(),
+        }
+    }
+
+    pub(super) fn rejection(&self, fault: &Unread, now: Instant) -> Reply {
+        let Unread::Message(fault) = fault else {
+            return Self::coded(Verdict::Rejected(&[]));
+        };
         Reply {
             code: "AR".to_owned(),
             texts: vec![reject(&self.bytes, fault, &self.answer_id(), &stamp(now))],

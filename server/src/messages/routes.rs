@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use interop::route::Route;
 use tokio::sync::watch;
 
-use crate::config::{BadRoute, RouteSettings, Transport};
+use crate::config::{BadRoute, Format, RouteSettings, Transport};
 
 /// What a route does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +48,11 @@ impl Running {
 
     pub fn name(&self) -> &str {
         &self.route.name
+    }
+
+    /// Whether documents come by it, and no messages.
+    pub fn is_of_documents(&self) -> bool {
+        self.settings.format == Format::Cda
     }
 
     pub fn mode(&self) -> Mode {
@@ -126,10 +131,12 @@ impl Routes {
         all.values().map(Arc::clone).collect()
     }
 
-    /// The first route of a transport.
-    pub fn of_transport(&self, transport: Transport) -> Option<Arc<Running>> {
+    /// The first route of a transport for a format.
+    pub fn of_transport(&self, transport: Transport, format: Format) -> Option<Arc<Running>> {
         let mut all = self.all().into_iter();
-        all.find(|running| running.settings.transport == transport)
+        all.find(|running| {
+            running.settings.transport == transport && running.settings.format == format
+        })
     }
 
     /// Tells of every route that comes or goes.
@@ -162,6 +169,10 @@ mod tests {
         second.tell(Mode::Started);
         assert!(waits.await);
         assert!(routes.remove("a").is_some() && routes.remove("a").is_none());
-        assert!(routes.of_transport(Transport::Http).is_none());
+        assert!(
+            routes
+                .of_transport(Transport::Http, Format::Hl7v2)
+                .is_none()
+        );
     }
 }

@@ -7,6 +7,7 @@ use interop::formats::hl7v2::{Message as Read, Text};
 use interop::host::{Applied, Origin, Submission};
 use interop::route::{Policy, Reply, Verdict};
 
+use super::arrival::Unread;
 use super::outcome::Fate;
 use super::{Arrival, Desk};
 use crate::auth::Action;
@@ -80,6 +81,12 @@ impl Desk {
                 status: Status::Error | Status::Dead,
                 ..
             } => (id, Row::Known(number)),
+            Earlier::Same { id, .. } if arrival.running.is_of_documents() => {
+                return Ok(Answered {
+                    is_duplicate: true,
+                    ..answered(&id, Arrival::coded(Verdict::Accepted))
+                });
+            }
             Earlier::Same { id, answers, .. } => return Ok(repeated(id, answers)),
         };
         let place = Place { id, row };
@@ -213,6 +220,9 @@ impl Desk {
         arrival: &Arrival,
         id: &str,
     ) -> Result<Submission, (Stage, Vec<Issue>)> {
+        if arrival.running.is_of_documents() {
+            return self.of_document(arrival, id);
+        }
         let route = &arrival.running.route;
         let unread = |fault: interop::formats::hl7v2::Unreadable| {
             let issue = Issue::error(IssueCode::Structure, fault.to_string());
@@ -283,11 +293,14 @@ impl Desk {
 
     /// What is answered to a message that can be read.
     fn replied(&self, arrival: &Arrival, verdict: Verdict<'_>) -> Reply {
+        if arrival.running.is_of_documents() {
+            return Arrival::coded(verdict);
+        }
         let now = (self.app.clock)();
         let say = |message: &Read<'_>| arrival.reply(message, verdict, now);
         let text = Text::read(&arrival.bytes, arrival.running.route.intake());
         let reply = text.and_then(|text| text.message().map(|message| say(&message)));
-        reply.unwrap_or_else(|fault| arrival.rejection(&fault, now))
+        reply.unwrap_or_else(|fault| arrival.rejection(&Unread::Message(fault), now))
     }
 
     /// Nothing was kept and nothing applied, through no fault of the sender's: it may try again.

@@ -8,6 +8,7 @@ use interop::formats::hl7v2::Message;
 use interop::formats::hl7v2::convert::{Converter, Unmapped};
 use interop::mapping::{Entry, Occasion};
 
+use super::document::Purpose;
 use super::{Desk, Running};
 use crate::instant::Instant;
 use crate::maps::Translator;
@@ -42,52 +43,65 @@ impl Desk {
         running: &Running,
         message: &Message<'_>,
         id: &str,
-        now: Instant,
+        at: Instant,
         trial: Option<&Trial>,
         trace: bool,
     ) -> Result<Translated, Issue> {
-        let now = now.to_string();
+        let now = at.to_string();
         let occasion = Occasion {
             now: &now,
             seed: id,
             trace,
         };
-        let translator = self.translator(running, message, trial)?;
+        let translator = self.translator(running, &sender(message), trial)?;
         // What a map does to an unforeseen message costs that message an error and nothing else.
         let work = AssertUnwindSafe(|| convert(&translator.messages, message, occasion));
-        catch_unwind(work).unwrap_or_else(|_| {
+        let translated = catch_unwind(work).unwrap_or_else(|_| {
             let text = "the maps failed on this message";
             Err(Issue::error(IssueCode::Exception, text))
-        })
+        });
+        let mut translated = translated?;
+        let purpose = Purpose {
+            id,
+            at,
+            trial,
+            trace,
+        };
+        self.with_documents(running, message, purpose, &mut translated);
+        Ok(translated)
     }
 
     /// The maps of the route, with the overlay that it names or else the one that names the sender.
-    fn translator(
+    pub(super) fn translator(
         &self,
         running: &Running,
-        message: &Message<'_>,
+        sender: &Sender,
         trial: Option<&Trial>,
     ) -> Result<Arc<Translator>, Issue> {
         let route = &running.route;
         let shelf = trial.map_or(&self.app.shelf, |trial| &trial.shelf);
         let tried = trial.map(|trial| trial.overlay.clone());
-        let named = tried.or_else(|| route.overlay.clone()).or_else(|| {
-            let said = |field| Some(message.of_header(field, 1).trim().to_owned());
-            let (kind, event) = (message.of_header(9, 1), message.of_header(9, 2));
-            shelf.overlay_for(&Sender {
-                application: said(3),
-                facility: said(4),
-                kind: Some(format!("{}^{}", kind.trim(), event.trim())),
-                version: said(12),
-                file: None,
-            })
-        });
+        let named = tried
+            .or_else(|| route.overlay.clone())
+            .or_else(|| shelf.overlay_for(sender));
         let translator = shelf.translator(&route.zone, &route.constants, named.as_deref());
         translator.map_err(|fault| {
             let told = fault.issues.first().map(|issue| issue.diagnostics.clone());
             let told = told.unwrap_or_else(|| "the maps cannot be used".to_owned());
             Issue::error(IssueCode::Exception, told)
         })
+    }
+}
+
+fn sender(message: &Message<'_>) -> Sender {
+    let said = |field| Some(message.of_header(field, 1).trim().to_owned());
+    let (kind, event) = (message.of_header(9, 1), message.of_header(9, 2));
+    Sender {
+        application: said(3),
+        facility: said(4),
+        kind: Some(format!("{}^{}", kind.trim(), event.trim())),
+        version: said(12),
+        file: None,
     }
 }
 

@@ -25,7 +25,7 @@ pub enum Heard {
 impl Desk {
     /// The messages of a batch; None: it is one message, or nothing that can be read.
     pub fn batch(&self, running: &Running, bytes: &Bytes) -> Option<Vec<Bytes>> {
-        if is_one(bytes) {
+        if running.is_of_documents() || is_one(bytes) {
             return None;
         }
         let transmission = Transmission::open(bytes, running.route.intake()).ok()?;

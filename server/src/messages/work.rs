@@ -246,6 +246,9 @@ impl Desk {
     /// The text of a message as it was read, and what made what in it when that is asked for.
     pub fn shown(&self, whole: &Whole, is_traced: bool) -> (String, String) {
         let running = self.routes.get(&whole.listed.route);
+        if let Some(running) = running.as_ref().filter(|running| running.is_of_documents()) {
+            return self.document_shown(running, whole, is_traced);
+        }
         let intake = running.as_ref().map(|running| running.route.intake());
         let Ok(text) = Text::read(&whole.raw, intake.unwrap_or_default()) else {
             return (

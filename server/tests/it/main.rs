@@ -20,6 +20,8 @@ mod connections;
 mod convert;
 mod database_gone;
 mod disk_full;
+mod documents;
+mod documents_roads;
 mod durability;
 mod facade;
 mod facade_messages;

@@ -75,7 +75,12 @@ const BY_NAME: &[(&str, Rule)] = &[
     ("ServiceRequest.specimen", Rule::Gathered(REFERENCE)),
     (
         "DocumentReference.relatesTo",
-        Rule::Gathered(&["code", "target.reference"]),
+        Rule::Gathered(&[
+            "code",
+            "target.reference",
+            "target.identifier.system",
+            "target.identifier.value",
+        ]),
     ),
     (
         "Practitioner.qualification",
