@@ -213,6 +213,11 @@ impl Sealed {
         Self { id, ..self.clone() }
     }
 
+    /// Which resource it is.
+    pub fn name(&self) -> (&'static str, &str) {
+        (self.resource_type, &self.id)
+    }
+
     pub(crate) fn rows(&self) -> &Arc<Rows> {
         &self.rows
     }

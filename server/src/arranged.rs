@@ -53,7 +53,7 @@ pub async fn run(app: &App, desk: &Desk) {
 
 /// Reads what holds now, and puts it to use.
 pub async fn load(app: &App, desk: &Desk) -> Result<(), Fault> {
-    let permit = may(Caller::Open, Action::Arrange)?;
+    let permit = may(&Caller::Kiln, Action::Arrange)?;
     let _loading = desk.arranged.loading.lock().await;
     let (overlays, routes) = app
         .store

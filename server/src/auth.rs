@@ -1,21 +1,17 @@
 //! Who calls, and what they may do.
+//!
+//! A caller has rights (`rights.rs`): layers of grants that all must allow what is asked. A grant is written as SMART writes
+//! scopes (`scope.rs`). For a type of resources rights become a reach (`reach.rs`): everything, nothing, or what meets a
+//! condition, which the store adds to every search and holds against every resource that leaves it or is written.
 
+mod caller;
 mod permit;
+mod reach;
+mod rights;
+mod scope;
 
+pub use caller::{Caller, Principal};
 pub use permit::{Action, Forbidden, Permit, may, may_all};
-
-/// Who is calling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// Anyone who can reach a server that was started with `--auth open`, which listens on loopback only.
-    Open,
-}
-
-impl Caller {
-    /// By whom links are bound to the caller.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-        }
-    }
-}
+pub use reach::Reach;
+pub use rights::{Grant, Granted, Privilege, Rights};
+pub use scope::{BadScope, Letters, Level, Scope};

@@ -44,7 +44,7 @@ where
 {
     let drafts = Arc::new(Drafts::of(&cx.app, submission, cx.now)?);
     let actions = drafts.actions(&cx.app);
-    let permit = may_all(cx.caller, actions.iter().chain(beside).copied())?;
+    let permit = may_all(&cx.caller, actions.iter().chain(beside).copied())?;
     let guess = match cx.app.store.has_one_writer() {
         true => Some(guess(cx, &drafts, &actions).await?),
         // A second look costs more there than others would wait for the first.
@@ -71,7 +71,7 @@ where
 
 /// The plan as things are now.
 async fn guess(cx: &Cx, drafts: &Arc<Drafts>, actions: &[Action]) -> Result<Plan, Fault> {
-    let look = may_all(cx.caller, actions.iter().copied())?;
+    let look = may_all(&cx.caller, actions.iter().copied())?;
     let (app, now, drafts) = (cx.app.clone(), cx.now, Arc::clone(drafts));
     cx.app
         .store
@@ -84,7 +84,7 @@ async fn guess(cx: &Cx, drafts: &Arc<Drafts>, actions: &[Action]) -> Result<Plan
 /// What a submission would change, resource by resource, as things are now. Nothing is written.
 pub async fn diff(cx: &Cx, submission: Submission) -> Result<(Vec<Difference>, Vec<Issue>), Fault> {
     let drafts = Drafts::of(&cx.app, submission, cx.now)?;
-    let look = may_all(cx.caller, drafts.actions(&cx.app))?;
+    let look = may_all(&cx.caller, drafts.actions(&cx.app))?;
     let (app, now) = (cx.app.clone(), cx.now);
     cx.app
         .store

@@ -166,6 +166,7 @@ impl From<store::Error> for Fault {
                 Kind::TooCostly,
                 "the database would work on this for longer than it may (statement_ms): ask for less at a time, or add a criterion that finds few",
             ),
+            E::OutOfReach => told(Kind::Forbidden, "you may not do this"),
             E::QueueFull | E::Contended(_) => told(
                 Kind::Unavailable,
                 "the server has more to do than it can: nothing was written",

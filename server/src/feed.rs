@@ -171,7 +171,7 @@ fn catch_up(
         let from = *position;
         let entries = app
             .store
-            .look(&may(Caller::Open, Action::Follow)?, move |view| {
+            .look(&may(&Caller::Kiln, Action::Follow)?, move |view| {
                 view.feed_after(from, limits::FEED_ENTRIES_MAX)
             })?;
         let is_last = entries.len() < usize::try_from(limits::FEED_ENTRIES_MAX).unwrap_or_default();

@@ -97,12 +97,12 @@ impl Desk {
     fn cx(&self) -> Cx {
         Cx {
             app: Arc::clone(&self.app),
-            caller: crate::auth::Caller::Open,
+            caller: crate::auth::Caller::Kiln,
             now: (self.app.clock)(),
         }
     }
 
     fn permit() -> Result<Permit, Forbidden> {
-        may(crate::auth::Caller::Open, Action::Messages)
+        may(&crate::auth::Caller::Kiln, Action::Messages)
     }
 }

@@ -171,7 +171,7 @@ impl Call {
 const OF_THE_ANSWER: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
 
 /// An operation that an entry of a bundle calls.
-pub fn within_bundle(app: &App, caller: Caller, asked: Invocation) -> Result<Value, Fault> {
+pub fn within_bundle(app: &App, caller: &Caller, asked: Invocation) -> Result<Value, Fault> {
     let known = ALL.iter().find(|operation| {
         let is_meant = operation.code.strip_prefix('$') == Some(asked.code.as_str());
         is_meant && operation.applies(asked.resource_type, asked.id.is_some())

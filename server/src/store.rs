@@ -9,6 +9,7 @@ mod counts;
 mod deadline;
 mod error;
 mod feed;
+mod fence;
 mod followers;
 mod history;
 mod identity;
@@ -371,9 +372,16 @@ impl Store {
         if !reasons.iter().any(|reason| permit.covers(*reason)) {
             return Err(Error::NotPermitted);
         }
-        let find = move |connection: &mut Connection, id: &str| match version {
-            None => resources::current(connection, resource_type, id),
-            Some(version) => resources::version(connection, resource_type, id, version),
+        let sight = fence::Sight::of(permit, resource_type);
+        let find = move |connection: &mut Connection, id: &str| {
+            let found = match version {
+                None => resources::current(connection, resource_type, id),
+                Some(version) => resources::version(connection, resource_type, id, version),
+            };
+            match &sight {
+                None => found,
+                Some(sight) => sight.seen(connection, id, found?),
+            }
         };
         match &*self.engine {
             // On the caller's thread: the read takes a few microseconds, handing it over and back takes more than that.

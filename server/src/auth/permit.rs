@@ -2,7 +2,9 @@
 //!
 //! Only `may` and `may_all` make one. Code that forgets to ask has no permit, and without one the store opens neither way.
 
-use super::Caller;
+use std::sync::Arc;
+
+use super::{Caller, Letters, Reach, Rights};
 
 /// What someone may be permitted to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Action {
     Include,
     /// To see how searches are done.
     Explain,
+    /// To see the versions of a resource.
+    Versions(&'static str),
     /// To see the versions of a type; None: of all types.
     History(Option<&'static str>),
     /// To handle the feed: the server's own followers.
@@ -35,6 +39,8 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Permit {
     actions: Vec<Action>,
+    /// Which resources it reaches; None: all.
+    rights: Option<Arc<Rights>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,31 +48,47 @@ pub struct Permit {
 pub struct Forbidden(pub Action);
 
 /// Asks for a permit.
-pub fn may(caller: Caller, action: Action) -> Result<Permit, Forbidden> {
+pub fn may(caller: &Caller, action: Action) -> Result<Permit, Forbidden> {
     may_all(caller, [action])
 }
 
 /// Asks for a permit to do all of these, or none.
 pub fn may_all(
-    caller: Caller,
+    caller: &Caller,
     wanted: impl IntoIterator<Item = Action>,
 ) -> Result<Permit, Forbidden> {
-    match caller {
-        Caller::Open => {
-            let mut actions = Vec::new();
-            for action in wanted {
-                if !actions.contains(&action) {
-                    actions.push(action);
-                }
-            }
-            Ok(Permit { actions })
+    let rights = caller.rights();
+    let mut actions = Vec::new();
+    for action in wanted {
+        if rights.is_some_and(|rights| !rights.allow(action)) {
+            return Err(Forbidden(action));
+        }
+        if !actions.contains(&action) {
+            actions.push(action);
         }
     }
+    Ok(Permit {
+        actions,
+        rights: rights.cloned(),
+    })
 }
 
 impl Permit {
     pub fn covers(&self, action: Action) -> bool {
         self.actions.contains(&action)
+    }
+
+    /// How far it reaches among the resources of a type, for one of these purposes.
+    pub fn reach(&self, resource_type: &'static str, letters: Letters) -> Reach {
+        match &self.rights {
+            None => Reach::All,
+            Some(rights) => rights.reach(resource_type, letters),
+        }
+    }
+
+    /// What limits it; None: nothing does.
+    pub fn rights(&self) -> Option<&Rights> {
+        self.rights.as_deref()
     }
 
     /// Whether it lets resources of this type be changed.
@@ -86,12 +108,12 @@ mod tests {
 
     #[test]
     fn a_permit_covers_what_it_was_given_for_and_nothing_else() {
-        let permit = may(Caller::Open, Action::Create("Patient")).unwrap();
+        let permit = may(&Caller::Open, Action::Create("Patient")).unwrap();
         assert!(permit.covers(Action::Create("Patient")));
         assert!(!permit.covers(Action::Create("Observation")));
         assert!(!permit.covers(Action::Read("Patient")));
         let actions = [Action::Create("Patient"), Action::Update("Patient")];
-        let permit = may_all(Caller::Open, actions).unwrap();
+        let permit = may_all(&Caller::Open, actions).unwrap();
         assert!(actions.iter().all(|action| permit.covers(*action)));
         assert!(!permit.covers(Action::Delete("Patient")));
     }

@@ -73,7 +73,7 @@ pub(super) fn backup(flags: &BackupFlags) -> Result<ExitCode, Error> {
         return Err(Error::Taken(flags.file.clone()));
     }
     let store = flags.place.open_existing()?;
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let mut progress = Progress::new("backing up", "versions");
     store.survey(&permit, |view| -> Result<(), Error> {
         let told = view.versions_count()?;
@@ -110,7 +110,7 @@ pub(super) fn restore(flags: &RestoreFlags) -> Result<ExitCode, Error> {
     let read = |error| Error::Read(file.clone(), error);
     let archive = archive::Reader::open(file).map_err(read)?;
     let registry = packages::registry(&config)?;
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let mut target = Refill::begin(&config.database, &permit)?;
     let mut progress = Progress::new("restoring", "versions");
     let told = archive.versions();

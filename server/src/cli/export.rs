@@ -110,7 +110,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
 
 /// What is to be read, and how many resources there are of each type.
 fn types(store: &Store, flags: &Flags) -> Result<Vec<(String, u64)>, Error> {
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let mut types = store.survey(&permit, |view| view.types())?;
     types.retain(|(name, _)| flags.types.is_empty() || flags.types.contains(name));
     Ok(types)
@@ -172,7 +172,7 @@ impl Export<'_> {
         name: &str,
         mut take: impl FnMut(Stored) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let permit = may(Caller::Open, Action::Maintain)?;
+        let permit = may(&Caller::Kiln, Action::Maintain)?;
         let wanted = Wanted {
             resource_type: name,
             since: self.flags.since,

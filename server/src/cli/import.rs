@@ -181,7 +181,7 @@ fn import(
     let ahead = read::Ahead::default();
     let mut progress = Progress::new("importing", "resources");
     let mut writing = write::Writing::new(Arc::clone(app), base, report)?;
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let known = app.store.survey(&permit, |view| view.imports())?;
     ordered::run(
         |give| {

@@ -48,7 +48,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let config = flags.place.config(flags.packages.named())?;
     let base = packages::registry(&config)?;
     let source = flags.place.open_existing()?;
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let database = flags.to.database();
     let mut target = Refill::begin(database, &permit)?;
     let mut progress = Progress::new("migrating", "versions");

@@ -147,13 +147,13 @@ async fn reindexed(flags: &Flags, app: &App, progress: &mut Progress) -> Result<
 async fn ask(flags: &Flags, app: &App) -> Result<(), Error> {
     let types: Vec<String> = match flags.all {
         true => {
-            let permit = may(Caller::Open, Action::Maintain)?;
+            let permit = may(&Caller::Kiln, Action::Maintain)?;
             let types = app.store.survey(&permit, |view| view.types())?;
             types.into_iter().map(|(name, _)| name).collect()
         }
         false => flags.types.clone(),
     };
-    let permit = may_all(Caller::Open, [Action::Maintain])?;
+    let permit = may_all(&Caller::Kiln, [Action::Maintain])?;
     let asked = app.store.write(permit, move |tx| {
         for name in &types {
             tx.ask_reindex(name)?;
@@ -165,7 +165,7 @@ async fn ask(flags: &Flags, app: &App) -> Result<(), Error> {
 
 /// What is not done yet, by whomever.
 async fn left(flags: &Flags, app: &App) -> Result<Vec<Remaking>, Error> {
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let all = app.store.read(permit, |view| view.remakings());
     let all: Vec<Remaking> = all.await.map_err(|error: store::Error| error)?;
     let is_meant =

@@ -113,7 +113,7 @@ pub(super) fn check(store: &Store, registry: &Registry) -> Result<(Findings, Str
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         findings.add(finding);
     };
-    let permit = may(Caller::Open, Action::Maintain)?;
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
     let (all, made) = store.survey(&permit, |view| -> Result<_, store::Error> {
         Ok((view.versions_count()?, view.made(registry)?))
     })?;

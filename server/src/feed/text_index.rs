@@ -86,7 +86,7 @@ impl Follows {
         let Some(mark) = mark.as_deref().and_then(Mark::read) else {
             return Ok(true);
         };
-        let permit = may(Caller::Open, Action::Follow)?;
+        let permit = may(&Caller::Kiln, Action::Follow)?;
         let position = mark.position;
         let stored = self
             .app
@@ -146,7 +146,7 @@ impl Follows {
 
     /// What resources of one type say now.
     fn put(&mut self, kind: &'static str, rids: &[i64]) -> Result<(), Error> {
-        let permit = may(Caller::Open, Action::Follow)?;
+        let permit = may(&Caller::Kiln, Action::Follow)?;
         let store = self.app.store.clone();
         let registry = self.app.search();
         let writer = self.writer()?;

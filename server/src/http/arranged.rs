@@ -64,7 +64,7 @@ pub(super) fn object(text: &str) -> Result<Object, Fault> {
 
 /// What holds.
 pub(super) async fn current(cx: &Cx, kind: Arranged) -> Result<Vec<Arrangement>, Fault> {
-    let permit = may(cx.caller, Action::Arrange)?;
+    let permit = may(&cx.caller, Action::Arrange)?;
     let mut all: Vec<Arrangement> = cx
         .app
         .store
@@ -76,7 +76,7 @@ pub(super) async fn current(cx: &Cx, kind: Arranged) -> Result<Vec<Arrangement>,
 
 /// Every version, the last one first; those since which there is none say `"deleted": true`.
 pub(super) async fn history(cx: &Cx, kind: Arranged, name: &str) -> Answer {
-    let permit = may(cx.caller, Action::Arrange)?;
+    let permit = may(&cx.caller, Action::Arrange)?;
     let name = name.to_owned();
     let all = cx
         .app
@@ -149,7 +149,7 @@ async fn write(
     name: &str,
     body: Option<String>,
 ) -> Result<u64, Fault> {
-    let permit = may(cx.caller, Action::Arrange)?;
+    let permit = may(&cx.caller, Action::Arrange)?;
     let (name, now) = (name.to_owned(), cx.now);
     let version = cx
         .app

@@ -80,7 +80,7 @@ pub(super) async fn operation(
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, None)?;
-    may(cx.caller, Action::Invoke(operation.code))?;
+    may(&cx.caller, Action::Invoke(operation.code))?;
     let may_change = *http.method() == Method::POST;
     let call = Call {
         resource_type,

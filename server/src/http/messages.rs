@@ -129,7 +129,7 @@ fn asked(cx: &Cx, http: &HttpRequest) -> Result<(Filter, u32), Fault> {
 
 async fn list(cx: &Cx, http: &HttpRequest) -> Answer {
     let (filter, most) = asked(cx, http)?;
-    let permit = may(cx.caller, Action::Messages)?;
+    let permit = may(&cx.caller, Action::Messages)?;
     // One more than is shown tells whether there is a next page.
     let read = cx.app.store.read(permit, move |view| {
         view.messages(&filter, most.saturating_add(1))

@@ -53,7 +53,7 @@ pub struct Wishes {
     /// What is told of each resource that was written: nothing when the client does not say, as bundles may be large.
     pub returned: Option<Return>,
     /// How operations are called: they stand above interactions.
-    pub operate: fn(&App, Caller, Invocation) -> Result<Value, Fault>,
+    pub operate: fn(&App, &Caller, Invocation) -> Result<Value, Fault>,
     /// How large a page of a history may be,
     pub limits: Limits,
     /// and how it is written.

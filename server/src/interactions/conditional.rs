@@ -166,7 +166,7 @@ fn several() -> Fault {
 pub async fn create(cx: &Cx, criteria: Criteria, submitted: Submitted) -> Result<Written, Fault> {
     let resource_type = criteria.resource_type;
     let permit = may_all(
-        cx.caller,
+        &cx.caller,
         [
             Action::Create(resource_type),
             Action::Search(resource_type),
@@ -220,7 +220,7 @@ pub async fn update(
 ) -> Result<Written, Fault> {
     let resource_type = criteria.resource_type;
     let permit = may_all(
-        cx.caller,
+        &cx.caller,
         [
             Action::Create(resource_type),
             Action::Update(resource_type),
@@ -310,8 +310,8 @@ pub async fn patch(
         Action::Update(resource_type),
         Action::Search(resource_type),
     ];
-    let look = may_all(cx.caller, rights)?;
-    let permit = may_all(cx.caller, rights)?;
+    let look = may_all(&cx.caller, rights)?;
+    let permit = may_all(&cx.caller, rights)?;
     let (app, now) = (cx.app.clone(), cx.now);
     let guess = cx
         .app
@@ -370,7 +370,7 @@ pub async fn delete(
 ) -> Result<Option<Deletion>, Fault> {
     let resource_type = criteria.resource_type;
     let permit = may_all(
-        cx.caller,
+        &cx.caller,
         [Action::Delete(resource_type), Action::Search(resource_type)],
     )?;
     let (app, now) = (cx.app.clone(), cx.now);

@@ -15,7 +15,7 @@ pub async fn run(
     resource_type: &'static str,
     submitted: Submitted,
 ) -> Result<Written, Fault> {
-    let permit = may(cx.caller, Action::Create(resource_type))?;
+    let permit = may(&cx.caller, Action::Create(resource_type))?;
     let (app, now) = (cx.app.clone(), cx.now);
     let (sealed, notes) = cx
         .compute(submitted.weight(), move || {

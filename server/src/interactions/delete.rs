@@ -19,7 +19,7 @@ pub async fn run(
     id: &str,
     precondition: Precondition,
 ) -> Result<Option<Deletion>, Fault> {
-    let permit = may(cx.caller, Action::Delete(resource_type))?;
+    let permit = may(&cx.caller, Action::Delete(resource_type))?;
     if !is_id(id) {
         return Ok(None);
     }

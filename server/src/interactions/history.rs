@@ -39,7 +39,7 @@ pub struct Page {
 pub const PLACE: &str = "_page";
 
 pub async fn run(cx: &Cx, asked: Asked) -> Result<Page, Fault> {
-    let permit = may(cx.caller, asked.action())?;
+    let permit = may(&cx.caller, asked.action())?;
     let limits = cx.app.limits;
     cx.app
         .store
@@ -72,7 +72,10 @@ pub fn within(view: &mut View<'_>, asked: &Asked, limits: &Limits) -> Result<Pag
 impl Asked {
     /// What the caller must be allowed to do.
     pub fn action(&self) -> Action {
-        Action::History(self.resource_type)
+        match (self.resource_type, &self.id) {
+            (Some(resource_type), Some(_)) => Action::Versions(resource_type),
+            (resource_type, _) => Action::History(resource_type),
+        }
     }
 
     /// Reads the parameters; what is wrong with them is told for each.

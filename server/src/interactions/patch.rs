@@ -58,9 +58,9 @@ pub async fn run(
     patch: Patch,
     precondition: Precondition,
 ) -> Result<Written, Fault> {
-    let read = may(cx.caller, Action::Read(resource_type))?;
+    let read = may(&cx.caller, Action::Read(resource_type))?;
     let permit = may_all(
-        cx.caller,
+        &cx.caller,
         [Action::Update(resource_type), Action::Read(resource_type)],
     )?;
     if !is_id(id) {

@@ -9,7 +9,7 @@ use crate::fault::{Fault, Kind};
 use crate::store::{Found, View};
 
 pub async fn run(cx: &Cx, resource_type: &'static str, id: &str) -> Result<Found, Fault> {
-    let permit = may(cx.caller, Action::Read(resource_type))?;
+    let permit = may(&cx.caller, Action::Read(resource_type))?;
     // What cannot be an id is not looked up.
     if !is_id(id) {
         return Err(not_found(resource_type));

@@ -24,7 +24,7 @@ use search::query::{Answered, Include, Query, Total};
 use search::text::Snapshot;
 
 use crate::accept;
-use crate::auth::{Action, Permit, may, may_all};
+use crate::auth::{Action, Caller, Permit, may, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
@@ -130,7 +130,7 @@ pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
 /// Before a search of texts: waits until the index has what was written before.
 pub async fn settle(cx: &Cx, asked: &Asked) -> Result<(), Fault> {
     if let Some(texts) = &asked.texts {
-        let follow = may(cx.caller, Action::Follow)?;
+        let follow = may(&Caller::Kiln, Action::Follow)?;
         let generation = asked.registry.generation();
         let snapshot = texts.now(&cx.app.store, follow, generation).await?;
         // Those who ask again get what they got.
@@ -203,7 +203,7 @@ impl Asked {
     }
 
     fn permit(&self, cx: &Cx) -> Result<Permit, Fault> {
-        Ok(may_all(cx.caller, self.actions())?)
+        Ok(may_all(&cx.caller, self.actions())?)
     }
 
     /// Whatever makes an answer: one of the types that are searched.

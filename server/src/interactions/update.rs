@@ -20,7 +20,7 @@ pub async fn run(
     submitted: Submitted,
     precondition: Precondition,
 ) -> Result<Written, Fault> {
-    let permit = may(cx.caller, Action::Update(resource_type))?;
+    let permit = may(&cx.caller, Action::Update(resource_type))?;
     check_id(id, &submitted)?;
     let found = cx.app.store.find(&permit, resource_type, id, None).await?;
     let (app, now, id) = (cx.app.clone(), cx.now, id.to_owned());

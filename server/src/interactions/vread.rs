@@ -15,7 +15,7 @@ pub async fn run(
     id: &str,
     version: &str,
 ) -> Result<Found, Fault> {
-    let permit = may(cx.caller, Action::Read(resource_type))?;
+    let permit = may(&cx.caller, Action::Read(resource_type))?;
     let number = number(resource_type, id, version)?;
     let found = cx
         .app

@@ -52,7 +52,7 @@ async fn prune(app: &App, kept: Messages) -> Result<(), Error> {
         let now = (app.clock)().micros();
         let before = Instant::from_micros(now.saturating_sub(i64::from(days) * DAY_US));
         loop {
-            let permit = may(Caller::Open, Action::Messages)?;
+            let permit = may(&Caller::Kiln, Action::Messages)?;
             let work = move |tx: &mut store::Tx<'_>| tx.prune_messages(status, before, BATCH);
             let pruned = app.store.write(permit, work).await?;
             count += pruned.messages;
@@ -67,7 +67,7 @@ async fn prune(app: &App, kept: Messages) -> Result<(), Error> {
     }
     tracing::info!(count, "messages were pruned");
     loop {
-        let permit = may(Caller::Open, Action::Messages)?;
+        let permit = may(&Caller::Kiln, Action::Messages)?;
         let more = app.store.write(permit, |tx| tx.give_room_back()).await?;
         if !more {
             return Ok(());

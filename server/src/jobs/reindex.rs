@@ -59,7 +59,7 @@ impl<'a> Worker<'a> {
 
     /// The next resources, of the type at hand or of one that nobody has taken.
     pub async fn step(&mut self) -> Result<Step, Error> {
-        let permit = may(Caller::Open, Action::Maintain)?;
+        let permit = may(&Caller::Kiln, Action::Maintain)?;
         let (store, lease) = (&self.app.store, self.lease());
         let Some(resource_type) = self.at_hand.clone() else {
             let only = self.only.clone();
@@ -93,7 +93,7 @@ impl<'a> Worker<'a> {
 
     /// Takes out some of the rows that no parameter wants. Whether there may be more.
     async fn sweep(&self) -> Result<bool, Error> {
-        let permit = may(Caller::Open, Action::Maintain)?;
+        let permit = may(&Caller::Kiln, Action::Maintain)?;
         let now = (self.app.clock)().micros();
         let before = Instant::from_micros(now - limits::FORGOTTEN_AFTER_MS * 1_000);
         let batch = self.app.limits.reindex_batch_max;

@@ -51,7 +51,7 @@ async fn run(cx: &Cx, call: &Call) -> Result<Answer, Fault> {
         Some(_) => return Err(wrong("persist", "true or false")),
     };
     let id = id(call)?;
-    let permit = may_all(cx.caller, [Action::Read(TYPE), Action::Include])?;
+    let permit = may_all(&cx.caller, [Action::Read(TYPE), Action::Include])?;
     let (base, limits, now) = (call.base.clone(), cx.app.limits, call.now);
     let bundle = cx.app.store.read(permit, move |view| {
         let found = read::within(view, TYPE, &id)?;

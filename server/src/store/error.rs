@@ -31,6 +31,8 @@ pub enum Error {
     Closed,
     #[error("the permit is for something else")]
     NotPermitted,
+    #[error("the permit does not reach so far")]
+    OutOfReach,
     #[error("a statement failed and the write went on as if it had not")]
     Ignored,
     #[error("the work panicked")]

@@ -51,7 +51,8 @@ impl View<'_> {
         found_max: u32,
     ) -> Result<Vec<(Head, Found)>, Error> {
         self.demand(&[Action::Search(resource_type)])?;
-        let done = whole(self.connection, query, found_max);
+        let query = self.fenced(resource_type, query)?;
+        let done = whole(self.connection, &query, found_max);
         self.noted(done)
     }
 
@@ -63,7 +64,8 @@ impl View<'_> {
         found_max: u32,
     ) -> Result<Vec<Head>, Error> {
         self.demand(&[Action::Search(resource_type)])?;
-        let done = heads(self.connection, query, found_max);
+        let query = self.fenced(resource_type, query)?;
+        let done = heads(self.connection, &query, found_max);
         self.noted(done)
     }
 
@@ -75,6 +77,7 @@ impl View<'_> {
         target_id: &str,
     ) -> Result<Vec<(String, String)>, Error> {
         self.demand(&[action])?;
+        self.demand_all()?;
         let texts = lists(
             "SELECT DISTINCT w.type, w.id FROM search_reference s JOIN versions w ON w.key = s.rid WHERE s.path IN (",
             "?",

@@ -153,7 +153,8 @@ impl View<'_> {
         page: &SortedPage,
     ) -> Result<Vec<Position>, Error> {
         self.demand(&[Action::Search(resource_type), Action::Include])?;
-        let Sorted { first, rest } = sql::sorted(query, dialect(self.connection), page);
+        let query = self.fenced(resource_type, query)?;
+        let Sorted { first, rest } = sql::sorted(&query, dialect(self.connection), page);
         let done = positions(self.connection, &first);
         let mut hits = self.noted(done)?;
         let length = usize::try_from(page.limit).unwrap_or_default();
@@ -173,7 +174,8 @@ impl View<'_> {
         behind: i64,
     ) -> Result<Option<i64>, Error> {
         self.demand(&[Action::Search(resource_type)])?;
-        let statement = sql::select_from_end(query, dialect(self.connection), behind);
+        let query = self.fenced(resource_type, query)?;
+        let statement = sql::select_from_end(&query, dialect(self.connection), behind);
         let done = numbers(self.connection, &statement);
         Ok(self.noted(done)?.first().copied())
     }
@@ -186,16 +188,17 @@ impl View<'_> {
         hits_max: Option<i64>,
     ) -> Result<i64, Error> {
         self.demand(&[Action::Search(resource_type)])?;
+        let query = self.fenced(resource_type, query)?;
         let dialect = dialect(self.connection);
         let statement = match hits_max {
-            None => sql::count(query, dialect),
-            Some(hits_max) => sql::count_up_to(query, dialect, hits_max),
+            None => sql::count(&query, dialect),
+            Some(hits_max) => sql::count_up_to(&query, dialect, hits_max),
         };
         let make = |connection: &mut Connection| number(connection, &statement);
         // Who wants to know what a count costs sees it made.
         let kept = self.counts.filter(|_| self.connection.watch.is_none());
         let done = match kept {
-            Some(counts) => counts.of(self.connection, query, &statement, make),
+            Some(counts) => counts.of(self.connection, &query, &statement, make),
             // What a transaction that writes sees may never have happened.
             None => make(self.connection),
         };
@@ -211,7 +214,8 @@ impl View<'_> {
     ) -> Result<Vec<Body>, Error> {
         self.demand(&[action])?;
         let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
-        self.bodies_of(&BODIES_BY_RID, resource_type, &rids, NO_RID)
+        let bodies = self.bodies_of(&BODIES_BY_RID, resource_type, &rids, NO_RID)?;
+        self.along(action, resource_type, bodies)
     }
 
     /// The same by their ids.
@@ -223,7 +227,25 @@ impl View<'_> {
     ) -> Result<Vec<Body>, Error> {
         self.demand(&[action])?;
         let ids: Vec<Bind<'_>> = ids.iter().map(|id| Bind::Text(id)).collect();
-        self.bodies_of(&BODIES_BY_ID, resource_type, &ids, NO_ID)
+        let bodies = self.bodies_of(&BODIES_BY_ID, resource_type, &ids, NO_ID)?;
+        self.along(action, resource_type, bodies)
+    }
+
+    /// Of what was not searched for itself, what may be seen.
+    fn along(
+        &mut self,
+        action: Action,
+        resource_type: &'static str,
+        mut bodies: Vec<Body>,
+    ) -> Result<Vec<Body>, Error> {
+        if self.permit.rights().is_some() && !matches!(action, Action::Search(_)) {
+            let rids = bodies.iter().map(|body| body.rid).collect();
+            let seen = self.seen_among(resource_type, rids);
+            if let Some(seen) = self.noted(seen)? {
+                bodies.retain(|body| seen.contains(&body.rid));
+            }
+        }
+        Ok(bodies)
     }
 
     fn bodies_of(
@@ -262,6 +284,7 @@ impl View<'_> {
         answered: Answered,
     ) -> Result<i64, Error> {
         self.demand(&[Action::Search(resource_type)])?;
+        self.demand_all()?;
         let dialect = dialect(self.connection);
         let statement = match answered {
             Answered::Container => sql::count_containers(query, dialect),
@@ -274,6 +297,7 @@ impl View<'_> {
     /// The current versions of resources of whatever type.
     pub fn containers(&mut self, action: Action, rids: &[i64]) -> Result<Vec<Container>, Error> {
         self.demand(&[action])?;
+        self.demand_all()?;
         let rids: Vec<Bind<'_>> = rids.iter().map(|rid| Bind::Int(*rid)).collect();
         let mut containers = Vec::with_capacity(rids.len());
         let texts = CONTAINERS.of(self.connection);
@@ -332,7 +356,9 @@ impl View<'_> {
     pub fn types_present(&mut self, action: Action) -> Result<Vec<String>, Error> {
         self.demand(&[action])?;
         let done = self.connection.rows(Statement::<Text>::new(TYPES, &[]));
-        self.noted(done.map_err(Error::from))
+        let mut types: Vec<String> = self.noted(done.map_err(Error::from))?;
+        types.retain(|name| self.has_seen_type(name));
+        Ok(types)
     }
 }
 
@@ -413,7 +439,7 @@ fn numbers(connection: &mut Connection, statement: &sql::Statement) -> Result<Ve
     Ok(connection.rows(Statement::<BigInt>::new(&text, &binds))?)
 }
 
-fn positions(
+pub(super) fn positions(
     connection: &mut Connection,
     statement: &sql::Statement,
 ) -> Result<Vec<Position>, Error> {

@@ -17,6 +17,7 @@ use super::error::Error;
 use super::statement::{Bind, Statement};
 use super::view::View;
 use crate::auth::Action;
+use search::query::Query;
 
 /// The counts that this node has made.
 #[derive(Debug, Default)]
@@ -42,6 +43,9 @@ impl View<'_> {
     /// How many resources of a type there are.
     pub fn total(&mut self, resource_type: &'static str) -> Result<i64, Error> {
         self.demand(&[Action::Search(resource_type)])?;
+        if !self.sees_all(resource_type) {
+            return self.hits_count(resource_type, &Query::of(resource_type), None);
+        }
         // What a transaction that writes sees may never have happened.
         let Some(totals) = self.totals else {
             let done = count(self.connection, resource_type);

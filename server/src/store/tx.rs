@@ -16,7 +16,7 @@ use super::resources::{self, Change, Found, Rid, Version};
 use super::sealing;
 use super::view::View;
 use crate::accept::{Sealed, Stamped};
-use crate::auth::{Action, Permit};
+use crate::auth::{Action, Letters, Permit};
 use crate::instant::Instant;
 
 /// What `Store::write` hands to its closure. Everything done through it happens together or not at all.
@@ -82,12 +82,18 @@ impl<'a> Tx<'a> {
     /// Stores the first version of a resource under an id that the server chose.
     pub fn create(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
         self.demand(&[Action::Create(sealed.resource_type())])?;
+        self.demand_within(Letters::CREATE, sealed.name(), sealed.rows())?;
         self.first(sealed, now, Change::Created)
     }
 
     /// Stores the first version of a resource under an id that the client chose.
     pub fn place(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
         self.demand(&[Action::Update(sealed.resource_type())])?;
+        // Whoever does not see all would learn from it which ids are taken.
+        let reach = self.permit.reach(sealed.resource_type(), Letters::UPDATE);
+        if !reach.is_all() {
+            return Err(Error::OutOfReach);
+        }
         self.first(sealed, now, Change::Placed)
     }
 
@@ -117,6 +123,9 @@ impl<'a> Tx<'a> {
         now: Instant,
     ) -> Result<Stamped, Error> {
         self.demand(&[Action::Update(sealed.resource_type())])?;
+        // Neither is something taken from elsewhere nor put there.
+        self.demand_within(Letters::UPDATE, sealed.name(), before.rows())?;
+        self.demand_within(Letters::UPDATE, sealed.name(), sealed.rows())?;
         let change = match current.change {
             Change::Deleted => Change::Placed,
             _ => Change::Updated,
@@ -141,6 +150,7 @@ impl<'a> Tx<'a> {
         now: Instant,
     ) -> Result<Deletion, Error> {
         self.demand(&[Action::Delete(resource_type)])?;
+        self.demand_within(Letters::DELETE, (resource_type, id), before.rows())?;
         let deletion = Deletion {
             version: next(current)?,
             at: later(current, now),

@@ -5,6 +5,7 @@ use search::query::Query;
 use super::connection::Connection;
 use super::counts::Counts;
 use super::error::Error;
+use super::fence::Sight;
 use super::history::{self, Past, Range};
 use super::query;
 use super::resources::{self, Found, Rid};
@@ -68,7 +69,8 @@ impl<'a> View<'a> {
             Action::Delete(resource_type),
         ])?;
         let done = resources::current(self.connection, resource_type, id);
-        self.noted(done)
+        let found = self.noted(done)?;
+        self.seen(resource_type, id, found)
     }
 
     /// Which resource it is, and the number of its current version.
@@ -82,6 +84,10 @@ impl<'a> View<'a> {
             Action::Update(resource_type),
             Action::Delete(resource_type),
         ])?;
+        if self.permit.rights().is_some() {
+            let found = self.current(resource_type, id)?;
+            return Ok(found.map(|found| (found.rid, found.version)));
+        }
         let done = resources::head(self.connection, resource_type, id);
         let Some((rid, version)) = self.noted(done)? else {
             return Ok(None);
@@ -99,20 +105,40 @@ impl<'a> View<'a> {
     ) -> Result<Option<Found>, Error> {
         self.demand(&[Action::Read(resource_type)])?;
         let done = resources::version(self.connection, resource_type, id, version);
+        let found = self.noted(done)?;
+        self.seen(resource_type, id, found)
+    }
+
+    fn seen(
+        &mut self,
+        resource_type: &'static str,
+        id: &str,
+        found: Option<Found>,
+    ) -> Result<Option<Found>, Error> {
+        let Some(sight) = Sight::of(self.permit, resource_type) else {
+            return Ok(found);
+        };
+        let done = sight.seen(self.connection, id, found);
         self.noted(done)
     }
 
     /// Versions, newest first.
     pub fn history(&mut self, action: Action, range: Range<'_>) -> Result<Vec<Past>, Error> {
         self.demand(&[action])?;
-        let done = history::select(self.connection, range);
+        let done = match self.permit.rights() {
+            None => history::select(self.connection, range),
+            Some(_) => self.history_seen(action, range),
+        };
         self.noted(done)
     }
 
     /// How many versions there are, paging aside.
     pub fn history_count(&mut self, action: Action, range: Range<'_>) -> Result<i64, Error> {
         self.demand(&[action])?;
-        let done = history::count(self.connection, range);
+        let done = match self.permit.rights() {
+            None => history::count(self.connection, range),
+            Some(_) => self.history_seen_count(action, range),
+        };
         self.noted(done)
     }
 
@@ -124,7 +150,8 @@ impl<'a> View<'a> {
         ids_max: u32,
     ) -> Result<Vec<String>, Error> {
         self.demand(&[Action::Search(resource_type)])?;
-        let done = query::ids(self.connection, query, ids_max);
+        let query = self.fenced(resource_type, query)?;
+        let done = query::ids(self.connection, &query, ids_max);
         self.noted(done)
     }
 

@@ -73,7 +73,7 @@ impl World {
 
     /// As it is stored.
     pub(crate) fn read(&self, resource_type: &'static str, id: &str) -> Value {
-        let permit = may_all(Caller::Open, [Action::Read(resource_type)]).unwrap();
+        let permit = may_all(&Caller::Open, [Action::Read(resource_type)]).unwrap();
         let found = self.app.store.find(&permit, resource_type, id, None);
         let found = runtime().block_on(found).unwrap().unwrap();
         parse(&found.body).unwrap()

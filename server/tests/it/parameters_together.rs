@@ -493,7 +493,7 @@ fn rows_that_nobody_wants_go(database: &Database) {
     let late = Instant::from_micros(i64::MAX);
     let mut steps = 0;
     loop {
-        let permit = may(Caller::Open, Action::Maintain).unwrap();
+        let permit = may(&Caller::Open, Action::Maintain).unwrap();
         let swept = runtime.block_on(store.write(permit, move |tx| tx.sweep(late, 8)));
         match swept {
             Ok(is_more) if is_more => steps += 1,

@@ -53,7 +53,7 @@ fn open(database: &Database) -> (Runtime, Store) {
 }
 
 fn permit() -> Permit {
-    may(Caller::Open, Action::Create("Patient")).unwrap()
+    may(&Caller::Open, Action::Create("Patient")).unwrap()
 }
 
 fn patient(id: &str) -> Sealed {
@@ -79,7 +79,7 @@ fn create(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
 }
 
 fn exists(runtime: &Runtime, store: &Store, id: &str) -> bool {
-    let permit = may(Caller::Open, Action::Read("Patient")).unwrap();
+    let permit = may(&Caller::Open, Action::Read("Patient")).unwrap();
     runtime
         .block_on(store.find(&permit, "Patient", id, None))
         .unwrap()
@@ -164,7 +164,7 @@ fn a_panic_costs_one_write_only(database: &Database) {
 fn a_permit_opens_one_door(database: &Database) {
     let (runtime, store) = open(database);
     for action in [Action::Read("Patient"), Action::Create("Observation")] {
-        let permit = may(Caller::Open, action).unwrap();
+        let permit = may(&Caller::Open, action).unwrap();
         let done = runtime.block_on(store.write(permit, |tx| create(tx, "a")));
         assert!(matches!(done, Err(Error::NotPermitted)));
     }
@@ -285,7 +285,7 @@ fn a_follower_goes_on_where_its_work_is_stored(database: &Database) {
     };
     let handle = |place, entries: Vec<Entry>, fails: bool| {
         let actions = [Action::Follow, Action::Create("Patient")];
-        let permit = may_all(Caller::Open, actions).unwrap();
+        let permit = may_all(&Caller::Open, actions).unwrap();
         runtime.block_on(store.write(permit, move |tx| {
             for entry in &entries {
                 create(tx, &format!("copy-of-{}", entry.id))?;
@@ -306,7 +306,7 @@ fn a_follower_goes_on_where_its_work_is_stored(database: &Database) {
     assert_eq!(place, Some(first[1].position));
     assert_eq!(next[0].id, "c");
     handle(place, next.clone(), false).unwrap();
-    let overtaken = may_all(Caller::Open, [Action::Follow]).unwrap();
+    let overtaken = may_all(&Caller::Open, [Action::Follow]).unwrap();
     let to = next[0].position;
     let late = runtime.block_on(store.write(overtaken, move |tx| tx.follow("copy", place, to)));
     assert!(matches!(late, Err(Error::Overtaken(_))), "{late:?}");

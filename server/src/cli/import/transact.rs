@@ -109,12 +109,12 @@ impl Transactions {
 
     /// With a store that notes the step with what is written.
     fn cx(&self, step: &Step, number: u64) -> Result<Cx, Error> {
-        let permit = may(Caller::Open, Action::Maintain)?;
+        let permit = may(&Caller::Kiln, Action::Maintain)?;
         let turn = Turn::new(number, self.settled.subscribe());
         let store = self.app.store.noting(&permit, step.clone(), turn)?;
         Ok(Cx {
             app: Arc::new(self.app.with_store(store)),
-            caller: Caller::Open,
+            caller: Caller::Kiln,
             now: (self.app.clock)(),
         })
     }

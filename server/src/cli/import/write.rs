@@ -330,7 +330,7 @@ impl<'a> Writing<'a> {
             return Ok(Ok(()));
         }
         let actions = group.writes.iter().map(Write::action);
-        let permit = may_all(Caller::Open, actions.chain([Action::Maintain]))?;
+        let permit = may_all(&Caller::Kiln, actions.chain([Action::Maintain]))?;
         let app = Arc::clone(&self.app);
         let now = (app.clock)();
         let written = self

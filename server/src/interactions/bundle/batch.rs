@@ -170,7 +170,7 @@ async fn one(planner: &Planner, place: usize, entry: Entry) -> Result<Done, Fail
     for _ in 0..PLANS_MAX {
         let plan = planner.plan(vec![(place, entry.clone())]).await;
         let plan = plan.map_err(|failures| first(place, failures))?;
-        let permit = may_all(cx.caller, plan.actions.iter().copied());
+        let permit = may_all(&cx.caller, plan.actions.iter().copied());
         let permit = permit.map_err(|error| Failure::at(place, error.into()))?;
         let carried_out = match plan.only_looks() {
             true => cx.app.store.read(permit, move |view| plan.look(view)).await,

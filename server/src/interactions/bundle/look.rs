@@ -125,7 +125,8 @@ impl Look {
             }
             Self::Search { asked, is_head } => {
                 let mut page = search::within(view, asked)?;
-                let links = search::links_within_bundle(&cx.app, cx.caller, now, asked, &mut page)?;
+                let links =
+                    search::links_within_bundle(&cx.app, &cx.caller, now, asked, &mut page)?;
                 ((wishes.found)(now, base, asked, &page, &links)?, *is_head)
             }
         };

@@ -152,7 +152,7 @@ impl Plan {
         }
         let world = World {
             app: &self.cx.app,
-            caller: self.cx.caller,
+            caller: self.cx.caller.clone(),
             now: self.cx.now,
             sent: &waiting.sent,
             wishes: &self.wishes,

@@ -86,7 +86,7 @@ impl Planner {
         let mut failures = Vec::new();
         for (place, entry) in entries {
             let draft = Draft::of(place, entry, &self.cx).and_then(|draft| {
-                may_all(self.cx.caller, draft.actions())?;
+                may_all(&self.cx.caller, draft.actions())?;
                 Ok(draft)
             });
             match draft {
@@ -231,7 +231,7 @@ impl Planner {
             .compute(self.bytes, move || {
                 let world = World {
                     app: &planner.cx.app,
-                    caller: planner.cx.caller,
+                    caller: planner.cx.caller.clone(),
                     now: planner.cx.now,
                     sent: &planner.sent,
                     wishes: &planner.wishes,
@@ -262,7 +262,7 @@ impl Planner {
         actions: Vec<Action>,
         work: impl Fn(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Outcome<T> {
-        let permit = may_all(self.cx.caller, actions).map_err(|error| whole(error.into()))?;
+        let permit = may_all(&self.cx.caller, actions).map_err(|error| whole(error.into()))?;
         self.cx.app.store.read(permit, work).await.map_err(whole)
     }
 }

@@ -198,7 +198,7 @@ impl World<'_> {
         };
         let answer = (self.wishes.operate)(
             self.app,
-            self.caller,
+            &self.caller,
             Invocation {
                 code: code.to_owned(),
                 resource_type: named.and_then(resource_type),

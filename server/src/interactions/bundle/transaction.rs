@@ -24,7 +24,7 @@ pub(super) async fn run(
     // Only a plan that may have to be made anew needs the text again.
     let sent = plan.depends_on_world().then_some(sent);
     for _ in 0..PLANS_MAX {
-        let permit = may_all(cx.caller, plan.actions.iter().copied())?;
+        let permit = may_all(&cx.caller, plan.actions.iter().copied())?;
         let carried_out = match plan.only_looks() {
             true => cx.app.store.read(permit, move |view| plan.look(view)).await,
             false => cx.app.store.write(permit, move |tx| plan.apply(tx)).await,

@@ -29,7 +29,7 @@ pub struct Links {
 
 /// The links to other pages, and what they need that does not fit into them is kept.
 pub(super) async fn links(cx: &Cx, asked: &Asked, page: &Page) -> Result<Links, Fault> {
-    let mut writer = Writer::of(&cx.app, cx.caller, cx.now, asked);
+    let mut writer = Writer::of(&cx.app, &cx.caller, cx.now, asked);
     let links = writer.links(page)?;
     let kept = writer.kept;
     if !kept.is_empty() {
@@ -40,7 +40,7 @@ pub(super) async fn links(cx: &Cx, asked: &Asked, page: &Page) -> Result<Links, 
             kept.iter()
                 .try_for_each(|text| tx.keep_search(action, text.as_bytes(), now, until))
         };
-        let permit = may(cx.caller, action)?;
+        let permit = may(&cx.caller, action)?;
         cx.app
             .store
             .write(permit, keep)
@@ -53,7 +53,7 @@ pub(super) async fn links(cx: &Cx, asked: &Asked, page: &Page) -> Result<Links, 
 /// The same for an entry of a bundle. Nothing is kept there: links that would need it are missing, and the page says so.
 pub fn links_within_bundle(
     app: &App,
-    caller: Caller,
+    caller: &Caller,
     now: Instant,
     asked: &Asked,
     page: &mut Page,
@@ -115,7 +115,7 @@ async fn fetch(cx: &Cx, carried: Carried) -> Result<String, Fault> {
     let action = Action::Search("Resource");
     let now = cx.now;
     let find = move |view: &mut crate::store::View<'_>| view.long_search(action, hash, now);
-    let found = cx.app.store.read(may(cx.caller, action)?, find).await?;
+    let found = cx.app.store.read(may(&cx.caller, action)?, find).await?;
     let text = found.and_then(|bytes| String::from_utf8(bytes).ok());
     text.ok_or_else(|| refused("leads to a search that is not kept any more"))
 }
@@ -132,7 +132,7 @@ fn later(now: Instant, limits: &Limits) -> Instant {
 
 struct Writer<'a> {
     app: &'a App,
-    caller: Caller,
+    caller: &'a Caller,
     now: Instant,
     asked: &'a Asked,
     /// What does not fit into links.
@@ -140,7 +140,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn of(app: &'a App, caller: Caller, now: Instant, asked: &'a Asked) -> Self {
+    fn of(app: &'a App, caller: &'a Caller, now: Instant, asked: &'a Asked) -> Self {
         Self {
             app,
             caller,

@@ -1,0 +1,44 @@
+//! Who is calling.
+
+use std::sync::Arc;
+
+use super::Rights;
+
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// Anyone who can reach a server that was started with `--auth open`, which listens on loopback only.
+    Open,
+    /// The server itself: its followers, jobs, routes and commands.
+    Kiln,
+    /// Somebody who has shown who they are.
+    Known(Arc<Principal>),
+}
+
+/// Somebody who has shown who they are, and what they may do.
+#[derive(Debug)]
+pub struct Principal {
+    /// What tells them from all others: `client:app`, `user:anna`, `key:lab`.
+    pub name: String,
+    /// The resource that stands for the person, such as `Practitioner/1`.
+    pub fhir_user: Option<String>,
+    pub rights: Arc<Rights>,
+}
+
+impl Caller {
+    /// By whom links are bound to the caller.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Open => "open",
+            Self::Kiln => "kiln",
+            Self::Known(principal) => &principal.name,
+        }
+    }
+
+    /// None: they may do everything.
+    pub(super) fn rights(&self) -> Option<&Arc<Rights>> {
+        match self {
+            Self::Open | Self::Kiln => None,
+            Self::Known(principal) => Some(&principal.rights),
+        }
+    }
+}
