@@ -12,6 +12,7 @@ pub mod functions;
 mod include;
 mod lex;
 mod loss;
+mod outward;
 mod overlay;
 mod pack;
 mod parse;
@@ -29,12 +30,15 @@ pub use bundle::bundle;
 pub use env::{BadZone, Env, Zone};
 pub use error::{BadMap, Problem};
 pub use loss::{LOSSES_MAX, Note};
+pub use outward::{Asked, Change, Emitted, Left, Library, OutPlan, Outgoing, Page, Wanted};
 pub use overlay::Laid;
 pub use pack::Pack;
 pub use parse::{DEPTH_MAX, parse, parse_row};
 pub use plan::{Plan, RowInfo};
 pub use reverse::NotCarried;
 pub use run::{BadSettings, Entry, Mapped, Occasion, Request, Runner};
-pub use shipped::{CDA, DELIMITED, HL7V2, shipped, shipped_cda, shipped_hl7v2};
+pub use shipped::{
+    CDA, DELIMITED, HL7V2, HL7V2_OUT, shipped, shipped_cda, shipped_hl7v2, shipped_hl7v2_out,
+};
 pub use stamp::Stamp;
 pub use trace::Traced;

@@ -15,6 +15,8 @@
 //! **Writing.** [`Draft`] is a message that can be changed; [`Draft::write`] of what was read gives back the text that was
 //! read, but for what was forgiven. [`charset::encode`] says what a character set cannot hold.
 //!
+//! **Speaking.** [`emit`] makes messages of resources, by message definitions and the rows of maps turned round.
+//!
 //! **Talking.** [`mllp`] frames, [`acknowledgement`] answers and understands answers.
 
 pub mod acknowledgement;
@@ -24,10 +26,12 @@ pub mod convert;
 mod delimiters;
 pub mod dictionary;
 mod draft;
+pub mod emit;
 pub mod escape;
 mod forgiven;
 pub mod grammar;
 pub mod mllp;
+mod page;
 mod path;
 mod schema;
 mod source;

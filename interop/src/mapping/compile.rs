@@ -2,6 +2,7 @@
 //! table, type map and function by its name. All that is wrong is told at once.
 
 mod fhir;
+mod outward;
 mod rows;
 mod source;
 mod tables;
@@ -155,6 +156,8 @@ struct Compiler<'c> {
     used: Used,
     used_constants: HashSet<usize>,
     next_label: u32,
+    /// What is compiled is a message that is made of resources.
+    outward: Option<outward::Outward>,
 }
 
 impl<'c> Compiler<'c> {
@@ -202,6 +205,7 @@ impl<'c> Compiler<'c> {
             used: Used::default(),
             used_constants: HashSet::new(),
             next_label: 1,
+            outward: None,
         }
     }
 
@@ -522,6 +526,9 @@ impl<'c> Compiler<'c> {
         let Some(part) = pack.part(place) else {
             return Err(Problem::new(super::row::At::default(), "a type map"));
         };
+        if self.outward.is_some() {
+            return self.out_set(&part.name.text, &part.target.text, Some(kind));
+        }
         let Some(target) = self.definitions.types().by_name(&part.target.text) else {
             return Err(
                 Problem::new(part.target.at.clone(), "a type of R4").found(&part.target.text)

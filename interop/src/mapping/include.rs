@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::error::Problem;
 use super::pack::Pack;
+use super::row::outward::{OutLine, SharedLines};
 use super::row::{
     Assigned, Assignment, Block, Expression, Ignored, Include, ResourceHead, Shared, Word,
 };
@@ -46,6 +47,51 @@ impl Pack {
             .map(|shared| shared.name.clone())
             .collect();
     }
+}
+
+impl Pack {
+    /// Puts shared lines into all messages.
+    pub(super) fn include_lines(&mut self, problems: &mut Vec<Problem>) {
+        let shared = &self.shared_lines;
+        for message in &mut self.messages {
+            let lines = std::mem::take(&mut message.lines);
+            message.lines = expand_lines(lines, shared, problems, 0);
+        }
+    }
+}
+
+fn expand_lines(
+    lines: Vec<OutLine>,
+    shared: &[SharedLines],
+    problems: &mut Vec<Problem>,
+    depth: usize,
+) -> Vec<OutLine> {
+    let mut all = Vec::with_capacity(lines.len());
+    for mut line in lines {
+        if !line.include {
+            let inner = std::mem::take(&mut line.lines);
+            line.lines = expand_lines(inner, shared, problems, depth);
+            all.push(line);
+            continue;
+        }
+        let found = shared.iter().find(|one| one.name.text == line.source.text);
+        match found.filter(|_| depth < INCLUDE_DEPTH_MAX) {
+            Some(found) => all.append(&mut expand_lines(
+                found.lines.clone(),
+                shared,
+                problems,
+                depth + 1,
+            )),
+            None => problems.push(
+                Problem::new(
+                    line.source.at.clone(),
+                    "the name of lines that the pack shares",
+                )
+                .found(&line.source.text),
+            ),
+        }
+    }
+    all
 }
 
 struct Expander<'s> {

@@ -2,6 +2,7 @@
 
 use super::error::{BadMap, Problem};
 use super::parse::parse;
+use super::row::outward::{Message, OutPart, SharedLines};
 use super::row::{File, Map, Overlay, Part, Shared, Table, Word};
 
 /// What the files say, all in one.
@@ -14,6 +15,10 @@ pub struct Pack {
     pub(super) parts: Vec<Part>,
     pub(super) tables: Vec<Table>,
     pub(super) overlays: Vec<Overlay>,
+    /// What is said of the way out.
+    pub(super) messages: Vec<Message>,
+    pub(super) shared_lines: Vec<SharedLines>,
+    pub(super) out_parts: Vec<OutPart>,
 }
 
 impl Pack {
@@ -27,6 +32,7 @@ impl Pack {
             pack.take(file, &mut problems);
         }
         pack.include(&mut problems);
+        pack.include_lines(&mut problems);
         if problems.is_empty() {
             Ok(pack)
         } else {
@@ -73,11 +79,26 @@ impl Pack {
                     .any(|other| other.name.text == table.name.text),
             );
         }
+        for part in &file.out_parts {
+            let is_there = |other: &OutPart| {
+                other.name.text == part.name.text
+                    && other.target.text == part.target.text
+                    && other.is_type == part.is_type
+            };
+            twice(
+                "segment or type map for the way out",
+                &part.name,
+                self.out_parts.iter().any(is_there),
+            );
+        }
         self.maps.extend(file.maps);
         self.shared.extend(file.shared);
         self.parts.extend(file.parts);
         self.tables.extend(file.tables);
         self.overlays.extend(file.overlays);
+        self.messages.extend(file.messages);
+        self.shared_lines.extend(file.shared_lines);
+        self.out_parts.extend(file.out_parts);
     }
 
     pub(super) fn map(&self, name: &str) -> Option<&Map> {

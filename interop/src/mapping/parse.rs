@@ -4,6 +4,7 @@
 mod condition;
 mod expression;
 mod line;
+mod outward;
 mod target;
 
 use super::error::Problem;
@@ -13,11 +14,14 @@ use super::row::{
     Word,
 };
 use line::{BlockLine, Cursor};
+pub(super) use outward::target_of;
 
 /// Blocks within blocks; conditions within conditions have the same bound.
 pub const DEPTH_MAX: u32 = 32;
 
-const SECTIONS: &[&str] = &["map", "blocks", "segment", "type", "codes", "overlay"];
+const SECTIONS: &[&str] = &[
+    "map", "blocks", "segment", "type", "codes", "overlay", "message", "lines",
+];
 
 type Read<T> = Result<T, Problem>;
 
@@ -57,7 +61,8 @@ struct Section<'f> {
 impl Section<'_> {
     fn read(&mut self, head: &Line, body: &[Line]) -> Read<()> {
         let mut cursor = Cursor::new(head);
-        let keyword = cursor.word("map, blocks, segment, type, codes or overlay")?;
+        let keyword =
+            cursor.word("map, blocks, segment, type, codes, overlay, message or lines")?;
         match keyword.text.as_str() {
             "map" => self.map(cursor, body),
             "blocks" => self.shared(cursor, body),
@@ -65,10 +70,13 @@ impl Section<'_> {
             "type" => self.part(cursor, true, body),
             "codes" => self.table(cursor, body),
             "overlay" => self.overlay(cursor, body),
-            other => Err(
-                Problem::new(keyword.at, "map, blocks, segment, type, codes or overlay")
-                    .found(other),
-            ),
+            "message" => self.message(cursor, body),
+            "lines" => self.shared_lines(cursor, body),
+            other => Err(Problem::new(
+                keyword.at,
+                "map, blocks, segment, type, codes, overlay, message or lines",
+            )
+            .found(other)),
         }
     }
 
@@ -195,6 +203,9 @@ impl Section<'_> {
 
     fn part(&mut self, mut cursor: Cursor<'_>, is_type: bool, body: &[Line]) -> Read<()> {
         let source = cursor.word("the name of a segment or type of the source")?;
+        if cursor.take_sign("<-") {
+            return self.out_part(cursor, source, is_type, body);
+        }
         cursor.sign("->")?;
         let target = cursor.word("a FHIR type")?;
         let name = if cursor.take_keyword("as") {

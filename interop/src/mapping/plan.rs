@@ -263,6 +263,8 @@ pub(super) enum WhichPlan {
     First,
     New,
     Last,
+    /// From one on; on the way out alone.
+    Nth(u16),
     Where(Vec<(Vec<TargetPlan>, ExpressionPlan, Primitive)>),
 }
 

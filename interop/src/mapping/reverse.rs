@@ -31,7 +31,7 @@ pub(super) fn inverts(row: &RowPlan) -> Result<(), String> {
     Ok(())
 }
 
-fn invertible(calls: &[CallPlan]) -> Result<(), String> {
+pub(super) fn invertible(calls: &[CallPlan]) -> Result<(), String> {
     for call in calls {
         if let CallPlan::Function(function, arguments) = call {
             if function.inverse.is_none() {
@@ -247,7 +247,7 @@ impl<'b, K: Sink> Back<'b, K> {
         let ExpressionPlan::All(path, _) = &row.source else {
             return None;
         };
-        let undone = self.undo(&row.calls, value.clone());
+        let undone = undo(self.runner, &self.env, &row.calls, value.clone());
         let undone = undone
             .map_err(|expected| {
                 self.not_carried.push(NotCarried {
@@ -287,7 +287,7 @@ impl<'b, K: Sink> Back<'b, K> {
         };
         for item in items {
             let is_meant = match &step.which {
-                WhichPlan::New | WhichPlan::First | WhichPlan::Last => true,
+                WhichPlan::New | WhichPlan::First | WhichPlan::Last | WhichPlan::Nth(_) => true,
                 WhichPlan::Where(wanted) => wanted
                     .iter()
                     .all(|(steps, wanted, _)| self.says(item, steps, wanted)),
@@ -367,7 +367,7 @@ impl<'b, K: Sink> Back<'b, K> {
             }
             return true;
         }
-        let undone = self.undo(calls, value.clone());
+        let undone = undo(self.runner, &self.env, calls, value.clone());
         match undone {
             Ok(value) => {
                 let kind = match finish {
@@ -386,46 +386,46 @@ impl<'b, K: Sink> Back<'b, K> {
             }
         }
     }
+}
 
-    fn undo(&self, calls: &[CallPlan], mut value: Value) -> Result<Value, String> {
-        for call in calls.iter().rev() {
-            value = match call {
-                CallPlan::Code(table, _) => {
-                    let table = self
-                        .runner
-                        .plan()
-                        .tables
-                        .get(index(*table))
-                        .ok_or_else(|| "a code table".to_owned())?;
-                    looked_up(table, &value)?
-                }
-                CallPlan::Function(function, arguments) => {
-                    let inverse = function.inverse.and_then(functions::named);
-                    let inverse =
-                        inverse.ok_or_else(|| format!("nothing undoes {}", function.name))?;
-                    let mut all = vec![value];
-                    all.extend(arguments.iter().map(|argument| {
-                        match argument {
-                            ExpressionPlan::Literal(value) => value.clone(),
-                            ExpressionPlan::Constant(place) => self
-                                .runner
-                                .constants()
-                                .get(index(*place))
-                                .cloned()
-                                .unwrap_or(Data::Null.into()),
-                            _ => Data::Null.into(),
-                        }
-                    }));
-                    inverse.call(&all, &self.env)?
-                }
-            };
-        }
-        Ok(value)
+/// What conversions were given, from what they made.
+pub(super) fn undo(
+    runner: &Runner,
+    env: &Env<'_>,
+    calls: &[CallPlan],
+    mut value: Value,
+) -> Result<Value, String> {
+    for call in calls.iter().rev() {
+        value = match call {
+            CallPlan::Code(table, _) => {
+                let table = runner
+                    .plan()
+                    .tables
+                    .get(index(*table))
+                    .ok_or_else(|| "a code table".to_owned())?;
+                looked_up(table, &value)?
+            }
+            CallPlan::Function(function, arguments) => {
+                let inverse = function.inverse.and_then(functions::named);
+                let inverse = inverse.ok_or_else(|| format!("nothing undoes {}", function.name))?;
+                let mut all = vec![value];
+                all.extend(arguments.iter().map(|argument| match argument {
+                    ExpressionPlan::Literal(value) => value.clone(),
+                    ExpressionPlan::Constant(place) => {
+                        let value = runner.constants().get(index(*place)).cloned();
+                        value.unwrap_or(Data::Null.into())
+                    }
+                    _ => Data::Null.into(),
+                }));
+                inverse.call(&all, env)?
+            }
+        };
     }
+    Ok(value)
 }
 
 /// The first code of the source that the table makes this of; what was kept comes back as it was.
-fn looked_up(table: &TablePlan, value: &Value) -> Result<Value, String> {
+pub(super) fn looked_up(table: &TablePlan, value: &Value) -> Result<Value, String> {
     let codings = value.items_of("coding");
     let of_system = |system: &Option<Text>| {
         let system = system.as_deref();

@@ -1,5 +1,7 @@
 //! What a map says, as it was read: rows and the blocks they stand in. Nothing is checked against FHIR or a format yet.
 
+pub mod outward;
+
 use std::sync::Arc;
 
 /// A place in a map file; both from 1.
@@ -25,6 +27,9 @@ pub struct File {
     pub parts: Vec<Part>,
     pub tables: Vec<Table>,
     pub overlays: Vec<Overlay>,
+    pub messages: Vec<outward::Message>,
+    pub shared_lines: Vec<outward::SharedLines>,
+    pub out_parts: Vec<outward::OutPart>,
 }
 
 /// `map patients : csv`
@@ -218,6 +223,8 @@ pub enum Which {
     First,
     /// `[]`: one more.
     New,
+    /// `[2]`: counted from one, in rows for the way out.
+    Nth(u16),
     /// `[last]`: the one that was made last, or the first one.
     Last,
     /// `[use=home, system=phone]`: the one that says so.

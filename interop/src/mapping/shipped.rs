@@ -77,6 +77,20 @@ pub const HL7V2: &[(&str, &str)] = files![
     "hl7v2/segments/ROL.map",
 ];
 
+/// Messages that are made of resources, and the rows that only go this way; with the maps of [`HL7V2`].
+pub const HL7V2_OUT: &[(&str, &str)] = files![
+    "hl7v2-out/types.map",
+    "hl7v2-out/segments.map",
+    "hl7v2-out/results.map",
+];
+
+/// The pack of messages that go out, read once.
+pub fn shipped_hl7v2_out() -> Result<&'static Pack, BadMap> {
+    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
+        LazyLock::new(|| Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied()));
+    SHIPPED.as_ref().map_err(Clone::clone)
+}
+
 /// The pack of HL7 v2, read once.
 pub fn shipped_hl7v2() -> Result<&'static Pack, BadMap> {
     static SHIPPED: LazyLock<Result<Pack, BadMap>> =

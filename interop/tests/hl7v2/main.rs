@@ -3,6 +3,7 @@
 // Tells clippy that helpers are test code too.
 #![cfg(test)]
 
+mod emit;
 mod golden;
 mod groups;
 mod guide;

@@ -252,6 +252,24 @@ impl Dictionary {
         fact(self.segments.get(segment)?, version, number)
     }
 
+    /// A field, if this very version has it.
+    pub fn own_field(&self, version: Version, segment: &str, number: usize) -> Option<&Fact> {
+        own(self.segments.get(segment)?, version, number)
+    }
+
+    /// A component of a datatype, if this very version has it.
+    pub fn own_component(&self, version: Version, datatype: &str, number: usize) -> Option<&Fact> {
+        own(self.datatypes.get(datatype)?, version, number)
+    }
+
+    /// Whether a datatype of that name has components in this version.
+    pub fn has_components(&self, version: Version, datatype: &str) -> bool {
+        let facts = self.datatypes.get(datatype).into_iter().flatten();
+        facts
+            .into_iter()
+            .any(|fact| fact.versions & version.bit() != 0)
+    }
+
     /// How many fields a segment has in this version.
     pub fn field_count(&self, version: Version, segment: &str) -> usize {
         let facts = self.segments.get(segment).into_iter().flatten();
@@ -266,6 +284,11 @@ impl Dictionary {
     pub fn component(&self, version: Version, datatype: &str, number: usize) -> Option<&Fact> {
         fact(self.datatypes.get(datatype)?, version, number)
     }
+}
+
+fn own(facts: &[Fact], version: Version, number: usize) -> Option<&Fact> {
+    let mut all = facts.iter();
+    all.find(|fact| fact.number == number && fact.versions & version.bit() != 0)
 }
 
 fn fact(facts: &[Fact], version: Version, number: usize) -> Option<&Fact> {

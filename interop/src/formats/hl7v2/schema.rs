@@ -51,6 +51,11 @@ pub(super) fn segment_number(name: &str) -> Option<u16> {
     Some(number)
 }
 
+/// The name behind the number of a segment; none for groups.
+pub(super) fn segment_name(number: u16) -> Option<String> {
+    (number < SEGMENTS).then(|| name_of(u32::from(number), 3))
+}
+
 fn digit_of(letter: u8) -> Option<u16> {
     match letter {
         b'0'..=b'9' => Some(u16::from(letter - b'0')),

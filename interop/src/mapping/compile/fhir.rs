@@ -112,6 +112,11 @@ impl<'c> Compiler<'c> {
             Which::First => return Ok(WhichPlan::First),
             Which::New => return Ok(WhichPlan::New),
             Which::Last => return Ok(WhichPlan::Last),
+            Which::Nth(number) if self.outward.is_some() => return Ok(WhichPlan::Nth(*number)),
+            Which::Nth(_) => {
+                let expected = "no number: on the way in it is [], [last] or [a=b]";
+                return Err(Problem::new(step.name.at.clone(), expected));
+            }
             Which::Where(wanted) => wanted,
         };
         let mut plans = Vec::new();

@@ -109,7 +109,80 @@ pub(super) const ALL: &[Function] = &[
         ],
     )
     .undone_by("code_system"),
+    Function::new(
+        FAMILY,
+        "namespace",
+        &["system"],
+        |arguments, _| Ok(assigner(text_at(arguments, 0)?).0.into()),
+        "The name of who assigns, out of the system of an identifier: what `system_uri` made one of.",
+        &[(&["urn:id:St.%20Mary%27s"], "St. Mary's"), (&["urn:oid:1.2.3"], ""), (&["http://a.example"], "")],
+    ),
+    Function::new(
+        FAMILY,
+        "universal_id",
+        &["system"],
+        |arguments, _| Ok(assigner(text_at(arguments, 0)?).1.into()),
+        "The OID, UUID or address of who assigns, out of the system of an identifier.",
+        &[
+            (&["urn:oid:1.2.3"], "1.2.3"), (&["urn:id:MAIN"], ""), (&["http://a.example"], "http://a.example"),
+            (&["http://hl7.org/fhir/sid/us-npi"], "2.16.840.1.113883.4.6"),
+        ],
+    ),
+    Function::new(
+        FAMILY,
+        "universal_id_type",
+        &["system"],
+        |arguments, _| Ok(assigner(text_at(arguments, 0)?).2.into()),
+        "Of what kind that is, by table 0301.",
+        &[(&["urn:oid:1.2.3"], "ISO"), (&["urn:uuid:9f0c5a9e"], "UUID"), (&["http://a.example"], "URI"), (&["urn:id:MAIN"], "")],
+    ),
 ];
+
+/// Systems that FHIR has a name for, by their OIDs.
+const KNOWN_ASSIGNERS: &[(&str, &str)] = &[
+    ("http://hl7.org/fhir/sid/us-ssn", "2.16.840.1.113883.4.1"),
+    ("http://hl7.org/fhir/sid/us-npi", "2.16.840.1.113883.4.6"),
+];
+
+/// Name, id and the id's type of who assigns.
+fn assigner(system: &str) -> (String, &str, &'static str) {
+    let known = KNOWN_ASSIGNERS.iter().find(|(known, _)| *known == system);
+    if let Some((_, id)) = known {
+        return (String::new(), id, "ISO");
+    }
+    if let Some(name) = system.strip_prefix("urn:id:") {
+        return (decoded(name), "", "");
+    }
+    let id = |id, kind| (String::new(), id, kind);
+    match (
+        system.strip_prefix("urn:oid:"),
+        system.strip_prefix("urn:uuid:"),
+    ) {
+        (Some(oid), _) => id(oid, "ISO"),
+        (_, Some(uuid)) => id(uuid, "UUID"),
+        _ if system.is_empty() => id("", ""),
+        _ => id(system, "URI"),
+    }
+}
+
+/// A name without its `%20`; as it is where it is not escaped as it should be.
+fn decoded(name: &str) -> String {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        let value = digit(rest.next()).zip(digit(rest.next()));
+        match value.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(value) => bytes.push(value),
+            None => return name.to_owned(),
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| name.to_owned())
+}
 
 fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
     let (name, id) = (text_at(arguments, 0)?.trim(), text_at(arguments, 1)?.trim());

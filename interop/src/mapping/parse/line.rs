@@ -381,7 +381,7 @@ impl<'l> Cursor<'l> {
         Ok(head.id)
     }
 
-    fn label(&mut self) -> Option<String> {
+    pub(super) fn label(&mut self) -> Option<String> {
         let Some(Placed {
             token: Token::Label(label),
             ..

@@ -51,6 +51,14 @@ impl Cursor<'_> {
         if self.take_sign("]") {
             return Ok(Which::New);
         }
+        if let (Some(Token::Word(word)), Some(Token::Sign("]"))) = (
+            self.peek().map(|placed| &placed.token),
+            self.tokens.get(self.next + 1).map(|placed| &placed.token),
+        ) && let Ok(number) = word.parse::<u16>()
+        {
+            self.next += 2;
+            return Ok(Which::Nth(number));
+        }
         let is_last = matches!(
             self.peek(),
             Some(Placed { token: Token::Word(word), .. }) if word == "last"

@@ -58,6 +58,9 @@ fn position(items: &[Value], which: &WhichPlan, constants: &[Value]) -> Option<u
         WhichPlan::New => None,
         WhichPlan::First => (!items.is_empty()).then_some(0),
         WhichPlan::Last => items.len().checked_sub(1),
+        WhichPlan::Nth(number) => usize::from(*number)
+            .checked_sub(1)
+            .filter(|place| *place < items.len()),
         WhichPlan::Where(wanted) => items.iter().position(|item| {
             wanted.iter().all(|(steps, value, _)| {
                 at(item, steps, constants)
@@ -212,7 +215,7 @@ pub(super) fn deleted(row: &RowPlan, made: Option<&Object>, constants: &[Value])
         path.push_str(&step.name);
         match &step.which {
             WhichPlan::First => {}
-            WhichPlan::Last => return None,
+            WhichPlan::Last | WhichPlan::Nth(_) => return None,
             WhichPlan::Where(wanted) => {
                 let words: Vec<String> = (wanted.iter())
                     .filter_map(|(steps, value, _)| word(steps, constant(value, constants)?))
