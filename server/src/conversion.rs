@@ -294,6 +294,18 @@ pub fn resources(mut document: Value) -> Vec<Value> {
     entries.into_iter().filter_map(resource).collect()
 }
 
+/// A document Bundle, or what is known of one patient, as C-CDA, with what it could not say.
+pub fn to_document(bundle: &Value, now: Instant) -> Result<(String, Vec<Issue>), Vec<Issue>> {
+    let writer = cda::Writer::shipped().map_err(|bad| {
+        let told = bad.iter().map(ToString::to_string);
+        let told = told.map(|told| Issue::error(IssueCode::Exception, told));
+        told.collect::<Vec<_>>()
+    })?;
+    let written = writer.write(bundle, &now.to_string());
+    let written = written.map_err(|issue| vec![issue])?;
+    Ok((written.xml, written.issues))
+}
+
 /// Resources to rows, by the rows of a map that invert: a header, then each resource of the map's type in a row of its own.
 pub fn to_rows(
     translator: &Translator,

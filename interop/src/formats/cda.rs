@@ -11,6 +11,8 @@
 //!
 //! **Converting.** [`Converter`] runs the shipped map, or another, and makes each resource findable again; [`Converters`] are all
 //! maps of a pack.
+//!
+//! **Writing.** [`Writer`] makes a document of a Bundle, by the templates in `interop/maps/cda-out`.
 
 mod convert;
 mod converters;
@@ -22,6 +24,7 @@ mod reader;
 mod schema;
 mod source;
 mod tree;
+mod write;
 
 pub use convert::{BadConverter, Converted, Converter};
 pub use converters::{Converters, NoConverter};
@@ -31,6 +34,7 @@ pub use reader::Unreadable;
 pub use schema::CdaSchema;
 pub use source::{DocumentSource, Node};
 pub use tree::Document;
+pub use write::{BadTemplate, Wanted, Writer, Written};
 
 /// Bytes of a document.
 pub const DOCUMENT_BYTES_MAX: usize = 128 * 1024 * 1024;

@@ -16,6 +16,7 @@ mod text;
 
 use fhir_spec::json::{Data, Value};
 
+pub(crate) use clinical::{is_oid, is_uuid, uri_to_oid};
 pub(super) use codes::encode;
 
 use super::env::Env;

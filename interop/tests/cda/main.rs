@@ -8,5 +8,6 @@ mod harness;
 mod hostile;
 mod material;
 mod notation;
+mod out;
 mod pairs;
 mod rules;

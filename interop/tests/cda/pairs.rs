@@ -8,7 +8,7 @@ use fhir_spec::json::{Data, Value, parse};
 use crate::harness::{convert, document, files};
 
 /// Values and where they stand, without places in lists: `name.family` = `Example`.
-type Leaves = Vec<(String, String)>;
+pub(crate) type Leaves = Vec<(String, String)>;
 
 /// `origin | type.path, with * at its end | reason`
 fn explained() -> Vec<(String, String)> {
@@ -44,7 +44,7 @@ const ASIDE: &[&str] = &[
     "data",
 ];
 
-fn leaves(value: &Value, path: &str, out: &mut Leaves) {
+pub(crate) fn leaves(value: &Value, path: &str, out: &mut Leaves) {
     match &value.data {
         Data::Array(items) => items.iter().for_each(|item| leaves(item, path, out)),
         Data::Object(object) => {
@@ -81,7 +81,7 @@ fn plain(text: &str) -> String {
     text.trim().to_lowercase()
 }
 
-fn all_resources<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
+pub(crate) fn all_resources<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
     for resource in value
         .items_of("entry")
         .iter()
@@ -100,7 +100,7 @@ fn all_resources<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
 }
 
 /// Of the resources of the same type, the one that has most of the values; how many, and what it lacks.
-fn best(wanted: &Leaves, ours: &[Leaves]) -> (usize, Vec<String>) {
+pub(crate) fn best(wanted: &Leaves, ours: &[Leaves]) -> (usize, Vec<String>) {
     let lacks = |have: &Leaves| {
         let lacking = wanted.iter().filter(|(path, value)| {
             !have

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use fhir_spec::Issue;
 use fhir_spec::format::Format as Notation;
-use fhir_spec::json::{Object, write_pretty};
+use fhir_spec::json::{Object, Value, write_pretty};
 use fhir_spec::outcome::operation_outcome;
 use interop::formats::Format;
 
@@ -20,8 +20,9 @@ use crate::maps;
     after_help = "Takes HL7 v2 (messages and batches, in delimiters or XML), clinical documents (C-CDA, CDA R2) and delimited text (CSV, TSV,\nPSV), told apart by what is in them.\n\
 Prints one transaction bundle of all files. A row or message that cannot become FHIR is named on stderr with line and\n\
 column, the rest is converted, and the exit status is 1.\n\n\
-With --to csv it goes the other way: resources or bundles become rows of the map that --map names.\n\n\
-Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert referral.xml\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients"
+The other way: with --to csv resources or bundles become rows of the map that --map names, with --to cda a document Bundle\n\
+(or what a bundle holds of one patient) becomes C-CDA.\n\n\
+Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert referral.xml\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients\n  kiln convert document.json --to cda"
 )]
 pub(super) struct Flags {
     /// Files; `-` reads standard input
@@ -31,7 +32,7 @@ pub(super) struct Flags {
     #[arg(long, value_name = "hl7v2|ccda|csv", value_parser = mapped::format)]
     from: Option<Format>,
     /// What they become
-    #[arg(long, value_name = "fhir|csv", default_value = "fhir", value_parser = ["fhir", "csv"])]
+    #[arg(long, value_name = "fhir|csv|cda", default_value = "fhir", value_parser = ["fhir", "csv", "cda"])]
     to: String,
     #[command(flatten)]
     mapping: Mapping,
@@ -64,6 +65,9 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let translator = maps.translator(flags.mapping.zone(), flags.mapping.constants())?;
     if flags.to == Format::Csv.name() {
         return backwards(flags, &translator);
+    }
+    if flags.to == Format::Cda.name() {
+        return clinical(flags);
     }
     let now = SystemTime::now().into();
     let (mut all, mut losses, mut has_errors) = (Vec::new(), Vec::new(), false);
@@ -118,19 +122,44 @@ pub(super) fn told(file: &Path, issue: &Issue) -> String {
     format!("kiln: {}:{place}{}", file.display(), issue.diagnostics)
 }
 
+/// Bundles to clinical documents.
+fn clinical(flags: &Flags) -> Result<ExitCode, Error> {
+    let now = SystemTime::now().into();
+    let mut has_errors = false;
+    for file in &flags.files {
+        let text = document::text(file)?;
+        let issues = match conversion::to_document(&fhir(file, &text)?, now) {
+            Ok((text, issues)) => {
+                print(&text)?;
+                issues
+            }
+            Err(issues) => issues,
+        };
+        has_errors |= issues.iter().any(Issue::is_error);
+        for issue in issues.iter().filter(|issue| flags.loss || issue.is_error()) {
+            say(&told(file, issue));
+        }
+    }
+    Ok(status(has_errors))
+}
+
+/// A document of FHIR, in whichever notation.
+fn fhir(file: &Path, text: &[u8]) -> Result<Value, Error> {
+    let definitions = fhir_spec::definitions::Definitions::r4();
+    let document = Notation::of(text).read(text, definitions);
+    document.map_err(|issues| {
+        let told: Vec<String> = issues.into_iter().map(|issue| issue.diagnostics).collect();
+        Error::Malformed(file.to_owned(), told.join("; "))
+    })
+}
+
 /// Resources to rows.
 fn backwards(flags: &Flags, translator: &maps::Translator) -> Result<ExitCode, Error> {
     let map = flags.mapping.map().ok_or(Error::NoMap)?;
-    let definitions = fhir_spec::definitions::Definitions::r4();
     let mut resources = Vec::new();
     for file in &flags.files {
         let text = document::text(file)?;
-        let document = Notation::of(&text).read(&text, definitions);
-        let document = document.map_err(|issues| {
-            let told: Vec<String> = issues.into_iter().map(|issue| issue.diagnostics).collect();
-            Error::Malformed(file.clone(), told.join("; "))
-        })?;
-        resources.extend(conversion::resources(document));
+        resources.extend(conversion::resources(fhir(file, &text)?));
     }
     let delimiter = flags.mapping.delimiter().unwrap_or(',');
     let now = SystemTime::now().into();

@@ -22,6 +22,7 @@ use crate::maps::Translator;
 
 const FHIR_JSON: &str = "application/fhir+json";
 const JSON: &str = "application/json";
+const CDA: &str = "application/cda+xml; charset=utf-8";
 const CSV: &str = "text/csv; charset=utf-8";
 
 /// What the address asks for.
@@ -108,6 +109,9 @@ fn backwards(
     let document = Notation::of(bytes)
         .read(bytes, definitions)
         .map_err(malformed)?;
+    if wanted.to == Some(Format::Cda) {
+        return clinical(&document, wanted);
+    }
     let map = wanted
         .asked
         .map
@@ -123,6 +127,20 @@ fn backwards(
     }
     let answer = Object::from_iter([
         ("csv", Value::from(text)),
+        ("loss", operation_outcome(&issues)),
+    ]);
+    Ok((JSON, Value::from(answer).to_string()))
+}
+
+/// A bundle as a clinical document.
+fn clinical(bundle: &Value, wanted: &Wanted) -> Result<(&'static str, String), Fault> {
+    let (text, issues) = conversion::to_document(bundle, wanted.asked.now)
+        .map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))?;
+    if !wanted.loss {
+        return Ok((CDA, text));
+    }
+    let answer = Object::from_iter([
+        ("cda", Value::from(text)),
         ("loss", operation_outcome(&issues)),
     ]);
     Ok((JSON, Value::from(answer).to_string()))
@@ -156,15 +174,14 @@ impl Wanted {
             wanted.take(&name, value)?;
         }
         match (wanted.is_from_fhir, wanted.to) {
-            (true, None) => Err(wrong_parameter("to", "csv, as `from` is fhir")),
-            (false, Some(_)) => Err(wrong_parameter("to", "fhir; from fhir it may be csv")),
+            (true, None) => Err(wrong_parameter("to", "csv or cda, as `from` is fhir")),
+            (false, Some(_)) => Err(wrong_parameter(
+                "to",
+                "fhir; from fhir it may be csv or cda",
+            )),
             (true, Some(Format::Hl7v2)) => Err(Fault::new(
                 Kind::NotImplemented,
                 "resources are not written as HL7 v2 yet",
-            )),
-            (true, Some(Format::Cda)) => Err(Fault::new(
-                Kind::NotImplemented,
-                "resources are not written as C-CDA yet",
             )),
             _ => Ok(wanted),
         }
@@ -182,7 +199,7 @@ impl Wanted {
             "to" if value == "fhir" => self.to = None,
             "to" => {
                 let format = Format::named(&value);
-                self.to = Some(format.ok_or_else(|| wrong_parameter(name, "fhir or csv"))?);
+                self.to = Some(format.ok_or_else(|| wrong_parameter(name, "fhir, csv or cda"))?);
             }
             "map" => asked.map = Some(value),
             "name" => asked.name = value,

@@ -13,6 +13,7 @@ on_both_databases!(
     maps_are_listed,
     rows_come_back_out_of_resources,
     clinical_documents_are_converted,
+    bundles_become_clinical_documents,
 );
 
 const PATIENTS: &str = "mrn,last_name,first_name,birth_date,sex,phone\n\
@@ -239,7 +240,12 @@ fn clinical_documents_are_converted(database: &Database) {
             "the root of a clinical document is ClinicalDocument",
         ),
         ("?from=ccda&map=patients", DOCUMENT, 422, "there is no map"),
-        ("?from=fhir&to=ccda", "{}", 501, "not written as C-CDA yet"),
+        (
+            "?from=fhir&to=ccda",
+            "{}",
+            422,
+            "expected a bundle with a Composition, or with one Patient",
+        ),
     ] {
         let answer = converted(&kiln, query, body.as_bytes());
         assert_eq!(answer.status, status, "{query} {}", answer.text());
@@ -308,4 +314,45 @@ fn files_are_converted() {
             .code(),
         Some(2)
     );
+}
+
+fn bundles_become_clinical_documents(database: &Database) {
+    let kiln = Kiln::start(database);
+    let bundle = converted(&kiln, "?from=ccda", DOCUMENT.as_bytes());
+    let made = converted(&kiln, "?from=fhir&to=cda", &bundle.body);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let media = made.header("Content-Type").unwrap();
+    assert_eq!(media, "application/cda+xml; charset=utf-8");
+    let text = made.text();
+    for said in [
+        "<templateId root=\"2.16.840.1.113883.10.20.22.1.2\" extension=\"2015-08-01\"/>",
+        "<templateId root=\"2.16.840.1.113883.10.20.22.4.7\" extension=\"2014-06-09\"/>",
+        "codeSystem=\"2.16.840.1.113883.6.1\"",
+    ] {
+        assert!(text.contains(said), "{said}");
+    }
+    let again = converted(&kiln, "?from=ccda", text.as_bytes());
+    let names = |answer: &Answer| {
+        let bundle = answer.json();
+        families(&bundle)
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&again), names(&bundle));
+    // Of what is no document one is made: a summary of its patient.
+    let patient = r#"{"resourceType":"Bundle","type":"collection","entry":[{"fullUrl":"urn:uuid:67265ed2-35bb-43f8-b9de-91c5935625e0",
+        "resource":{"resourceType":"Patient","name":[{"family":"Muster","given":["Erika"]}]}},
+        {"resource":{"resourceType":"Condition","id":"c","subject":{"reference":"urn:uuid:67265ed2-35bb-43f8-b9de-91c5935625e0"},
+        "code":{"coding":[{"system":"http://a.example","code":"7","display":"Seven"}]}}}]}"#;
+    let made = converted(&kiln, "?from=fhir&to=cda&loss=true", patient.as_bytes());
+    let answer = made.json();
+    let text = answer.str_of("cda").unwrap();
+    assert!(text.contains("<family>Muster</family>"), "{text}");
+    assert!(text.contains("<td>Seven</td>"), "{text}");
+    assert!(
+        text.contains("codeSystemName=\"http://a.example\""),
+        "{text}"
+    );
+    assert!(answer.get("loss").is_some());
 }

@@ -6,6 +6,8 @@ mod labels;
 mod original;
 mod settle;
 
+pub(super) use settle::uuid;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -69,6 +69,8 @@ pub(super) struct Class {
 pub(super) struct Member {
     pub(super) class: u32,
     pub(super) repeats: bool,
+    /// Its place among its siblings.
+    pub(super) rank: u16,
 }
 
 /// A template of C-CDA: any of its ids says it, for a section also its code.
@@ -177,10 +179,12 @@ impl Model {
         };
         let repeats = repeats || name == "templateId" || name == "realmCode";
         if let Some(class) = self.classes.get_mut(super::wide(class)) {
-            class
-                .members
-                .entry(number)
-                .or_insert(Member { class: of, repeats });
+            let rank = u16::try_from(class.members.len()).unwrap_or(u16::MAX);
+            class.members.entry(number).or_insert(Member {
+                class: of,
+                repeats,
+                rank,
+            });
         }
     }
 
@@ -217,6 +221,7 @@ impl Model {
             return (name != UNKNOWN).then_some(Member {
                 class: ANY,
                 repeats: true,
+                rank: 0,
             });
         }
         self.classes

@@ -133,7 +133,7 @@ fn is_harmless(link: &str) -> bool {
         })
 }
 
-fn letter(name: &quick_xml::events::BytesRef<'_>) -> Option<char> {
+pub(super) fn letter(name: &quick_xml::events::BytesRef<'_>) -> Option<char> {
     if let Ok(Some(letter)) = name.resolve_char_ref() {
         return Some(letter);
     }

@@ -134,6 +134,7 @@ impl Schema for CdaSchema {
                     test.name = model.name(name);
                     let member = if anywhere {
                         (test.name != model::UNKNOWN).then(|| model::Member {
+                            rank: 0,
                             class: model.class_of_name(test.name),
                             repeats: true,
                         })

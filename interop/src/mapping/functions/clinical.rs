@@ -322,14 +322,14 @@ const KNOWN: &[(&str, &str)] = &[
     ("2.16.840.1.113883.4.927", "http://hl7.org/fhir/sid/us-mbi"),
 ];
 
-fn is_oid(text: &str) -> bool {
+pub(crate) fn is_oid(text: &str) -> bool {
     text.contains('.')
         && text
             .split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(crate) fn is_uuid(text: &str) -> bool {
     let lengths = text.split('-').map(str::len);
     lengths.eq([8, 4, 4, 4, 12])
         && text
@@ -354,6 +354,13 @@ fn bad(text: &str) -> String {
 fn urn(arguments: &[Value], _: &Env<'_>) -> Answer {
     let text = text_at(arguments, 0)?.trim();
     as_urn(text).map(Value::from).ok_or_else(|| bad(text))
+}
+
+/// The OID of a code system or a kind of identifier, by the address that FHIR uses for it.
+pub(crate) fn uri_to_oid(uri: &str) -> Option<&str> {
+    let bare = uri.strip_prefix("urn:oid:").filter(|oid| is_oid(oid));
+    let known = || KNOWN.iter().find(|(_, known)| *known == uri);
+    bare.or_else(|| known().map(|(oid, _)| *oid))
 }
 
 fn oid_to_uri(arguments: &[Value], _: &Env<'_>) -> Answer {

@@ -272,7 +272,7 @@ fn by_content(entry: &mut Entry) {
 }
 
 /// A hash of 32 digits as a UUID of our own making (RFC 9562, version 8).
-pub(super) fn uuid(hash: &str) -> String {
+pub(in crate::formats::cda) fn uuid(hash: &str) -> String {
     let part = |from: usize, to: usize| hash.get(from..to).unwrap_or_default();
     format!(
         "urn:uuid:{}-{}-8{}-9{}-{}",
