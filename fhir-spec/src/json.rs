@@ -226,6 +226,11 @@ impl Object {
         }
     }
 
+    /// Adds a member whose name is known to be new.
+    pub fn add(&mut self, name: Text, value: impl Into<Value>) {
+        self.members.push((name, value.into()));
+    }
+
     /// Puts a new member at `index` (at the end when that is too far); an old one of that name goes.
     pub fn insert_at(&mut self, index: usize, name: &str, value: impl Into<Value>) {
         self.remove(name);

@@ -73,7 +73,52 @@ fn wide(offset: u32) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
+/// Where the first of two bytes stands, eight looked at in one step: this is asked of every value. Zero stands for none.
+fn find_byte(text: &[u8], one: u8, other: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 255;
+    let zeros = |eight: u64| eight.wrapping_sub(ONES) & !eight & (ONES << 7);
+    let (eights, rest) = text.as_chunks::<8>();
+    if one == 0 && other == 0 {
+        return None;
+    }
+    let is_wanted = |byte: &u8| (*byte == one || *byte == other) && *byte != 0;
+    for (place, eight) in eights.iter().enumerate() {
+        let bits = u64::from_le_bytes(*eight);
+        let found = zeros(bits ^ (ONES * u64::from(one))) | zeros(bits ^ (ONES * u64::from(other)));
+        if found != 0
+            && let Some(within) = eight.iter().position(is_wanted)
+        {
+            return Some(place * 8 + within);
+        }
+    }
+    let within = rest.iter().position(is_wanted)?;
+    Some(text.len() - rest.len() + within)
+}
+
 /// A piece of a text; nothing where the bounds do not fit, which they do.
 fn slice(text: &str, from: usize, to: usize) -> &str {
     text.get(from..to).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_byte;
+
+    #[test]
+    fn a_byte_is_found_wherever_it_stands() {
+        let plain = b"ab\x80\xff\x01~d{efghij\x7fklmnopq";
+        for length in 0..=plain.len() {
+            for place in 0..=length {
+                let mut text = plain[..length].to_vec();
+                assert_eq!(find_byte(&text, b'^', b'&'), None);
+                assert_eq!(find_byte(&text, 0, 0), None);
+                text.insert(place, b'^');
+                text.push(b'&');
+                assert_eq!(find_byte(&text, b'^', 0), Some(place));
+                assert_eq!(find_byte(&text, b'&', b'^'), Some(place));
+                assert_eq!(find_byte(&text, b'&', 0), Some(length + 1));
+            }
+        }
+        assert_eq!(find_byte(b"a\0b", b'|', 0), None);
+    }
 }

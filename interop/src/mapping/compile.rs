@@ -2,6 +2,7 @@
 //! table, type map and function by its name. All that is wrong is told at once.
 
 mod fhir;
+mod needs;
 mod outward;
 mod rows;
 mod source;
@@ -194,7 +195,6 @@ impl<'c> Compiler<'c> {
                 tables: Vec::new(),
                 constants: constants.collect(),
                 rows: Vec::new(),
-                finds: false,
             },
             problems: Vec::new(),
             blocks_around: vec![schema.root()],

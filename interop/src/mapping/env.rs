@@ -80,6 +80,8 @@ pub struct Env<'e> {
     pub zone: &'e Zone,
     /// Whether that was needed.
     pub zone_assumed: Cell<bool>,
+    /// Whether a reference by identifier was made.
+    pub finds: Cell<bool>,
 }
 
 impl<'e> Env<'e> {
@@ -88,6 +90,7 @@ impl<'e> Env<'e> {
             now,
             zone,
             zone_assumed: Cell::new(false),
+            finds: Cell::new(false),
         }
     }
 

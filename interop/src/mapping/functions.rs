@@ -43,6 +43,8 @@ pub struct Function {
     /// It is asked even when its first argument is nothing.
     pub takes_nothing: bool,
     pub run: fn(&[Value], &Env<'_>) -> Answer,
+    /// How many arguments it takes: at least, and at most.
+    arity: (usize, usize),
 }
 
 impl Function {
@@ -64,6 +66,7 @@ impl Function {
             inverse: None,
             takes_nothing: false,
             run,
+            arity: arity(arguments),
         }
     }
 
@@ -84,24 +87,7 @@ impl Function {
 
     /// How many arguments it takes: at least, and at most.
     pub fn arity(&self) -> (usize, usize) {
-        let needed = self
-            .arguments
-            .iter()
-            .filter(|name| !name.ends_with('?') && !name.ends_with("..."))
-            .count();
-        let last = self
-            .arguments
-            .last()
-            .is_some_and(|name| name.ends_with("..."));
-        let needed = needed + usize::from(last && self.arguments.len() == 1);
-        (
-            needed,
-            if last {
-                usize::MAX
-            } else {
-                self.arguments.len()
-            },
-        )
+        self.arity
     }
 
     /// `substring(text, from, length?)`
@@ -111,7 +97,7 @@ impl Function {
 
     /// Asks it; nothing gives nothing, unless it makes something of that.
     pub fn call(&self, arguments: &[Value], env: &Env<'_>) -> Answer {
-        let (least, most) = self.arity();
+        let (least, most) = self.arity;
         if arguments.len() < least || arguments.len() > most {
             return Err(format!("{} with other arguments", self.signature()));
         }
@@ -120,6 +106,25 @@ impl Function {
         }
         (self.run)(arguments, env)
     }
+}
+
+const fn arity(arguments: &[&str]) -> (usize, usize) {
+    let (mut least, mut most) = (0, arguments.len());
+    let mut rest = arguments;
+    while let [name, more @ ..] = rest {
+        match name.as_bytes() {
+            [.., b'.', b'.', b'.'] => {
+                most = usize::MAX;
+                if arguments.len() == 1 {
+                    least += 1;
+                }
+            }
+            [.., b'?'] => {}
+            _ => least += 1,
+        }
+        rest = more;
+    }
+    (least, most)
 }
 
 /// All of them.

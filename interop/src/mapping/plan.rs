@@ -24,8 +24,6 @@ pub struct Plan {
     pub(super) tables: Vec<TablePlan>,
     pub(super) constants: Vec<ConstantPlan>,
     pub(super) rows: Vec<RowInfo>,
-    /// Some row makes references by identifier.
-    pub(super) finds: bool,
 }
 
 impl Plan {
@@ -94,7 +92,7 @@ pub(super) struct BlockPlan {
     pub(super) children: Vec<u32>,
     /// The blocks below it are those between its own number and this one.
     pub(super) end: u32,
-    pub(super) ignored: Vec<SourcePath>,
+    pub(super) ignored: Vec<IgnoredPlan>,
 }
 
 /// When a node is laid on as one with the node before it.
@@ -124,14 +122,25 @@ pub(super) struct IdentityPlan {
 
 #[derive(Debug, Default)]
 pub(super) struct RowSet {
+    /// The node whose children its rows need.
+    pub(super) own: Base,
     pub(super) rows: Vec<RowPlan>,
-    pub(super) ignored: Vec<SourcePath>,
+    pub(super) ignored: Vec<IgnoredPlan>,
+}
+
+/// What is left out on purpose.
+#[derive(Debug)]
+pub(super) struct IgnoredPlan {
+    pub(super) needs: u64,
+    pub(super) path: SourcePath,
 }
 
 #[derive(Debug)]
 pub(super) struct RowPlan {
     pub(super) info: u32,
     pub(super) direction: Direction,
+    /// Children without which it says nothing, as [`super::source::Source::present`] has them.
+    pub(super) needs: u64,
     pub(super) source: ExpressionPlan,
     /// Once for every repetition of its source, which then is `It(0)`.
     pub(super) each: Option<SourcePath>,
@@ -178,19 +187,16 @@ pub(super) enum Base {
     Block(u8),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Default for Base {
+    fn default() -> Self {
+        Self::Block(0)
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct SourcePath {
     pub(super) base: Base,
     pub(super) steps: Vec<Step>,
-}
-
-impl Default for SourcePath {
-    fn default() -> Self {
-        Self {
-            base: Base::Block(0),
-            steps: Vec::new(),
-        }
-    }
 }
 
 #[derive(Debug, Clone)]

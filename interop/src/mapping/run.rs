@@ -11,7 +11,7 @@ pub(super) mod write;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use compact_str::{CompactString, format_compact};
+use compact_str::CompactString;
 use fhir_spec::json::{Object, Text, Value};
 
 use super::env::{Env, Zone};
@@ -160,13 +160,15 @@ impl Runner {
             source,
             env: Env::new(occasion.now, &self.zone),
             seed: hash(occasion.seed),
-            frames: Vec::with_capacity(8),
-            entries: Vec::with_capacity(4),
-            consumed: Vec::with_capacity(64),
+            frames: Vec::with_capacity(32),
+            is_joined: false,
+            entries: Vec::with_capacity(16),
+            consumed: Vec::with_capacity(512),
             notes: Vec::new(),
             trace: occasion.trace.then(Vec::new),
             alike: HashMap::new(),
             made: Vec::new(),
+            arguments: Vec::with_capacity(8),
             depth: 0,
             row: 0,
             entry: 0,
@@ -222,6 +224,8 @@ struct Run<'r, S: Source> {
     env: Env<'r>,
     seed: u64,
     frames: Vec<Frame<S::Node>>,
+    /// Some frame has more than one node.
+    is_joined: bool,
     entries: Vec<Entry>,
     consumed: Vec<Span>,
     notes: Vec<Note>,
@@ -230,6 +234,8 @@ struct Run<'r, S: Source> {
     alike: HashMap<(u32, String), Vec<u32>>,
     /// Where resources were made, in the order of the source, when a row asks for that.
     made: Vec<made::Made>,
+    /// Of the functions that are being asked, one within another.
+    arguments: Vec<Value>,
     /// Type maps within type maps.
     depth: usize,
     /// The row at hand, for what there is to say about it.
@@ -254,7 +260,7 @@ impl<'r, S: Source> Run<'r, S> {
                 self.lay(0, *child);
             }
             let local = Local { frame: 0, it: None };
-            self.ignore(&root.ignored, local);
+            self.ignore(&root.ignored, u64::MAX, local);
         }
         self.index_made();
         for entry in 0..number(self.entries.len()) {
@@ -344,14 +350,17 @@ fn mixed(seed: u64) -> u64 {
 fn uuid(seed: u64, ordinal: u32) -> CompactString {
     let high = mixed(seed ^ u64::from(ordinal));
     let low = mixed(high ^ seed.rotate_left(17));
-    format_compact!(
-        "urn:uuid:{:08x}-{:04x}-8{:03x}-{:04x}-{:012x}",
-        high >> 32,
-        (high >> 16) & 0xffff,
-        high & 0xfff,
-        (low >> 48) & 0x3fff | 0x8000,
-        low & 0xffff_ffff_ffff
-    )
+    let high = high & !0xf000 | 0x8000;
+    let low = low & !(3 << 62) | 1 << 63;
+    let mut made = *b"urn:uuid:00000000-0000-0000-0000-000000000000";
+    let places = made.iter_mut().filter(|letter| **letter == b'0');
+    let mut rest = (u128::from(high) << 64) | u128::from(low);
+    for place in places {
+        rest = rest.rotate_left(4);
+        let digit = b"0123456789abcdef".get(usize::from(rest.to_le_bytes()[0] & 0xf));
+        *place = digit.copied().unwrap_or(b'0');
+    }
+    CompactString::from_utf8(made).unwrap_or_default()
 }
 
 impl<S: Source> Run<'_, S> {

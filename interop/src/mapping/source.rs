@@ -79,6 +79,16 @@ pub trait Source {
 
     fn cell(&self, node: Self::Node) -> Cell<'_>;
 
+    /// What stands at a node, and where that stands: both of one look.
+    fn read(&self, node: Self::Node) -> (Cell<'_>, Span) {
+        (self.cell(node), self.said(node))
+    }
+
+    /// Which children there are, a bit for each number below 64. Set as well for those that would have to be looked for.
+    fn present(&self, _node: Self::Node) -> u64 {
+        u64::MAX
+    }
+
     /// Where a node stands, with all that is in it.
     fn span(&self, node: Self::Node) -> Span;
 

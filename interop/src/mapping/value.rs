@@ -45,6 +45,11 @@ pub(super) fn coerce(
 }
 
 fn trimmed(text: CompactString) -> CompactString {
+    let bytes = text.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    if ends.iter().flatten().all(|byte| byte.is_ascii_graphic()) {
+        return text;
+    }
     let inner = text.trim();
     if inner.len() == text.len() {
         text

@@ -38,6 +38,22 @@ impl Delimiters {
         truncation: 0,
     };
 
+    /// Whether a byte stands between two values, for each byte.
+    pub(super) fn dividing(&self) -> [bool; 256] {
+        let mut divides = [false; 256];
+        for delimiter in [
+            self.field,
+            self.component,
+            self.repetition,
+            self.subcomponent,
+        ] {
+            if let Some(place) = divides.get_mut(usize::from(delimiter)) {
+                *place = delimiter != 0;
+            }
+        }
+        divides
+    }
+
     /// With the truncation character of 2.7 and later.
     pub fn with_truncation(self, truncation: u8) -> Self {
         Self { truncation, ..self }

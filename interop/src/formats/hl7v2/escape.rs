@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{Charset, Delimiters, slice};
+use super::{Charset, Delimiters, find_byte, slice};
 
 /// Blank lines or blanks that one layout command makes at most.
 const REPEAT_MAX: usize = 200;
@@ -171,7 +171,7 @@ pub(crate) fn unescape<'t>(
     charset: Charset,
 ) -> Cow<'t, str> {
     let mark = delimiters.escape;
-    if mark == 0 || !raw.as_bytes().contains(&mark) {
+    if find_byte(raw.as_bytes(), mark, 0).is_none() {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());

@@ -27,6 +27,8 @@ pub struct Groups<'m, 't> {
 #[derive(Debug, Clone, Copy)]
 struct Item {
     what: What,
+    /// What a step of a map calls it.
+    number: Option<u16>,
     parent: u32,
     first: Option<u32>,
     last: Option<u32>,
@@ -65,6 +67,7 @@ impl<'m, 't> Groups<'m, 't> {
     fn new(message: &'m Message<'t>, names: Vec<&'static str>) -> Self {
         let root = Item {
             what: What::Group(0),
+            number: group_number(0),
             parent: 0,
             first: None,
             last: None,
@@ -93,8 +96,14 @@ impl<'m, 't> Groups<'m, 't> {
 
     fn add(&mut self, parent: usize, what: What) -> usize {
         let index = self.items.len();
+        let number = match what {
+            What::Segment(index) => (self.message.segment(wide(index)))
+                .and_then(|segment| segment_number(segment.name())),
+            What::Group(node) => group_number(node),
+        };
         self.items.push(Item {
             what,
+            number,
             parent: narrow(parent),
             first: None,
             last: None,
@@ -127,20 +136,13 @@ impl<'m, 't> Groups<'m, 't> {
         }
     }
 
-    /// What a step of a map calls it.
-    fn number_at(&self, at: u32) -> Option<u16> {
-        match self.items.get(wide(at))?.what {
-            What::Segment(index) => segment_number(self.message.segment(wide(index))?.name()),
-            What::Group(node) => group_number(node),
-        }
-    }
-
     fn alike_from(&self, mut at: Option<u32>, number: u16) -> Option<u32> {
         while let Some(place) = at {
-            if self.number_at(place) == Some(number) {
+            let item = self.items.get(wide(place))?;
+            if item.number == Some(number) {
                 return Some(place);
             }
-            at = self.items.get(wide(place))?.next;
+            at = item.next;
         }
         None
     }
@@ -167,7 +169,8 @@ impl<'m, 't> Groups<'m, 't> {
 
     /// The next one beside it that is called the same.
     pub(super) fn next_alike(&self, at: u32) -> Option<u32> {
-        self.alike_from(self.items.get(wide(at))?.next, self.number_at(at)?)
+        let item = self.items.get(wide(at))?;
+        self.alike_from(item.next, item.number?)
     }
 
     /// What the structure would have had otherwise.

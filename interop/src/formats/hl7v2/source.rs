@@ -8,7 +8,7 @@ use crate::mapping::source::{Cell, Source, Span};
 
 use super::grammar::Groups;
 use super::tree::{Message, Segment, is_header};
-use super::{escape, narrow, slice, wide};
+use super::{escape, find_byte, narrow, slice, wide};
 
 /// Below a field things are told apart by how deep they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl<'t> MessageSource<'_, '_, 't> {
         if length == 0 {
             return None;
         }
-        if is_header(segment.name()) && number <= 2 {
+        if number <= 2 && is_header(segment.name()) {
             return Some(piece(from, from + length, Level::Opaque));
         }
         let end = from + length;
@@ -66,12 +66,8 @@ impl<'t> MessageSource<'_, '_, 't> {
     }
 
     fn end_of(&self, from: usize, end: usize, delimiter: u8) -> usize {
-        if delimiter == 0 {
-            return end;
-        }
         let text = slice(self.message.text(), from, end).as_bytes();
-        let place = text.iter().position(|byte| *byte == delimiter);
-        place.map_or(end, |place| from + place)
+        find_byte(text, delimiter, 0).map_or(end, |place| from + place)
     }
 
     /// The part of that number, as a delimiter divides it.
@@ -88,42 +84,51 @@ impl<'t> MessageSource<'_, '_, 't> {
         (from < to).then(|| piece(from, to, level))
     }
 
-    /// The subcomponents that say something, `""` among them.
-    fn each_leaf(&self, whole: Piece, visit: &mut dyn FnMut(usize, usize)) {
+    /// Which parts are not empty, a bit for each number.
+    fn parts(&self, whole: Piece, delimiter: u8) -> u64 {
+        let (mut present, mut bit) = (0, 1 << 1);
+        for byte in self.text(whole).bytes() {
+            if byte == delimiter && delimiter != 0 {
+                bit <<= 1;
+            } else {
+                present |= bit;
+            }
+        }
+        present
+    }
+
+    /// The next subcomponent that says something, `""` among them, taken from the rest.
+    fn next_leaf(&self, rest: &mut Option<Piece>) -> Option<Piece> {
         let delimiters = self.message.delimiters();
-        let divides = |byte: u8| match whole.level {
-            Level::Opaque | Level::Subcomponent => false,
-            Level::Component => byte == delimiters.subcomponent,
-            Level::Repetition { .. } => {
-                byte == delimiters.component || byte == delimiters.subcomponent
-            }
-        };
-        let start = wide(whole.from);
-        let mut from = start;
-        for (place, byte) in self.text(whole).bytes().enumerate() {
-            if byte != 0 && divides(byte) {
-                if from < start + place {
-                    visit(from, start + place);
-                }
-                from = start + place + 1;
+        while let Some(piece) = *rest {
+            let (one, other) = match piece.level {
+                Level::Opaque | Level::Subcomponent => (0, 0),
+                Level::Component => (delimiters.subcomponent, 0),
+                Level::Repetition { .. } => (delimiters.component, delimiters.subcomponent),
+            };
+            let end = find_byte(self.text(piece).as_bytes(), one, other);
+            let to = end.map_or(piece.to, |end| piece.from + narrow(end));
+            *rest = end.map(|_| Piece {
+                from: to + 1,
+                ..piece
+            });
+            if piece.from < to {
+                return Some(Piece { to, ..piece });
             }
         }
-        if from < wide(whole.to) {
-            visit(from, wide(whole.to));
-        }
+        None
     }
 
     /// The first leaf that says more than `""`.
     fn first_said(&self, piece: Piece) -> (Option<(usize, usize)>, bool) {
-        let (mut is_null, mut found) = (false, None);
-        self.each_leaf(
-            piece,
-            &mut |from, to| match slice(self.message.text(), from, to) {
-                "\"\"" => is_null = true,
-                _ => found = found.or(Some((from, to))),
-            },
-        );
-        (found, is_null)
+        let (mut is_null, mut rest) = (false, Some(piece));
+        while let Some(leaf) = self.next_leaf(&mut rest) {
+            if self.text(leaf) != "\"\"" {
+                return (Some((wide(leaf.from), wide(leaf.to))), is_null);
+            }
+            is_null = true;
+        }
+        (None, is_null)
     }
 
     fn value(&self, raw: &'t str, level: Level) -> Cow<'t, str> {
@@ -186,32 +191,46 @@ impl Source for MessageSource<'_, '_, '_> {
         }
     }
 
-    /// Of what has parts: the first that says something.
     fn cell(&self, node: Node) -> Cell<'_> {
+        self.read(node).0
+    }
+
+    /// Of what has parts: the first that says something.
+    fn read(&self, node: Node) -> (Cell<'_>, Span) {
         let Node::Piece(piece) = node else {
-            return Cell::Valued(Cow::Borrowed(""));
+            return (Cell::Valued(Cow::Borrowed("")), self.span(node));
         };
         match self.first_said(piece) {
             (Some((from, to)), _) => {
                 let raw = slice(self.message.text(), from, to);
-                Cell::Valued(self.value(raw, piece.level))
+                let span = Span {
+                    from: narrow(from),
+                    to: narrow(to),
+                };
+                (Cell::Valued(self.value(raw, piece.level)), span)
             }
-            (None, true) => Cell::Null,
-            (None, false) => Cell::Absent,
+            (None, true) => (Cell::Null, self.span(node)),
+            (None, false) => (Cell::Absent, self.span(node)),
+        }
+    }
+
+    fn present(&self, node: Node) -> u64 {
+        let delimiters = self.message.delimiters();
+        match node {
+            Node::Item(at) => match self.groups.segment_at(at) {
+                Some(segment) => segment.present(),
+                None => u64::MAX,
+            },
+            Node::Piece(whole) => match whole.level {
+                Level::Repetition { .. } => self.parts(whole, delimiters.component),
+                Level::Component => self.parts(whole, delimiters.subcomponent),
+                Level::Subcomponent | Level::Opaque => 1 << 1,
+            },
         }
     }
 
     fn said(&self, node: Node) -> Span {
-        match node {
-            Node::Piece(piece) => match self.first_said(piece).0 {
-                Some((from, to)) => Span {
-                    from: narrow(from),
-                    to: narrow(to),
-                },
-                None => self.span(node),
-            },
-            Node::Item(_) => self.span(node),
-        }
+        self.read(node).1
     }
 
     fn span(&self, node: Node) -> Span {
@@ -242,31 +261,28 @@ impl Source for MessageSource<'_, '_, '_> {
     }
 
     fn leaves(&self, visit: &mut dyn FnMut(Span)) {
+        let divides = self.message.delimiters().dividing();
         for segment in self.message.segments() {
-            let is_header = is_header(segment.name());
-            for (number, field) in segment.fields().enumerate() {
-                if is_header && number < 2 {
-                    continue;
+            // The delimiters themselves say nothing.
+            let first = if is_header(segment.name()) { 3 } else { 1 };
+            let Some(field) = segment.field(first) else {
+                continue;
+            };
+            let (start, end) = (field.at(), segment.at() + segment.raw().len());
+            let mut from = start;
+            let mut leaf = |from: usize, to: usize| {
+                if from < to && slice(self.message.text(), from, to) != "\"\"" {
+                    let (from, to) = (narrow(from), narrow(to));
+                    visit(Span { from, to });
                 }
-                for repetition in field.repetitions() {
-                    let from = repetition.at();
-                    let to = from + repetition.raw().len();
-                    let end = narrow(to);
-                    let whole = Piece {
-                        from: narrow(from),
-                        to: end,
-                        level: Level::Repetition { end },
-                    };
-                    self.each_leaf(whole, &mut |from, to| {
-                        if slice(self.message.text(), from, to) != "\"\"" {
-                            visit(Span {
-                                from: narrow(from),
-                                to: narrow(to),
-                            });
-                        }
-                    });
+            };
+            for (place, byte) in slice(self.message.text(), start, end).bytes().enumerate() {
+                if divides.get(usize::from(byte)) == Some(&true) {
+                    leaf(from, start + place);
+                    from = start + place + 1;
                 }
             }
+            leaf(from, end);
         }
     }
 

@@ -165,7 +165,7 @@ impl<'t> Segment<'_, 't> {
         }
         let first = wide(self.span.first_field);
         let from = wide(*self.message.fields.get(first + place)?);
-        let opaque = self.is_header() && number <= 2;
+        let opaque = number <= 2 && self.is_header();
         let to = if opaque && number == 1 {
             from + 1
         } else if place + 1 < self.field_count() {
@@ -183,6 +183,24 @@ impl<'t> Segment<'_, 't> {
             },
             charset: self.message.charset,
         }))
+    }
+
+    /// Which fields are not empty, a bit for each number below 64.
+    pub(super) fn present(&self) -> u64 {
+        let first = wide(self.span.first_field);
+        let fields = self.message.fields.get(first..).unwrap_or_default();
+        let fields = fields.iter().take(self.field_count()).copied();
+        let ends = fields.clone().skip(1).chain([self.span.to + 1]);
+        let mut bit = 1u64 << 1;
+        let mut present = 0;
+        for (from, end) in fields.zip(ends) {
+            if from + 1 < end {
+                present |= bit;
+            }
+            bit <<= 1;
+        }
+        // The separator is a field itself.
+        if self.is_header() { u64::MAX } else { present }
     }
 
     /// All fields from the first, empty ones too.

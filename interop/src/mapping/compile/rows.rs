@@ -7,16 +7,16 @@ use fhir_spec::terminology::Membership;
 
 use super::super::error::Problem;
 use super::super::plan::{
-    AssignedPlan, AssignmentPlan, Base, CallPlan, ExpressionPlan, Finish, RowInfo, RowPlan, RowSet,
-    Shape, SourcePath, WhichPlan, number,
+    AssignedPlan, AssignmentPlan, Base, CallPlan, ExpressionPlan, Finish, IgnoredPlan, RowInfo,
+    RowPlan, RowSet, Shape, SourcePath, WhichPlan, number,
 };
 use super::super::row::{
     Assigned, Assignment, At, Call, Direction, Expression, Ignored, Row, Word,
 };
 use super::super::source::NodeKind;
-use super::Compiler;
 use super::fhir::{End, literal};
-use super::source::Scope;
+use super::source::{Resolved, Scope};
+use super::{Compiler, needs};
 
 /// What a row says after its conversions.
 struct Conversion {
@@ -38,7 +38,11 @@ impl<'c> Compiler<'c> {
             of_type,
             each: None,
         };
-        let mut set = RowSet::default();
+        let own = scope.own();
+        let mut set = RowSet {
+            own,
+            ..RowSet::default()
+        };
         let mut ids: HashMap<&str, &At> = HashMap::new();
         // Targets that take one value, and whether a row before gives one in any case.
         let mut single: HashMap<&str, bool> = HashMap::new();
@@ -65,6 +69,7 @@ impl<'c> Compiler<'c> {
             else {
                 continue;
             };
+            plan.needs = needs::of_row(&plan, own);
             let takes_many = row
                 .target
                 .steps
@@ -94,15 +99,18 @@ impl<'c> Compiler<'c> {
         set
     }
 
-    pub(super) fn ignored(&mut self, scope: &Scope, ignored: &[Ignored]) -> Vec<SourcePath> {
-        let mut paths = Vec::new();
+    pub(super) fn ignored(&mut self, scope: &Scope, ignored: &[Ignored]) -> Vec<IgnoredPlan> {
+        let mut plans = Vec::new();
         for ignored in ignored {
             match self.source(scope, &ignored.path) {
-                Ok(resolved) => paths.push(resolved.path),
+                Ok(Resolved { path, .. }) => {
+                    let needs = needs::of_path(&path, scope.own());
+                    plans.push(IgnoredPlan { needs, path });
+                }
                 Err(problem) => self.problems.push(problem),
             }
         }
-        paths
+        plans
     }
 
     fn row(
@@ -158,6 +166,7 @@ impl<'c> Compiler<'c> {
         let plan = RowPlan {
             info,
             direction: row.direction,
+            needs: 0,
             source,
             each,
             condition,

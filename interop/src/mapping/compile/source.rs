@@ -18,6 +18,13 @@ pub(super) struct Scope {
     pub(super) each: Option<SourcePath>,
 }
 
+impl Scope {
+    /// The node whose children the paths begin with.
+    pub(super) fn own(&self) -> Base {
+        self.of_type.map_or(Base::Block(0), |_| Base::It(0))
+    }
+}
+
 pub(super) struct Resolved {
     pub(super) path: SourcePath,
     pub(super) kind: NodeKind,
@@ -139,7 +146,6 @@ impl Compiler<'_> {
             .found(&name.text)
         })?;
         let (least, most) = function.arity();
-        self.plan.finds |= function.name == "find";
         let count = call.arguments.len() + piped;
         if count < least || count > most {
             let expected = format!("the arguments of {}", function.signature());

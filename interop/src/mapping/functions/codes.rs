@@ -78,12 +78,14 @@ pub(super) fn system_of(namespace: &str, id: &str, kind: &str) -> Option<String>
     if name.is_empty() {
         return None;
     }
-    Some(match kind.to_ascii_uppercase().as_str() {
+    let is_kind = |word: &str| kind.eq_ignore_ascii_case(word);
+    Some(match name {
         _ if name.contains("://") || name.starts_with("urn:") => name.to_owned(),
-        "UUID" | "GUID" => format!("urn:uuid:{}", name.to_lowercase()),
-        "ISO" | "" if is_oid(name) => format!("urn:oid:{name}"),
+        _ if is_kind("UUID") || is_kind("GUID") => format!("urn:uuid:{}", name.to_lowercase()),
+        _ if (is_kind("ISO") || kind.is_empty()) && is_oid(name) => format!("urn:oid:{name}"),
         _ => {
-            let mut system = "urn:id:".to_owned();
+            let mut system = String::with_capacity(32);
+            system.push_str("urn:id:");
             encode(name, &mut system);
             system
         }
@@ -119,7 +121,7 @@ fn map_code(arguments: &[Value], _: &Env<'_>) -> Answer {
     ))
 }
 
-fn find(arguments: &[Value], _: &Env<'_>) -> Answer {
+fn find(arguments: &[Value], env: &Env<'_>) -> Answer {
     let (value, kind, system) = (
         text_at(arguments, 0)?,
         text_at(arguments, 1)?,
@@ -139,19 +141,27 @@ fn find(arguments: &[Value], _: &Env<'_>) -> Answer {
         reference.push('|');
     }
     encode(value, &mut reference);
+    env.finds.set(true);
     Ok(Object::from_iter([("reference", Value::from(reference))]).into())
 }
 
 /// As much of the escaping of query strings as keeps a value whole; `:` and `/` stay readable.
 pub(in crate::mapping) fn encode(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/' => {
-                out.push(char::from(byte));
-            }
-            // Commas, bars and backslashes of a value would divide it: FHIR escapes them once more.
-            b',' | b'|' | b'$' | b'\\' => out.push_str(&format!("%5C%{byte:02X}")),
-            _ => out.push_str(&format!("%{byte:02X}")),
+    let is_plain = |byte: &u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b'/');
+    let mut rest = text.as_bytes();
+    while let Some(place) = rest.iter().position(|byte| !is_plain(byte)) {
+        let (plain, more) = rest.split_at(place);
+        out.push_str(std::str::from_utf8(plain).unwrap_or_default());
+        let [byte, after @ ..] = more else { return };
+        // Commas, bars and backslashes of a value would divide it: FHIR escapes them once more.
+        if matches!(byte, b',' | b'|' | b'$' | b'\\') {
+            out.push_str("%5C");
         }
+        out.push('%');
+        let digits = [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16));
+        let digits = digits.into_iter().flatten();
+        out.extend(digits.map(|digit| digit.to_ascii_uppercase()));
+        rest = after;
     }
+    out.push_str(std::str::from_utf8(rest).unwrap_or_default());
 }

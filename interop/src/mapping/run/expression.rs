@@ -1,8 +1,11 @@
 //! Expressions, functions, code tables, conditions.
 
+use std::borrow::Cow;
+
 use compact_str::{CompactString, format_compact};
 use fhir_spec::json::{Data, Object, Text, Value};
 
+use super::super::functions::Function;
 use super::super::loss::Note;
 use super::super::plan::{
     CallPlan, ConditionPlan, ExpressionPlan, Shape, SourcePath, TablePlan, index,
@@ -28,9 +31,9 @@ impl<'r, S: Source> Run<'r, S> {
         let Some(node) = self.node(path, local) else {
             return Cell::Absent;
         };
-        let cell = source.cell(node);
+        let (cell, said) = source.read(node);
         if cell != Cell::Absent {
-            self.consumed.push(source.said(node));
+            self.consumed.push(said);
         }
         cell
     }
@@ -55,17 +58,10 @@ impl<'r, S: Source> Run<'r, S> {
                 .get(index(*place))
                 .map_or(Got::Nothing, |value| Got::Value(value.clone())),
             ExpressionPlan::Call(function, arguments) => {
-                let arguments: Vec<Value> = arguments
-                    .iter()
-                    .map(|argument| self.argument(argument, local))
-                    .collect();
-                match function.call(&arguments, &self.env) {
-                    Ok(value) if value.is_null() => Got::Nothing,
-                    Ok(value) => Got::Value(value),
-                    Err(expected) => {
-                        self.refuse(expected);
-                        Got::Nothing
-                    }
+                let from = self.arguments.len();
+                match self.call(function, arguments, from, local) {
+                    Some(value) if !value.is_null() => Got::Value(value),
+                    _ => Got::Nothing,
                 }
             }
             ExpressionPlan::All(path, between) => self.gather(path, between, local),
@@ -99,7 +95,8 @@ impl<'r, S: Source> Run<'r, S> {
         let source = self.source;
         let mut made = CompactString::default();
         let (mut is_valued, mut is_first) = (false, true);
-        for from in self.bases(path.base, local) {
+        let (own, joined) = self.bases(path.base, local);
+        for from in own.into_iter().chain(joined) {
             let consumed = &mut self.consumed;
             each_node(source, from, &path.steps, &mut |node| {
                 if !is_first {
@@ -143,6 +140,18 @@ impl<'r, S: Source> Run<'r, S> {
         }
     }
 
+    /// What an expression says, as a plain text.
+    fn text(&mut self, expression: &'r ExpressionPlan, local: Local<'_, S::Node>) -> Cow<'r, str> {
+        match expression {
+            ExpressionPlan::Literal(value) => plain(value).into(),
+            ExpressionPlan::Path(path) => match self.cell(path, local) {
+                Cell::Valued(text) => text,
+                _ => "".into(),
+            },
+            _ => plain(&self.argument(expression, local)).to_owned().into(),
+        }
+    }
+
     fn argument(&mut self, expression: &'r ExpressionPlan, local: Local<'_, S::Node>) -> Value {
         match self.evaluate(expression, local) {
             Got::Value(value) => value,
@@ -167,19 +176,9 @@ impl<'r, S: Source> Run<'r, S> {
                     if value.is_null() && !function.takes_nothing {
                         continue;
                     }
-                    let mut arguments = Vec::with_capacity(1 + more.len());
-                    arguments.push(value);
-                    for argument in more {
-                        let argument = self.argument(argument, local);
-                        arguments.push(argument);
-                    }
-                    match function.call(&arguments, &self.env) {
-                        Ok(value) => value,
-                        Err(expected) => {
-                            self.refuse(expected);
-                            return None;
-                        }
-                    }
+                    let from = self.arguments.len();
+                    self.arguments.push(value);
+                    self.call(function, more, from, local)?
                 }
                 CallPlan::Code(table, shape) => {
                     if value.is_null() {
@@ -191,6 +190,24 @@ impl<'r, S: Source> Run<'r, S> {
             };
         }
         (!value.is_null()).then_some(value)
+    }
+
+    /// Asks a function; its arguments are those that were put down from a place on, and these. Nothing when it refuses.
+    fn call(
+        &mut self,
+        function: &'static Function,
+        more: &'r [ExpressionPlan],
+        from: usize,
+        local: Local<'_, S::Node>,
+    ) -> Option<Value> {
+        for argument in more {
+            let argument = self.argument(argument, local);
+            self.arguments.push(argument);
+        }
+        let arguments = self.arguments.get(from..).unwrap_or_default();
+        let answer = function.call(arguments, &self.env);
+        self.arguments.truncate(from);
+        answer.map_err(|expected| self.refuse(expected)).ok()
     }
 
     pub(super) fn refuse(&mut self, expected: String) {
@@ -261,11 +278,8 @@ impl<'r, S: Source> Run<'r, S> {
                 is_equal,
                 right,
             } => {
-                let left = self.argument(left, local);
-                let is_there = right.iter().any(|right| {
-                    let right = self.argument(right, local);
-                    plain(&left) == plain(&right)
-                });
+                let left = self.text(left, local);
+                let is_there = right.iter().any(|right| self.text(right, local) == left);
                 is_there == *is_equal
             }
             ConditionPlan::Not(inner) => !self.holds(inner, local),

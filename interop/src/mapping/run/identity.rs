@@ -22,7 +22,7 @@ impl<'r, S: Source> Run<'r, S> {
                 self.identify(entry, plan, identity);
             }
         }
-        if self.plan.finds {
+        if self.env.finds.get() {
             self.find_here();
         }
         // From the last on: what is contained in something contained ends up in the outermost all the same.

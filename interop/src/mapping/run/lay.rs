@@ -3,7 +3,7 @@
 use compact_str::format_compact;
 use fhir_spec::json::Object;
 
-use super::super::plan::{Base, BlockPlan, JoinPlan, SourcePath, index, number};
+use super::super::plan::{Base, BlockPlan, IgnoredPlan, JoinPlan, index, number};
 use super::super::source::{Cell, Source};
 use super::{Entry, Frame, Local, Request, Run, each_node, uuid};
 
@@ -64,6 +64,7 @@ impl<'r, S: Source> Run<'r, S> {
             self.frames.pop();
             if let Some(before) = self.frames.get_mut(index(last)) {
                 before.more.push(node);
+                self.is_joined = true;
             }
             return Some(last);
         }
@@ -140,32 +141,32 @@ impl<'r, S: Source> Run<'r, S> {
             return;
         };
         self.entry = u32::MAX;
-        self.ignore(&plan.ignored, Local { frame, it: None });
+        let local = Local { frame, it: None };
+        let own = self.base(Base::Block(0), local);
+        let present = own.map_or(0, |node| self.source.present(node));
+        self.ignore(&plan.ignored, present, local);
         for assignment in &plan.assignments {
             self.row = assignment.info;
-            let local = Local { frame, it: None };
             self.assign(assignment, local, &mut Object::new());
         }
     }
 
-    /// The nodes of a base: with those joined to it, and what stands in them.
-    pub(super) fn bases(&self, base: Base, local: Local<'_, S::Node>) -> Vec<S::Node> {
-        let Base::Block(out) = base else {
-            return self.base(base, local).into_iter().collect();
-        };
-        let mut at = local.frame;
-        for _ in 0..out {
-            let Some(frame) = self.frames.get(index(at)) else {
-                return Vec::new();
-            };
-            at = frame.parent;
+    /// The node of a base; and those joined to it, with what stands in them.
+    pub(super) fn bases(
+        &self,
+        base: Base,
+        local: Local<'_, S::Node>,
+    ) -> (Option<S::Node>, Vec<S::Node>) {
+        let mut joined = Vec::new();
+        if let Base::Block(out) = base
+            && self.is_joined
+        {
+            let above = |at: u32, _| self.frames.get(index(at)).map(|frame| frame.parent);
+            if let Some(at) = (0..out).try_fold(local.frame, above) {
+                self.joined(at, &mut joined);
+            }
         }
-        let mut nodes = Vec::new();
-        if let Some(frame) = self.frames.get(index(at)) {
-            nodes.push(frame.node);
-        }
-        self.joined(at, &mut nodes);
-        nodes
+        (self.base(base, local), joined)
     }
 
     fn joined(&self, frame: u32, nodes: &mut Vec<S::Node>) {
@@ -189,11 +190,19 @@ impl<'r, S: Source> Run<'r, S> {
         }
     }
 
-    pub(super) fn ignore(&mut self, ignored: &'r [SourcePath], local: Local<'_, S::Node>) {
+    /// What is left out on purpose counts as carried. `present`: of the node whose children the paths begin with.
+    pub(super) fn ignore(
+        &mut self,
+        ignored: &'r [IgnoredPlan],
+        present: u64,
+        local: Local<'_, S::Node>,
+    ) {
         let source = self.source;
-        for path in ignored {
-            for from in self.bases(path.base, local) {
-                each_node(source, from, &path.steps, &mut |node| {
+        for ignored in ignored {
+            let (own, more) = self.bases(ignored.path.base, local);
+            let own = own.filter(|_| ignored.needs & !present == 0);
+            for from in own.into_iter().chain(more) {
+                each_node(source, from, &ignored.path.steps, &mut |node| {
                     self.consumed.push(source.span(node));
                 });
             }

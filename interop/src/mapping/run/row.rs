@@ -19,8 +19,10 @@ const TYPE_RUN_DEPTH_MAX: usize = 64;
 
 impl<'r, S: Source> Run<'r, S> {
     pub(super) fn rows(&mut self, set: &'r RowSet, local: Local<'_, S::Node>, object: &mut Object) {
+        let own = self.base(set.own, local);
+        let present = own.map_or(u64::MAX, |node| self.source.present(node));
         for row in &set.rows {
-            if row.direction == Direction::Backward {
+            if row.needs & !present != 0 || row.direction == Direction::Backward {
                 continue;
             }
             let Some(each) = &row.each else {
@@ -42,7 +44,7 @@ impl<'r, S: Source> Run<'r, S> {
                 });
             }
         }
-        self.ignore(&set.ignored, local);
+        self.ignore(&set.ignored, present, local);
     }
 
     fn row_once(&mut self, row: &'r RowPlan, local: Local<'_, S::Node>, object: &mut Object) {
@@ -142,7 +144,7 @@ impl<'r, S: Source> Run<'r, S> {
             return Some(value);
         };
         // Spaces alone say nothing.
-        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+        if (value.as_str()).is_some_and(|text| text.chars().all(char::is_whitespace)) {
             return None;
         }
         match coerce(primitive, value, &self.env) {

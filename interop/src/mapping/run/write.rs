@@ -27,12 +27,12 @@ fn descend<'o>(
     }
     if !step.is_list {
         if !object.contains(&step.name) {
-            object.set(&step.name, Object::new());
+            object.add(step.name.clone(), Object::new());
         }
         return object.get_mut(&step.name)?.as_object_mut();
     }
     if !object.contains(&step.name) {
-        object.set(&step.name, Vec::new());
+        object.add(step.name.clone(), Vec::new());
     }
     let items = object.get_mut(&step.name)?.as_array_mut()?;
     let place = position(items, &step.which, constants);
@@ -116,7 +116,7 @@ pub(in super::super) fn place(
         } else {
             value
         };
-        parent.set(&last.name, value);
+        parent.add(last.name.clone(), value);
         return true;
     };
     if !last.is_list {
