@@ -7,15 +7,17 @@
 //! cases and the suite `hl7v2-to-fhir` to say.
 
 mod facts;
+mod paths;
+mod reasons;
 mod tables;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use facts::Facts;
-use tables::{Guide, GuideRow};
+use reasons::Reasons;
+use tables::Guide;
 
-const REASONS: &str = include_str!("guide/reasons.tsv");
 const RECORDED: &str = include_str!("guide/recorded.tsv");
 
 /// What was found of one kind of tables.
@@ -34,7 +36,7 @@ fn the_guide_is_carried_or_answered() {
     let Some(guide) = Guide::read() else { return };
     let mut facts = Facts::of_shipped();
     facts.choose_tables(&guide.rows);
-    let reasons = reasons();
+    let mut reasons = Reasons::read();
     let mut counts: BTreeMap<&str, Count> = BTreeMap::new();
     for row in &guide.rows {
         let count = counts.entry(row.kind).or_default();
@@ -44,7 +46,7 @@ fn the_guide_is_carried_or_answered() {
                 count.carried += 1;
                 count.inverted += usize::from(inverts);
             }
-            None if reasons.iter().any(|reason| reason.fits(row)) => count.reasoned += 1,
+            None if reasons.answer(row) => count.reasoned += 1,
             None => count.open.push(row.told()),
         }
     }
@@ -81,43 +83,11 @@ fn the_guide_is_carried_or_answered() {
             count.reasoned
         );
     }
-}
-
-/// `tables<TAB>field<TAB>target<TAB>reason`; a `*` at the end stands for whatever follows.
-struct Reason {
-    table: &'static str,
-    field: &'static str,
-    target: &'static str,
-}
-
-impl Reason {
-    fn fits(&self, row: &GuideRow) -> bool {
-        let same = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
-            Some(begin) => text.starts_with(begin),
-            None => pattern == text,
-        };
-        same(self.table, &row.table)
-            && same(self.field, &row.field)
-            && same(self.target, &row.target)
-    }
-}
-
-fn reasons() -> Vec<Reason> {
-    let lines = REASONS.lines();
-    let rows = lines.filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-    rows.map(|line| {
-        let cells: Vec<&'static str> = line.split('\t').collect();
-        let [table, field, target, reason] = cells[..] else {
-            panic!("reasons.tsv: four columns wanted: {line}");
-        };
-        assert!(reason.len() > 10, "a reason: {line}");
-        Reason {
-            table,
-            field,
-            target,
-        }
-    })
-    .collect()
+    let idle = reasons.idle();
+    assert!(
+        idle.is_empty(),
+        "reasons for rows that are carried, or that the guide does not have: {idle:#?}"
+    );
 }
 
 fn recorded() -> Vec<(&'static str, usize, usize)> {

@@ -3,74 +3,94 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use interop::mapping::row::{
-    Assigned, Assignment, Block, Call, Direction, Expression, Map, Row, Shared, Table,
+    Assigned, Assignment, Block, Call, Condition, Direction, Expression, Map, Part, Row, Shared,
+    Table, Target,
 };
 use interop::mapping::{HL7V2, parse};
 
+use super::paths::{aliases, covers, elements, family, named, plain, segment, types_within};
 use super::tables::GuideRow;
 
 /// One field and one element.
 struct Fact {
     /// `PID-3.1`, `CX.1`; the segment or datatype alone for what is written whatever it says.
     field: String,
+    /// What datatypes call the same: `CX.1`.
+    aliases: Vec<String>,
     kind: String,
-    /// The first step of the target; empty when the field as a whole becomes the resource.
-    element: String,
+    /// The steps of the target; none when the field as a whole becomes the resource.
+    steps: Vec<String>,
     inverts: bool,
+    /// What the condition of its row asks for by name.
+    asked: Vec<String>,
 }
 
 #[derive(Default)]
 pub(super) struct Facts {
     facts: Vec<Fact>,
+    /// What the condition of the row at hand asks for by name.
+    asked: Vec<String>,
+    labels: Labels,
     /// By map: segments and the types that come of them.
     messages: BTreeMap<String, BTreeSet<(String, String)>>,
-    tables: Vec<BTreeMap<String, BTreeSet<String>>>,
-    /// By the guide's name of a table: ours.
-    chosen: HashMap<String, usize>,
+    tables: Vec<Codes>,
+    /// By the guide's name of a table and the system of its targets: ours.
+    chosen: HashMap<(String, String), usize>,
+}
+
+/// A code table, or what rows make of codes: which codes become which.
+struct Codes {
+    /// The system of the codes that it gives, where it says one.
+    system: Option<String>,
+    rows: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// The types and sources of blocks, by what other blocks call them.
 type Labels = HashMap<String, (String, String)>;
 
+/// By segment map: the segments that its rows read.
+type Parts = HashMap<(String, String), BTreeSet<String>>;
+
 impl Facts {
     pub(super) fn of_shipped() -> Self {
+        let files: Vec<_> = HL7V2
+            .iter()
+            .map(|(name, text)| {
+                let (file, problems) = parse(name, text);
+                assert!(problems.is_empty(), "{name}");
+                file
+            })
+            .collect();
         let mut facts = Self::default();
-        let mut maps: Vec<Map> = Vec::new();
-        let mut shared: Vec<Shared> = Vec::new();
-        let mut by_part: HashMap<(String, String), BTreeSet<String>> = HashMap::new();
-        for (name, text) in HL7V2 {
-            let (file, problems) = parse(name, text);
-            assert!(problems.is_empty(), "{name}");
-            for part in file.parts {
+        let maps: Vec<&Map> = files.iter().flat_map(|file| &file.maps).collect();
+        let shared: Vec<&Shared> = files.iter().flat_map(|file| &file.shared).collect();
+        for map in &maps {
+            collect("", &map.blocks, &mut facts.labels);
+        }
+        for one in &shared {
+            collect("", &one.blocks, &mut facts.labels);
+        }
+        let mut parts = Parts::new();
+        for file in &files {
+            for part in &file.parts {
                 let source = family(&part.source.text);
                 let begin = facts.facts.len();
                 facts.rows(&source, &part.target.text, &part.rows);
-                let read = facts
-                    .facts
-                    .iter()
-                    .skip(begin)
-                    .map(|fact| segment(&fact.field).to_owned());
+                let read = facts.facts.iter().skip(begin);
+                let read = read.map(|fact| segment(&fact.field).to_owned());
                 let key = (part.name.text.clone(), part.target.text.clone());
-                by_part.entry(key).or_default().extend(read);
+                parts.entry(key).or_default().extend(read);
             }
             facts.tables.extend(file.tables.iter().map(codes));
-            maps.extend(file.maps);
-            shared.extend(file.shared);
-        }
-        let mut labels = Labels::new();
-        for map in &maps {
-            collect(&map.blocks, &mut labels);
+            facts.tables.extend(file.parts.iter().flat_map(chosen_by));
         }
         for one in &shared {
-            collect(&one.blocks, &mut labels);
-        }
-        for one in &shared {
-            facts.blocks(&one.blocks, &labels);
+            facts.blocks("", &one.blocks);
         }
         for map in &maps {
-            facts.blocks(&map.blocks, &labels);
+            facts.blocks("", &map.blocks);
             let mut made = BTreeSet::new();
-            makes(&map.blocks, &shared, &by_part, &mut made);
+            makes(&map.blocks, &shared, &parts, &facts.labels, &mut made);
             let served = map
                 .serves
                 .iter()
@@ -83,70 +103,112 @@ impl Facts {
                     .extend(made.iter().cloned());
             }
         }
+        for fact in &mut facts.facts {
+            fact.aliases = aliases(&fact.field);
+            // OBX-2 says of which type OBX-5 is: rows that do not ask are for files.
+            if let Some(rest) = fact.field.strip_prefix("OBX-5") {
+                let said = match fact.asked.is_empty() {
+                    true => vec!["ED".to_owned(), "RP".to_owned()],
+                    false => fact.asked.clone(),
+                };
+                let named = said.iter().map(|kind| family(&format!("{kind}{rest}")));
+                fact.aliases.extend(named);
+            }
+        }
         facts
     }
 
-    fn add(&mut self, field: &str, kind: &str, element: &str, inverts: bool) {
+    fn add(&mut self, field: &str, kind: &str, steps: Vec<String>, inverts: bool) {
+        // A type map writes into a part of a resource: `Encounter.participant`.
+        let (kind, before) = kind.split_once('.').unwrap_or((kind, ""));
+        let before = before.split('.').filter(|step| !step.is_empty());
         self.facts.push(Fact {
             field: plain(field),
+            aliases: Vec::new(),
             kind: kind.to_owned(),
-            element: element.to_owned(),
+            steps: before.map(str::to_owned).chain(steps).collect(),
             inverts,
+            asked: self.asked.clone(),
         });
     }
 
     fn rows(&mut self, source: &str, kind: &str, rows: &[Row]) {
         for row in rows {
-            let element = row.target.steps[0].name.text.clone();
+            self.asked.clear();
+            if let Some(condition) = &row.condition {
+                words(condition, &mut self.asked);
+            }
+            let steps = steps(&row.target);
+            let inverts = row.direction == Direction::Both;
             let mut read = Vec::new();
             paths(&row.source, &mut read);
             row.conversions
                 .iter()
                 .for_each(|call| called(call, &mut read));
-            for assignment in &row.assignments {
-                assigned(assignment, &mut read);
+            // Which word is written, the condition says.
+            if let (Expression::Text(_), Some(condition)) = (&row.source, &row.condition) {
+                conditions(condition, &mut read);
             }
-            self.add(source, kind, &element, false);
+            self.add(source, kind, steps.clone(), false);
+            // What stands beside says more of what was read.
+            for assignment in &row.assignments {
+                let mut beside = steps.clone();
+                if !row.conversions.iter().any(is_type_map) {
+                    beside.pop();
+                }
+                beside.extend(self::steps(&assignment.target));
+                let mut said = Vec::new();
+                assigned(assignment, &mut said);
+                for path in read.iter().chain(&said) {
+                    self.add(&self.source_of(path), kind, beside.clone(), false);
+                }
+            }
             for path in read {
-                self.add(&path, kind, &element, row.direction == Direction::Both);
+                self.add(&self.source_of(&path), kind, steps.clone(), inverts);
             }
         }
+        self.asked.clear();
     }
 
-    fn blocks(&mut self, blocks: &[Block], labels: &Labels) {
+    /// The name of a block stands for where it is made.
+    fn source_of(&self, path: &str) -> String {
+        let made = self.labels.get(path);
+        made.map_or(path, |(_, source)| source).to_owned()
+    }
+
+    fn blocks(&mut self, around: &str, blocks: &[Block]) {
         for block in blocks {
-            let source = block.source.text.as_str();
+            let source = within(around, &block.source.text);
             let mut assignments: Vec<&Assignment> = block.assignments.iter().collect();
             let mut here = "";
             if let Some(head) = &block.resource {
                 here = &head.type_name.text;
-                self.add(source, here, "", false);
+                self.add(source, here, Vec::new(), false);
                 self.rows(source, here, &block.rows);
                 assignments.extend(&head.assignments);
             }
             for assignment in assignments {
-                self.assignment(source, here, assignment, labels);
+                self.assignment(source, here, assignment);
             }
-            self.blocks(&block.children, labels);
+            self.blocks(source, &block.children);
         }
     }
 
-    fn assignment(&mut self, source: &str, here: &str, assignment: &Assignment, labels: &Labels) {
-        let element = assignment.target.steps[0].name.text.as_str();
+    fn assignment(&mut self, source: &str, here: &str, assignment: &Assignment) {
+        let steps = steps(&assignment.target);
         let kind = match &assignment.elsewhere {
-            Some(word) => labels.get(&word.text).map_or("", |(kind, _)| kind.as_str()),
-            None => here,
+            Some(word) => match self.labels.get(&word.text) {
+                Some((kind, _)) => kind.clone(),
+                None => return,
+            },
+            None => here.to_owned(),
         };
         let mut read = Vec::new();
         assigned(assignment, &mut read);
-        if read.is_empty() {
-            self.add(source, kind, element, false);
-        }
+        self.add(source, &kind, steps.clone(), false);
         for path in read {
-            let path = labels
-                .get(&path)
-                .map_or(path.as_str(), |(_, source)| source.as_str());
-            self.add(path, kind, element, false);
+            let path = self.source_of(&path);
+            self.add(within(source, &path), &kind, steps.clone(), false);
         }
     }
 
@@ -155,11 +217,11 @@ impl Facts {
         match row.kind {
             "messages" => self.carries_message(row),
             "codesystems" => self.carries_code(row),
-            _ => self.carries_field(row),
+            kind => self.carries_field(row, kind == "datatypes"),
         }
     }
 
-    fn carries_field(&self, row: &GuideRow) -> Option<bool> {
+    fn carries_field(&self, row: &GuideRow, is_datatype: bool) -> Option<bool> {
         let (source, kind) = named(&row.table);
         let field = match row.field.is_empty() {
             true => source,
@@ -170,12 +232,20 @@ impl Facts {
         if whole && field.ends_with(".1") {
             return Some(true);
         }
-        let element = row.target.split(['.', '[', '(']).next().unwrap_or_default();
-        let inner: Vec<&str> = types_within(&row.target);
+        let named = elements(&row.target);
+        let element = named.first().copied().unwrap_or_default();
+        let inner = types_within(&row.target);
         let found = self.facts.iter().filter(|fact| {
-            let here = fact.kind == kind && fact.element == element || whole;
-            let within = inner.contains(&fact.kind.as_str());
-            (here || within) && covers(&fact.field, &field)
+            let is_here = fact.kind == kind
+                && fact.steps.first().map_or("", String::as_str) == element
+                || whole;
+            let is_within = inner.contains(&fact.kind.as_str());
+            let reads = |path: &String| covers(path, &field);
+            // The elements of a datatype, wherever it stands.
+            let is_part = is_datatype
+                && fact.steps.iter().any(|step| step == element)
+                && fact.aliases.iter().any(reads);
+            (is_here || is_within) && reads(&fact.field) || is_part
         });
         found
             .map(|fact| fact.inverts)
@@ -183,7 +253,12 @@ impl Facts {
     }
 
     fn carries_message(&self, row: &GuideRow) -> Option<bool> {
-        let made = self.messages.get(&row.table)?;
+        // What the guide calls by its event has the structure of another one.
+        let table = match row.table.as_str() {
+            "ADT_A11" => "ADT_A09",
+            table => table,
+        };
+        let made = self.messages.get(table)?;
         let name = row.field.rsplit('.').next().unwrap_or_default();
         let kinds = types_within(&row.target);
         let first = row.target.split(['.', '[', '(']).next().unwrap_or_default();
@@ -199,93 +274,94 @@ impl Facts {
         if row.systems.1.ends_with(&format!("v2-{own}")) && row.field == row.target {
             return Some(true);
         }
-        let table = self.tables.get(*self.chosen.get(&row.table)?)?;
+        let key = (row.table.clone(), row.systems.1.clone());
+        let table = self.tables.get(*self.chosen.get(&key)?)?;
         has(table, row).then_some(false)
     }
 
     /// For each code table of the guide the one of ours that says most of the same.
     pub(super) fn choose_tables(&mut self, rows: &[GuideRow]) {
-        let mut same: HashMap<(&str, usize), usize> = HashMap::new();
+        let mut same: HashMap<(&str, &str, usize), usize> = HashMap::new();
         for row in rows.iter().filter(|row| row.kind == "codesystems") {
             for (place, table) in self.tables.iter().enumerate() {
                 if has(table, row) {
-                    *same.entry((&row.table, place)).or_default() += 1;
+                    *same.entry((&row.table, &row.systems.1, place)).or_default() += 1;
                 }
             }
         }
         let mut same: Vec<_> = same.into_iter().collect();
-        same.sort_by_key(|((_, place), count)| (usize::MAX - count, *place));
-        for ((name, place), _) in same {
-            self.chosen.entry(name.to_owned()).or_insert(place);
+        same.sort_by_key(|((_, _, place), count)| (usize::MAX - count, *place));
+        for ((name, system, place), _) in same {
+            let key = (name.to_owned(), system.to_owned());
+            self.chosen.entry(key).or_insert(place);
         }
     }
 }
 
-fn has(table: &BTreeMap<String, BTreeSet<String>>, row: &GuideRow) -> bool {
-    table
-        .get(&row.field)
-        .is_some_and(|codes| codes.contains(&row.target))
+fn has(table: &Codes, row: &GuideRow) -> bool {
+    let says = |system: &String| row.systems.1.is_empty() || *system == row.systems.1;
+    let codes = table.rows.get(&row.field);
+    table.system.as_ref().is_none_or(says) && codes.is_some_and(|codes| codes.contains(&row.target))
 }
 
-/// `PID[Patient]` as source and type, without the word for its use.
-fn named(table: &str) -> (String, &str) {
-    let (source, kind) = table.split_once('[').unwrap_or((table, ""));
-    let kind = kind
-        .trim_end_matches(']')
-        .split(['-', '.'])
-        .next()
-        .unwrap_or_default();
-    (family(source), kind)
-}
-
-/// Types in brackets: `participant.individual(Practitioner)`.
-fn types_within(target: &str) -> Vec<&str> {
-    let words = target.split(['(', ')', '.', '[', ']', '|', ' ']).skip(1);
-    words
-        .filter(|word| word.starts_with(|letter: char| letter.is_ascii_uppercase()))
+/// Rows that write a word for what a field says are a code table too: `"mobile" -> use  if XTN.3 = "CP"`.
+fn chosen_by(part: &Part) -> Vec<Codes> {
+    let mut made: BTreeMap<&str, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for row in &part.rows {
+        let (Expression::Text(word), Some(condition)) = (&row.source, &row.condition) else {
+            continue;
+        };
+        let mut said = Vec::new();
+        words(condition, &mut said);
+        let codes = made.entry(&row.target.text).or_default();
+        for code in said {
+            codes.entry(code).or_default().insert(word.clone());
+        }
+    }
+    made.into_values()
+        .map(|rows| Codes { system: None, rows })
         .collect()
 }
 
-/// Datatypes of one kind under one name: what stood as CE in one version stands as CWE in the next.
-fn family(path: &str) -> String {
-    let (name, rest) = path.split_at(path.find(['.', '-', '[']).unwrap_or(path.len()));
-    let name = match name {
-        "CE" | "CNE" | "CF" | "IS" | "ID" => "CWE",
-        "CNN" | "PPN" => "XCN",
-        "TS" | "DT" => "DTM",
-        other => other,
-    };
-    format!("{name}{rest}")
-}
-
-/// A path without groups before the segment, and without the numbers of repetitions.
-fn plain(path: &str) -> String {
-    let from = path.find('-').map_or(0, |dash| dash.saturating_sub(3));
-    let mut text = String::new();
-    let mut within = false;
-    for letter in path.get(from..).unwrap_or(path).chars() {
-        match letter {
-            '[' => within = true,
-            ']' => within = false,
-            letter if !within => text.push(letter),
-            _ => {}
+/// What a condition asks for by name.
+fn words(condition: &Condition, said: &mut Vec<String>) {
+    match condition {
+        Condition::Compare {
+            is_equal: true,
+            right,
+            ..
+        } => {
+            let texts = right.iter().filter_map(|right| match right {
+                Expression::Text(text) => Some(text.clone()),
+                _ => None,
+            });
+            said.extend(texts);
         }
+        Condition::All(all) | Condition::Any(all) => {
+            all.iter().for_each(|condition| words(condition, said));
+        }
+        _ => {}
     }
-    family(&text)
 }
 
-/// One is the other, or a part of it.
-fn covers(one: &str, other: &str) -> bool {
-    let within = |long: &str, short: &str| {
-        long.strip_prefix(short)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
-    };
-    within(one, other)
-        || within(other, one) && other.contains(['-', '.']) && one.contains(['-', '.'])
+fn steps(target: &Target) -> Vec<String> {
+    let steps = target.steps.iter();
+    steps.map(|step| step.name.text.clone()).collect()
 }
 
-fn segment(path: &str) -> &str {
-    path.split(['-', '.']).next().unwrap_or_default()
+/// `: CX` makes the element itself, anything else a value within it.
+fn is_type_map(call: &Call) -> bool {
+    call.name
+        .text
+        .starts_with(|letter: char| letter.is_ascii_uppercase())
+}
+
+/// A path that begins with a datatype is one of the field around it.
+fn within<'p>(around: &'p str, path: &'p str) -> &'p str {
+    match around.contains('-') && !path.contains('-') {
+        true => around,
+        false => path,
+    }
 }
 
 fn paths(expression: &Expression, read: &mut Vec<String>) {
@@ -305,6 +381,17 @@ fn called(call: &Call, read: &mut Vec<String>) {
         .for_each(|argument| paths(argument, read));
 }
 
+fn conditions(condition: &Condition, read: &mut Vec<String>) {
+    match condition {
+        Condition::Valued(word) | Condition::Null(word) => read.push(word.text.clone()),
+        Condition::Compare { left, .. } => paths(left, read),
+        Condition::Not(condition) => conditions(condition, read),
+        Condition::All(all) | Condition::Any(all) => {
+            all.iter().for_each(|condition| conditions(condition, read));
+        }
+    }
+}
+
 fn assigned(assignment: &Assignment, read: &mut Vec<String>) {
     if let Assigned::Value(expression, calls) = &assignment.value {
         paths(expression, read);
@@ -312,32 +399,47 @@ fn assigned(assignment: &Assignment, read: &mut Vec<String>) {
     }
 }
 
-fn collect(blocks: &[Block], labels: &mut Labels) {
+fn collect(around: &str, blocks: &[Block], labels: &mut Labels) {
     for block in blocks {
+        let source = within(around, &block.source.text);
         if let Some(head) = &block.resource {
-            let made = (head.type_name.text.clone(), block.source.text.clone());
+            let made = (head.type_name.text.clone(), source.to_owned());
             labels.entry(head.label.clone()).or_insert(made);
         }
-        collect(&block.children, labels);
+        collect(source, &block.children, labels);
     }
 }
 
-/// Which types a map makes of which segments, those of shared blocks and of segment maps included.
+/// Which types a map makes, or writes to, of which segments: those of shared blocks and of segment maps included.
 fn makes(
     blocks: &[Block],
-    shared: &[Shared],
-    parts: &HashMap<(String, String), BTreeSet<String>>,
+    shared: &[&Shared],
+    parts: &Parts,
+    labels: &Labels,
     made: &mut BTreeSet<(String, String)>,
 ) {
     for block in blocks {
         if let Some(include) = &block.include
             && let Some(found) = shared.iter().find(|one| one.name.text == include.name.text)
         {
-            makes(&found.blocks, shared, parts, made);
+            makes(&found.blocks, shared, parts, labels, made);
+        }
+        let source = plain(&block.source.text);
+        let heads = block
+            .resource
+            .iter()
+            .flat_map(|resource| &resource.assignments);
+        for assignment in block.assignments.iter().chain(heads) {
+            if let Some((kind, _)) = assignment
+                .elsewhere
+                .as_ref()
+                .and_then(|word| labels.get(&word.text))
+            {
+                made.insert((segment(&source).to_owned(), kind.clone()));
+            }
         }
         if let Some(head) = &block.resource {
             let kind = &head.type_name.text;
-            let source = plain(&block.source.text);
             let uses = head.uses.as_ref().unwrap_or(&block.source).text.clone();
             let mut read = Facts::default();
             read.rows(&source, kind, &block.rows);
@@ -353,18 +455,21 @@ fn makes(
                 made.insert((name, kind.clone()));
             }
         }
-        makes(&block.children, shared, parts, made);
+        makes(&block.children, shared, parts, labels, made);
     }
 }
 
-fn codes(table: &Table) -> BTreeMap<String, BTreeSet<String>> {
-    let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+fn codes(table: &Table) -> Codes {
+    let mut rows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in &table.rows {
         for source in &row.sources {
-            held.entry(source.clone())
+            rows.entry(source.clone())
                 .or_default()
                 .insert(row.code.clone());
         }
     }
-    held
+    Codes {
+        system: table.to_system.clone(),
+        rows,
+    }
 }
