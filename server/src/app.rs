@@ -9,7 +9,8 @@ use fhir_spec::validate::Validator;
 use search::Registry;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use crate::config::{Config, Outside};
+use crate::callers::Callers;
+use crate::config::{Auth, Config, Outside};
 use crate::instant::Instant;
 use crate::kept::Kept;
 use crate::limits::Limits;
@@ -25,6 +26,9 @@ pub struct App {
     /// An id for a new resource, made at that moment.
     pub ids: fn(Instant) -> String,
     pub started_at: Instant,
+    pub auth: Auth,
+    /// Those who came in lately.
+    pub callers: Callers,
     pub outside: Outside,
     pub limits: Limits,
     /// The index of texts; None: the settings want none.
@@ -46,6 +50,8 @@ impl App {
             clock: system_clock,
             ids: ordered_id,
             started_at: system_clock(),
+            auth: config.auth,
+            callers: Callers::default(),
             outside: config.outside.clone(),
             limits: config.limits,
             texts: config.text_index.clone().map(Texts::at).map(Arc::new),
@@ -65,6 +71,8 @@ impl App {
             clock: self.clock,
             ids: self.ids,
             started_at: self.started_at,
+            auth: self.auth,
+            callers: Callers::default(),
             outside: self.outside.clone(),
             limits: self.limits,
             texts: self.texts.clone(),

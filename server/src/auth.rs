@@ -8,6 +8,7 @@ mod caller;
 mod permit;
 mod reach;
 mod rights;
+pub mod role;
 mod scope;
 
 pub use caller::{Caller, Principal};

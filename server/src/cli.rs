@@ -7,6 +7,7 @@ mod draft;
 mod export;
 mod fhirpath;
 mod import;
+mod key;
 mod mapped;
 mod migrate;
 mod ordered;
@@ -61,6 +62,8 @@ enum Command {
     Reindex(reindex::Flags),
     /// Check whether everything that is stored agrees
     Verify(verify::Flags),
+    /// Make, list and revoke keys by which programs come in
+    Key(key::Flags),
     /// Check resources against FHIR R4, their profiles and packages
     Validate(validate::Flags),
     /// Evaluate a FHIRPath expression on a resource
@@ -98,6 +101,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Some(Command::Migrate(flags)) => migrate::run(&flags)?,
         Some(Command::Reindex(flags)) => reindex::run(&flags)?,
         Some(Command::Verify(flags)) => verify::run(&flags)?,
+        Some(Command::Key(flags)) => key::run(&flags)?,
         Some(Command::Validate(flags)) => validate::run(&flags)?,
         Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,
     })

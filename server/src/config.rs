@@ -163,8 +163,10 @@ pub enum Error {
     Route(#[from] BadRoute),
     #[error(transparent)]
     Limit(#[from] OutOfRange),
-    #[error("`auth = smart` is not built yet; `open` on a loopback address is all there is")]
-    SmartNotBuilt,
+    #[error(
+        "HTTP on {0} would travel in the clear: put a proxy with TLS before it and set `allow_plaintext = true`"
+    )]
+    InTheClear(SocketAddr),
 }
 
 const DATA_DEFAULT: &str = "./kiln-data";
@@ -254,9 +256,11 @@ impl Settings {
         };
         config.limits.check()?;
         match config.auth {
-            Auth::Smart => Err(Error::SmartNotBuilt),
             Auth::Open if !config.listen.ip().is_loopback() => Err(Error::OpenToAll(config.listen)),
-            Auth::Open => Ok(config),
+            Auth::Smart if !config.listen.ip().is_loopback() && !allow_plaintext => {
+                Err(Error::InTheClear(config.listen))
+            }
+            Auth::Open | Auth::Smart => Ok(config),
         }
     }
 }
@@ -373,16 +377,19 @@ mod tests {
     }
 
     #[test]
-    fn open_is_for_loopback_and_smart_is_not_promised() {
+    fn open_is_for_loopback_and_nothing_leaves_in_the_clear_unasked() {
         let resolve = |text: &str| toml::from_str::<Settings>(text).unwrap().resolve();
         assert!(matches!(
             resolve("listen = '0.0.0.0:80'"),
             Err(Error::OpenToAll(_))
         ));
+        assert!(resolve("auth = 'smart'").is_ok());
         assert!(matches!(
-            resolve("auth = 'smart'"),
-            Err(Error::SmartNotBuilt)
+            resolve("listen = '0.0.0.0:80'\nauth = 'smart'"),
+            Err(Error::InTheClear(_))
         ));
+        let proxied = "listen = '0.0.0.0:80'\nauth = 'smart'\nallow_plaintext = true";
+        assert!(resolve(proxied).is_ok());
         assert!(resolve("listen = '[::1]:80'\nauth = 'open'").is_ok());
     }
 

@@ -48,6 +48,7 @@ table! {
     WrongParameter   400 Value        DEBUG "correct the parameter: what it takes is named";
     WrongType        400 Invalid      DEBUG "send the resource to the address of its type";
     WrongId          400 Invalid      DEBUG "let the id of the document be that of the address";
+    Unauthorized     401 Login        DEBUG "show a token or a key that holds";
     Forbidden        403 Forbidden    DEBUG "ask for the right to do this";
     UnknownType      404 NotSupported DEBUG "use a resource type of FHIR R4: the metadata lists them";
     UnknownPath      404 NotSupported DEBUG "see the metadata for what this server offers";

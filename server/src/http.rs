@@ -28,6 +28,7 @@ mod routes;
 mod routes_api;
 mod search;
 mod shape;
+mod shown;
 mod unread;
 mod writes;
 

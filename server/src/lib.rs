@@ -4,6 +4,7 @@ pub mod accept;
 pub mod app;
 pub mod arranged;
 pub mod auth;
+pub mod callers;
 pub mod cli;
 pub mod config;
 pub mod conversion;

@@ -16,6 +16,7 @@ mod identity;
 mod imports;
 mod index;
 mod job;
+mod keys;
 mod messages;
 mod meters;
 mod migrate;
@@ -55,6 +56,7 @@ pub use identity::Head;
 use imports::Noting;
 pub use imports::{Reached, Step, Turn};
 pub use index::Before;
+pub use keys::{KEYS_OF_NAME_MAX, Key};
 pub use messages::{
     Direction, Earlier, Filter, Listed, Message, Outcome, Packed, Pruned, Stage, Status, Waiting,
     Whole,
@@ -68,7 +70,7 @@ pub use reindex::{Lease, Made, Remaking};
 pub use resources::{Change, Found, Rid};
 pub use row::Referring;
 pub use scan::{Stored, Wanted};
-pub use sealing::{LongSearch, Secret};
+pub use sealing::{LongSearch, Secret, chance};
 pub use tx::{Deletion, Tx};
 pub use view::View;
 pub use watch::Watched;

@@ -27,10 +27,16 @@ pub enum Action {
     Follow,
     /// An operation, by its code.
     Invoke(&'static str),
+    /// To hand in messages and documents of others.
+    Submit,
     /// To keep messages of others, to see them and what became of them.
     Messages,
     /// To arrange how messages come in and what single senders do differently.
     Arrange,
+    /// To see the metrics.
+    Watch,
+    /// To see and change who may come in.
+    Admit,
     /// To read and write the store as a whole: export, import, backup, restore, verify.
     Maintain,
 }
@@ -83,6 +89,14 @@ impl Permit {
         match &self.rights {
             None => Reach::All,
             Some(rights) => rights.reach(resource_type, letters),
+        }
+    }
+
+    /// The same for what is about to be written.
+    pub fn reach_of_new(&self, resource_type: &'static str, letters: Letters) -> Reach {
+        match &self.rights {
+            None => Reach::All,
+            Some(rights) => rights.reach_of_new(resource_type, letters),
         }
     }
 

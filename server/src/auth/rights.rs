@@ -44,6 +44,8 @@ pub struct Grant {
 /// A right that is not about resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Privilege {
+    /// To hand in messages and documents of others.
+    Submit,
     /// To see messages of others and what became of them.
     Messages,
     /// To arrange routes and overlays.
@@ -52,6 +54,8 @@ pub enum Privilege {
     Explain,
     /// To look after the store as a whole.
     Maintain,
+    /// To see the metrics.
+    Watch,
 }
 
 /// What rights are made of.
@@ -71,8 +75,11 @@ pub struct Granted {
 pub struct Rights {
     granted: Granted,
     registry: Arc<Registry>,
-    known: Mutex<HashMap<(&'static str, Letters), Reach>>,
+    known: Mutex<HashMap<Asked, Reach>>,
 }
+
+/// What of a type may be reached for which purpose, and whether labels of it count.
+type Asked = (&'static str, Letters, bool);
 
 impl Rights {
     pub fn new(granted: Granted, registry: Arc<Registry>) -> Self {
@@ -103,27 +110,37 @@ impl Rights {
             // Operations ask for what they touch.
             Action::Invoke(_) => self.granted.layers.iter().all(|layer| !layer.is_empty()),
             Action::Explain => has(Privilege::Explain),
+            Action::Submit => has(Privilege::Submit),
             Action::Messages => has(Privilege::Messages),
             Action::Arrange => has(Privilege::Arrange),
             Action::Maintain => has(Privilege::Maintain),
-            // The feed is the server's own.
-            Action::Follow => false,
+            Action::Watch => has(Privilege::Watch),
+            // These are the server's own.
+            Action::Follow | Action::Admit => false,
         }
     }
 
     /// How far the rights to do one of these reach among the resources of a type.
     pub fn reach(&self, resource_type: &'static str, letters: Letters) -> Reach {
-        let key = (resource_type, letters);
+        self.reach_of((resource_type, letters, true))
+    }
+
+    /// The same for what is about to be written: whoever writes may label what they write.
+    pub fn reach_of_new(&self, resource_type: &'static str, letters: Letters) -> Reach {
+        self.reach_of((resource_type, letters, false))
+    }
+
+    fn reach_of(&self, key: Asked) -> Reach {
         let known = self.lock().get(&key).cloned();
         if let Some(known) = known {
             return known;
         }
-        let reach = self.made(resource_type, letters);
+        let reach = self.made(key);
         self.lock().insert(key, reach.clone());
         reach
     }
 
-    fn made(&self, resource_type: &'static str, letters: Letters) -> Reach {
+    fn made(&self, (resource_type, letters, labels_count): Asked) -> Reach {
         let counting = |grants: &'_ [Grant]| -> Vec<Grant> {
             let counts = |grant: &&Grant| {
                 let scope = &grant.scope;
@@ -149,8 +166,7 @@ impl Rights {
         let denied = denied.map(|grant| self.of(&grant, resource_type, letters));
         let denied = denied.map(|way| way.unwrap_or(Reach::All)).collect();
         all.push(Reach::any(denied).outside());
-        // Whoever writes may label what they write.
-        if !self.granted.clearance && letters != Letters::CREATE {
+        if labels_count && !self.granted.clearance {
             let sensitive = [("_security".to_owned(), SENSITIVE.to_owned())];
             let sensitive = self.searched(resource_type, &sensitive);
             all.push(sensitive.unwrap_or(Reach::All).outside());
@@ -204,7 +220,7 @@ impl Rights {
         Some(Reach::every(all.collect()))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(&'static str, Letters), Reach>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Asked, Reach>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

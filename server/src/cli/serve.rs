@@ -98,6 +98,11 @@ async fn serve(config: &Config) -> Result<(), Error> {
         }
         tracing::info!("stopping: finishing the requests under way");
     };
+    if config.auth == Auth::Open {
+        tracing::warn!(
+            "auth is open: everyone who can reach this address may read and write everything"
+        );
+    }
     crate::run(config, announce, stop).await?;
     tracing::info!("stopped");
     Ok(())
@@ -105,9 +110,6 @@ async fn serve(config: &Config) -> Result<(), Error> {
 
 /// The one line on stdout: scripts wait for it.
 fn announce(address: SocketAddr, mllp: &[SocketAddr]) -> Result<(), Error> {
-    tracing::warn!(
-        "auth is open: everyone who can reach this address may read and write everything"
-    );
     let mut out = std::io::stdout().lock();
     let mllp: String = mllp
         .iter()

@@ -10,6 +10,7 @@ use super::prefer::Prefer;
 use super::shape::Shape;
 use super::{base, binary, body, criteria, reply, request};
 use crate::accept::Submitted;
+use crate::app::App;
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::Fault;
@@ -179,10 +180,10 @@ async fn answer(
     }
 }
 
-pub(super) fn capabilities(cx: &Cx, http: &HttpRequest) -> Result<HttpResponse, Fault> {
+pub(super) fn capabilities(app: &App, http: &HttpRequest) -> Result<HttpResponse, Fault> {
     let shape = Shape::of(http, Some("CapabilityStatement"))?;
-    let base = base::of(&cx.app.outside, http);
-    let registry = cx.app.search();
-    let make = || capabilities::run(cx, &base, declared).to_string();
-    reply::text(&shape, cx.app.capabilities.text(&registry, &base, make))
+    let base = base::of(&app.outside, http);
+    let registry = app.search();
+    let make = || capabilities::run(app, &base, declared).to_string();
+    reply::text(&shape, app.capabilities.text(&registry, &base, make))
 }

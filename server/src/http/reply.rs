@@ -224,6 +224,9 @@ pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> H
     if let Some(allow) = &fault.allow {
         response.insert_header((header::ALLOW, allow.as_str()));
     }
+    if status == StatusCode::UNAUTHORIZED {
+        response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"kiln\""));
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header((header::RETRY_AFTER, "1"));
     }

@@ -8,11 +8,11 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     Front, bundle, convert, criteria, documents, health, history, hl7, interactions as handlers,
-    messages, metrics, overlays, page, reply, request, routes_api, search, writes,
+    messages, metrics, overlays, page, reply, request, routes_api, search, shown, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::interactions::search::Scope;
@@ -24,6 +24,17 @@ pub(super) const FHIR: &str = "/fhir";
 
 /// Where the rest begins.
 const API: &str = "/api/";
+
+/// What is beside FHIR, and what one must be allowed to do to come in there at all.
+const DOORS: &[(&str, Action)] = &[
+    ("convert", Action::Invoke("convert")),
+    ("maps", Action::Invoke("maps")),
+    ("hl7/v2", Action::Submit),
+    ("documents", Action::Submit),
+    ("messages", Action::Messages),
+    ("routes", Action::Arrange),
+    ("overlays", Action::Arrange),
+];
 
 pub(super) type Answer = Result<HttpResponse, Fault>;
 
@@ -84,7 +95,7 @@ async fn lead(
         "/" => ("page", only_get(request, || Ok(page::home()))),
         "/page.css" => ("page", only_get(request, || Ok(page::style()))),
         "/health/live" => ("health", only_get(request, || Ok(health::live()))),
-        "/metrics" => ("metrics", only_get(request, || Ok(metrics::page(front)))),
+        "/metrics" => ("metrics", Box::pin(watched(front, request)).await),
         "/health/ready" => match only_get(request, || Ok(())) {
             Ok(()) => ("health", Box::pin(health::ready(front)).await),
             Err(fault) => ("health", Err(fault)),
@@ -104,8 +115,18 @@ async fn api(
     path: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    let cx = cx(&front.app);
+    let cx = match cx(&front.app, request).await {
+        Ok(cx) => cx,
+        Err(fault) => return ("refused", Err(fault)),
+    };
     let path = path.strip_prefix(API).unwrap_or_default();
+    let mut known = DOORS.iter().filter(|(door, _)| is_below(path, door));
+    let Some((_, action)) = known.next() else {
+        return ("unknown", Err(unknown_path()));
+    };
+    if let Err(forbidden) = may(&cx.caller, *action) {
+        return ("refused", Err(forbidden.into()));
+    }
     match path {
         "convert" => (
             "convert",
@@ -151,12 +172,19 @@ fn is_below(path: &str, place: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn cx(app: &Arc<App>) -> Cx {
-    Cx {
+async fn cx(app: &Arc<App>, request: &HttpRequest) -> Result<Cx, Fault> {
+    Ok(Cx {
+        caller: shown::caller(app, request).await?,
         app: Arc::clone(app),
-        caller: Caller::Open,
         now: (app.clock)(),
-    }
+    })
+}
+
+/// The metrics, for those who may see them.
+async fn watched(front: &Front, request: &HttpRequest) -> Answer {
+    let cx = cx(&front.app, request).await?;
+    may(&cx.caller, Action::Watch)?;
+    only_get(request, || Ok(metrics::page(front)))
 }
 
 /// The path from the FHIR base on, of a path that leads there.
@@ -171,13 +199,16 @@ async fn fhir(
     path: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    let cx = cx(app);
     if path == "metadata" {
         return (
             "capabilities",
-            only_get(request, || handlers::capabilities(&cx, request)),
+            only_get(request, || handlers::capabilities(app, request)),
         );
     }
+    let cx = match cx(app, request).await {
+        Ok(cx) => cx,
+        Err(fault) => return ("refused", Err(fault)),
+    };
     if let Some((target, code)) = operation_address(path) {
         return Box::pin(operation(&cx, request, target, code, payload)).await;
     }

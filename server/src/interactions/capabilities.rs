@@ -12,16 +12,15 @@ use search::registry::Parameter;
 use search::types::SearchType;
 
 use super::ALL;
-use crate::cx::Cx;
+use crate::app::App;
 
 /// `operations` names those of a level: of a type, or of the system.
-pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
+pub fn run(app: &App, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
     let version = env!("CARGO_PKG_VERSION");
-    let search = cx.app.search();
+    let search = app.search();
     let referring = Referring::of(&search);
-    let has_text = cx.app.texts.is_some();
-    let resources: Vec<Value> = cx
-        .app
+    let has_text = app.texts.is_some();
+    let resources: Vec<Value> = app
         .definitions()
         .resource_types()
         .map(|name| resource(has_text, &search, &referring, name, operations(Some(name))))
@@ -31,16 +30,13 @@ pub fn run(cx: &Cx, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> V
         ("resource", Value::from(resources)),
         ("interaction", interactions(false)),
         ("searchParam", Value::from(of_all_types(has_text, &search))),
-        (
-            "compartment",
-            Value::from(compartments(cx.app.definitions())),
-        ),
+        ("compartment", Value::from(compartments(app.definitions()))),
         ("operation", Value::from(operations(None))),
     ]);
     Object::from_iter([
         ("resourceType", Value::from("CapabilityStatement")),
         ("status", Value::from("active")),
-        ("date", Value::from(cx.app.started_at.to_string())),
+        ("date", Value::from(app.started_at.to_string())),
         ("kind", Value::from("instance")),
         ("software", named([("name", "Kiln"), ("version", version)])),
         (

@@ -214,14 +214,31 @@ impl View<'_> {
         }
     }
 
-    /// Whether the permit lets this be written: what was there before, or what will be.
-    pub(super) fn demand_within(
+    /// Whether the permit reaches what a write changes or takes away.
+    pub(super) fn demand_old(
         &self,
         letters: Letters,
+        named: (&'static str, &str),
+        rows: &Rows,
+    ) -> Result<(), Error> {
+        Self::demand_within(&self.permit.reach(named.0, letters), named, rows)
+    }
+
+    /// Whether it reaches what there will be.
+    pub(super) fn demand_new(
+        &self,
+        letters: Letters,
+        named: (&'static str, &str),
+        rows: &Rows,
+    ) -> Result<(), Error> {
+        Self::demand_within(&self.permit.reach_of_new(named.0, letters), named, rows)
+    }
+
+    fn demand_within(
+        reach: &Reach,
         (resource_type, id): (&'static str, &str),
         rows: &Rows,
     ) -> Result<(), Error> {
-        let reach = self.permit.reach(resource_type, letters);
         let subject = Subject {
             resource_type,
             id,

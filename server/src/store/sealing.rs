@@ -54,13 +54,19 @@ impl LongSearch {
     }
 }
 
+/// Bytes that nobody can guess.
+pub fn chance() -> Result<[u8; 32], Error> {
+    let made = Key::<XChaCha20Poly1305>::try_generate();
+    made.map(Into::into)
+        .map_err(|error| Error::Chance(error.to_string()))
+}
+
 /// The secret; the first one who asks makes it, and of several that do so at a time all get the same.
 pub(super) fn secret(connection: &mut Connection) -> Result<Secret, Error> {
     if let Some(secret) = stored(connection)? {
         return Ok(secret);
     }
-    let made = Key::<XChaCha20Poly1305>::try_generate();
-    let made = made.map_err(|error| Error::Chance(error.to_string()))?;
+    let made = chance()?;
     let binds = [Bind::Text(PAGES), Bind::Bytes(&made)];
     connection.execute(Statement::new(INSERT, &binds))?;
     stored(connection)?.ok_or(Error::Secret)

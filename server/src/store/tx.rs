@@ -82,7 +82,7 @@ impl<'a> Tx<'a> {
     /// Stores the first version of a resource under an id that the server chose.
     pub fn create(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
         self.demand(&[Action::Create(sealed.resource_type())])?;
-        self.demand_within(Letters::CREATE, sealed.name(), sealed.rows())?;
+        self.demand_new(Letters::CREATE, sealed.name(), sealed.rows())?;
         self.first(sealed, now, Change::Created)
     }
 
@@ -90,7 +90,7 @@ impl<'a> Tx<'a> {
     pub fn place(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
         self.demand(&[Action::Update(sealed.resource_type())])?;
         // Whoever does not see all would learn from it which ids are taken.
-        let reach = self.permit.reach(sealed.resource_type(), Letters::UPDATE);
+        let reach = (self.permit).reach_of_new(sealed.resource_type(), Letters::UPDATE);
         if !reach.is_all() {
             return Err(Error::OutOfReach);
         }
@@ -124,8 +124,8 @@ impl<'a> Tx<'a> {
     ) -> Result<Stamped, Error> {
         self.demand(&[Action::Update(sealed.resource_type())])?;
         // Neither is something taken from elsewhere nor put there.
-        self.demand_within(Letters::UPDATE, sealed.name(), before.rows())?;
-        self.demand_within(Letters::UPDATE, sealed.name(), sealed.rows())?;
+        self.demand_old(Letters::UPDATE, sealed.name(), before.rows())?;
+        self.demand_new(Letters::UPDATE, sealed.name(), sealed.rows())?;
         let change = match current.change {
             Change::Deleted => Change::Placed,
             _ => Change::Updated,
@@ -150,7 +150,7 @@ impl<'a> Tx<'a> {
         now: Instant,
     ) -> Result<Deletion, Error> {
         self.demand(&[Action::Delete(resource_type)])?;
-        self.demand_within(Letters::DELETE, (resource_type, id), before.rows())?;
+        self.demand_old(Letters::DELETE, (resource_type, id), before.rows())?;
         let deletion = Deletion {
             version: next(current)?,
             at: later(current, now),

@@ -118,8 +118,14 @@ impl<'a> View<'a> {
         let Some(sight) = Sight::of(self.permit, resource_type) else {
             return Ok(found);
         };
+        let is_there = found.is_some();
         let done = sight.seen(self.connection, id, found);
-        self.noted(done)
+        let seen = self.noted(done)?;
+        // Who would write there must not take it for a free place.
+        if is_there && seen.is_none() && self.permit.covers(Action::Update(resource_type)) {
+            return Err(Error::OutOfReach);
+        }
+        Ok(seen)
     }
 
     /// Versions, newest first.

@@ -7,6 +7,7 @@
 mod databases;
 
 mod arranged;
+mod authorised;
 mod binary;
 mod bundles;
 mod client;

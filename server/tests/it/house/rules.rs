@@ -28,7 +28,9 @@ const STOREYS: &[&[&str]] = &[
     ],
     &["auth", "accept"],
     &["store"],
-    &["app", "cx", "fault", "entries", "kept", "shelf", "texts"],
+    &[
+        "app", "callers", "cx", "fault", "entries", "kept", "shelf", "texts",
+    ],
     &["interactions"],
     &["operations"],
     &[

@@ -1,0 +1,147 @@
+//! From what a caller shows, a key or a token, to who it is. What was looked up is remembered for a moment, so that the
+//! next requests of a caller ask nobody; what was revoked meanwhile holds no longer than that.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as Moment};
+
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+use crate::auth::{Action, Caller, Grant, Granted, Principal, Rights, Scope, may, role};
+use crate::config::Auth;
+use crate::fault::{Fault, Kind};
+use crate::store::Key;
+
+/// How long what was looked up is believed.
+const KEPT: Duration = Duration::from_millis(1_000);
+const KEPT_MAX: usize = 10_000;
+
+/// What somebody shows to come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown<'a> {
+    Nothing,
+    Key(&'a str),
+    /// A key under its name, for those who know nothing else than passwords.
+    Password {
+        name: &'a str,
+        key: &'a str,
+    },
+    Token(&'a str),
+}
+
+/// Those who came in lately.
+#[derive(Debug, Default)]
+pub struct Callers(Mutex<HashMap<String, Known>>);
+
+#[derive(Debug, Clone)]
+struct Known {
+    principal: Arc<Principal>,
+    since: Moment,
+}
+
+/// Who it is that shows this. Nothing is said about why something does not count.
+pub async fn caller(app: &App, shown: Shown<'_>) -> Result<Caller, Fault> {
+    if app.auth == Auth::Open {
+        return Ok(Caller::Open);
+    }
+    let key = match shown {
+        Shown::Nothing => {
+            return Err(unknown(
+                "show who you are: an access token, or a key in X-Api-Key",
+            ));
+        }
+        Shown::Key(key) | Shown::Password { key, .. } | Shown::Token(key) => key,
+    };
+    let hash = hash(key);
+    let found = match app.callers.known(&hash, app) {
+        Some(known) => Some(known),
+        None => {
+            let found = looked_up(app, &hash).await?;
+            if let Some(principal) = &found {
+                app.callers.keep(hash, principal);
+            }
+            found
+        }
+    };
+    let found = found.filter(|principal| match shown {
+        Shown::Password { name, .. } => principal.name.strip_prefix(KEY) == Some(name),
+        _ => true,
+    });
+    let told = "what was shown lets nobody in: it is unknown, has expired or was revoked";
+    found.map(Caller::Known).ok_or_else(|| unknown(told))
+}
+
+/// How callers with a key are called.
+const KEY: &str = "key:";
+
+fn unknown(told: &str) -> Fault {
+    Fault::new(Kind::Unauthorized, told)
+}
+
+/// By what a key is found: the database does not know the key.
+pub fn hash(key: &str) -> String {
+    let digest = Sha256::digest(key.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn looked_up(app: &App, hash: &str) -> Result<Option<Arc<Principal>>, Fault> {
+    let permit = may(&Caller::Kiln, Action::Admit)?;
+    let wanted = hash.to_owned();
+    let found = app.store.read(permit, move |view| view.key(&wanted));
+    let found: Option<Key> = found.await?;
+    let holding = found.filter(|key| key.holds((app.clock)()));
+    Ok(holding.map(|key| Arc::new(of_key(app, &key))))
+}
+
+fn of_key(app: &App, key: &Key) -> Principal {
+    let roles: Vec<_> = key
+        .roles
+        .split_whitespace()
+        .filter_map(role::named)
+        .collect();
+    let patient = key.patient.as_deref();
+    let mut granted: Granted = role::granted(&roles, patient);
+    // What was found sound when the key was made, and is not any more, allows nothing.
+    let scopes = key.scope.split_whitespace();
+    let scopes = scopes.filter_map(|text| Scope::parse(text).ok());
+    let grants: Vec<Grant> = scopes
+        .map(|scope| Grant {
+            scope,
+            patient: key.patient.clone(),
+        })
+        .collect();
+    if !key.scope.trim().is_empty() {
+        granted.layers = vec![grants];
+    }
+    Principal {
+        name: format!("{KEY}{}", key.name),
+        fhir_user: patient.map(|id| format!("Patient/{id}")),
+        rights: Arc::new(Rights::new(granted, app.search())),
+    }
+}
+
+impl Callers {
+    fn known(&self, hash: &str, app: &App) -> Option<Arc<Principal>> {
+        let known = self.lock().get(hash).cloned()?;
+        let generation = known.principal.rights.registry().generation();
+        let is_fresh = known.since.elapsed() < KEPT && generation == app.search().generation();
+        is_fresh.then_some(known.principal)
+    }
+
+    fn keep(&self, hash: String, principal: &Arc<Principal>) {
+        let mut all = self.lock();
+        if all.len() >= KEPT_MAX {
+            all.clear();
+        }
+        let known = Known {
+            principal: Arc::clone(principal),
+            since: Moment::now(),
+        };
+        all.insert(hash, known);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

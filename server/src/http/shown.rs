@@ -1,0 +1,36 @@
+//! What a request shows of who it comes from: a key, a token, or a name with a password.
+//! <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::app::App;
+use crate::auth::Caller;
+use crate::callers::{self, Shown};
+use crate::fault::Fault;
+
+const KEY: &str = "x-api-key";
+
+/// Who asks. Known before anything else of the request is read.
+pub(super) async fn caller(app: &App, request: &HttpRequest) -> Result<Caller, Fault> {
+    let text = |name: &str| request.headers().get(name)?.to_str().ok();
+    if let Some(key) = text(KEY) {
+        return callers::caller(app, Shown::Key(key.trim())).await;
+    }
+    let authorization = text(header::AUTHORIZATION.as_str()).and_then(|text| text.split_once(' '));
+    match authorization {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            callers::caller(app, Shown::Token(token.trim())).await
+        }
+        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
+            let decoded = STANDARD.decode(encoded.trim()).ok();
+            let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+            let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
+            let shown = pair.map_or(Shown::Nothing, |(name, key)| Shown::Password { name, key });
+            callers::caller(app, shown).await
+        }
+        _ => callers::caller(app, Shown::Nothing).await,
+    }
+}
