@@ -17,6 +17,7 @@ mod health;
 mod history;
 mod hl7;
 mod interactions;
+mod media;
 mod messages;
 mod metrics;
 mod overlays;

@@ -1,5 +1,6 @@
 //! Operations: one file each. <https://hl7.org/fhir/R4/operations.html>
 
+pub mod ccd;
 mod closure;
 pub mod document;
 pub mod fhirpath;
@@ -24,6 +25,7 @@ pub const ALL: &[Operation] = &[
     validate::OPERATION,
     fhirpath::OPERATION,
     document::OPERATION,
+    ccd::OPERATION,
 ];
 
 /// An operation: where it may be called, and what it does.
@@ -64,6 +66,8 @@ pub enum Answer {
     Resource(Value),
     /// A Bundle around stored texts, in JSON.
     Bundle(Bytes),
+    /// A clinical document.
+    Clinical(String),
 }
 
 /// One call of an operation.
@@ -79,6 +83,8 @@ pub struct Call {
     pub query: Vec<(String, String)>,
     /// The FHIR base as the client knows it.
     pub base: String,
+    /// A clinical document is wanted, where there is one.
+    pub wants_cda: bool,
     /// The method says that something may change.
     pub may_change: bool,
     pub now: Instant,
@@ -101,6 +107,11 @@ impl Operation {
             Some(name) if is_instance => self.on_instance.have(name),
             Some(name) => self.on_type.have(name),
         }
+    }
+
+    /// Whether it answers with a clinical document unless FHIR is asked for.
+    pub fn is_clinical(&self) -> bool {
+        self.code == ccd::OPERATION.code
     }
 
     /// Whether GET may ask for it.
@@ -202,6 +213,7 @@ pub fn within_bundle(app: &App, caller: &Caller, asked: Invocation) -> Result<Va
         },
         query: asked.query,
         base: String::new(),
+        wants_cda: false,
         may_change: true,
         now: asked.now,
     };

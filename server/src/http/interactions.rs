@@ -8,7 +8,7 @@ use fhir_spec::json::Object;
 
 use super::prefer::Prefer;
 use super::shape::Shape;
-use super::{base, binary, body, criteria, reply, request};
+use super::{base, binary, body, criteria, media, reply, request};
 use crate::accept::Submitted;
 use crate::app::App;
 use crate::auth::{Action, may};
@@ -80,7 +80,14 @@ pub(super) async fn operation(
     (resource_type, id): (Option<&'static str>, Option<&str>),
     payload: &mut Payload,
 ) -> Result<HttpResponse, Fault> {
-    let shape = Shape::of(http, None)?;
+    let clinical = match operation.is_clinical() {
+        true => media::clinical(http)?,
+        false => None,
+    };
+    let shape = match clinical {
+        Some(_) => Shape::of_trouble(http),
+        None => Shape::of(http, None)?,
+    };
     may(&cx.caller, Action::Invoke(operation.code))?;
     let may_change = *http.method() == Method::POST;
     let call = Call {
@@ -92,6 +99,7 @@ pub(super) async fn operation(
         },
         query: request::query(http)?,
         base: base::of(&cx.app.outside, http),
+        wants_cda: clinical.is_some(),
         may_change,
         now: cx.now,
     };
@@ -104,6 +112,7 @@ pub(super) async fn operation(
         }
         Run::Stored(run) => match run(cx, &call).await? {
             Answer::Resource(answer) => reply::document(&shape, &answer),
+            Answer::Clinical(text) => Ok(reply::clinical(clinical.unwrap_or(media::CDA), text)),
             Answer::Bundle(bytes) => reply::resource(cx, HttpResponse::Ok(), shape, bytes).await,
         },
     }

@@ -205,6 +205,16 @@ fn body(
         .body(bytes)
 }
 
+/// A clinical document.
+pub(super) fn clinical(media: &'static str, text: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(media)))
+        .insert_header((header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
+        .insert_header((header::CACHE_CONTROL, KEPT_BY_THE_CLIENT))
+        .insert_header((header::VARY, BY_FORMAT))
+        .body(text)
+}
+
 /// The answer to OPTIONS: what an address can be asked.
 pub(super) fn options(methods: Option<&str>) -> HttpResponse {
     let mut response = HttpResponse::NoContent();

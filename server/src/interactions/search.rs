@@ -14,6 +14,7 @@ mod page;
 mod place;
 mod seal;
 mod text;
+mod whole;
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,6 +35,7 @@ pub use asked::{ask, ask_within_bundle};
 pub use link::{Links, links_within_bundle};
 pub use page::within;
 pub use place::Place;
+pub use whole::whole;
 
 /// The parameter that carries a place from one page to the next.
 pub const PLACE: &str = "_page";

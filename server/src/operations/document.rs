@@ -94,7 +94,7 @@ fn id(call: &Call) -> Result<String, Fault> {
     }
 }
 
-fn wrong(name: &str, expected: &str) -> Fault {
+pub(super) fn wrong(name: &str, expected: &str) -> Fault {
     Fault::new(
         Kind::WrongParameter,
         format!("`{name}`: expected {expected}"),
@@ -119,27 +119,8 @@ fn whole(closure: &Closure<'_>) -> Result<(), Fault> {
 /// A Bundle of stored texts, the Composition first. Its identifier is that of its content: the same document, made again,
 /// is the same.
 pub(super) fn bundle(entries: &[Held], base: &str, now: Instant) -> Bytes {
-    let mut hash = Sha256::new();
-    for entry in entries {
-        hash.update(&entry.text);
-    }
-    let mut begin = [0; 16];
-    begin
-        .iter_mut()
-        .zip(hash.finalize())
-        .for_each(|(to, from)| *to = from);
-    let uuid = Builder::from_custom_bytes(begin).into_uuid();
-    let identifier = Object::from_iter([
-        ("system", Value::from("urn:ietf:rfc:3986")),
-        ("value", format!("urn:uuid:{uuid}").into()),
-    ]);
-    let head = Object::from_iter([
-        ("resourceType", Value::from("Bundle")),
-        ("identifier", identifier.into()),
-        ("type", "document".into()),
-        ("timestamp", now.to_string().into()),
-    ]);
-    let mut text = Value::from(head).to_string();
+    let uuid = uuid(entries.iter().map(|entry| entry.text.as_str()));
+    let mut text = Value::from(head(&uuid, now)).to_string();
     text.pop();
     for (place, entry) in entries.iter().enumerate() {
         text.push_str(if place == 0 { r#","entry":["# } else { "," });
@@ -153,6 +134,34 @@ pub(super) fn bundle(entries: &[Held], base: &str, now: Instant) -> Bytes {
     }
     text.push_str("]}");
     text.into()
+}
+
+/// What a document Bundle says of itself.
+pub(super) fn head(uuid: &str, now: Instant) -> Object {
+    let identifier = Object::from_iter([
+        ("system", Value::from("urn:ietf:rfc:3986")),
+        ("value", format!("urn:uuid:{uuid}").into()),
+    ]);
+    Object::from_iter([
+        ("resourceType", Value::from("Bundle")),
+        ("identifier", identifier.into()),
+        ("type", "document".into()),
+        ("timestamp", now.to_string().into()),
+    ])
+}
+
+/// The same for the same texts.
+pub(super) fn uuid<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text);
+    }
+    let mut begin = [0; 16];
+    begin
+        .iter_mut()
+        .zip(hash.finalize())
+        .for_each(|(to, from)| *to = from);
+    Builder::from_custom_bytes(begin).into_uuid().to_string()
 }
 
 /// Stores the document, as any other Bundle is stored.

@@ -201,7 +201,8 @@ fn rows_come_back_out_of_resources(database: &Database) {
     assert_eq!(resources(&first), resources(&second));
 }
 
-const DOCUMENT: &str = include_str!("../../../interop/tests/cda/golden/everything/input.xml");
+pub(crate) const DOCUMENT: &str =
+    include_str!("../../../interop/tests/cda/golden/everything/input.xml");
 
 fn clinical_documents_are_converted(database: &Database) {
     let kiln = Kiln::start(database);

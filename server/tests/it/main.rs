@@ -10,6 +10,7 @@ mod arranged;
 mod authorised;
 mod binary;
 mod bundles;
+mod ccd;
 mod client;
 mod clients;
 mod commands;

@@ -83,6 +83,19 @@ impl Writer {
             .map(|document| document.name)
     }
 
+    /// The types of resources that summaries are made of.
+    pub fn types(&self) -> Vec<&'static str> {
+        let takes = self
+            .templates
+            .sections
+            .iter()
+            .flat_map(|section| &section.takes);
+        let mut types: Vec<&'static str> = takes.map(|(name, _)| *name).collect();
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+
     /// A Composition of what a bundle holds of a patient.
     pub fn compose(&self, bundle: &Value, wanted: Wanted<'_>) -> Option<Value> {
         let (index, none) = (Index::of(bundle), Data::Null.into());

@@ -145,7 +145,7 @@ fn taken(run: &mut Run<'_, '_>, section: &Section, wanted: Wanted<'_>) -> Vec<Va
         let is_within = section.dated.as_ref().is_none_or(|dated| {
             let found = run.ask(dated, &scope);
             let times: Vec<(i64, i64)> = found.iter().filter_map(times).collect();
-            let is_met = |(from, to): &(i64, i64)| *to >= start && *from <= end;
+            let is_met = |(from, to): &(i64, i64)| *to > start && *from < end;
             times.is_empty() || times.iter().any(is_met)
         });
         if is_within {
