@@ -32,6 +32,7 @@ mod faults;
 mod front;
 mod house;
 mod kiln;
+mod leaks;
 mod lifecycle;
 mod logs;
 mod messages;
