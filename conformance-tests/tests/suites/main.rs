@@ -4,6 +4,8 @@
 //! suite that is not there is skipped with a printed line. `KILN_RECORD=1` writes the counts down.
 
 #[cfg(test)]
+mod ccda;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod fhirpath;

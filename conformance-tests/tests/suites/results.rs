@@ -62,6 +62,11 @@ impl Tally {
         println!("{}: {case} explained: {reason}", self.suite);
     }
 
+    /// A case that differs for a reason that is told elsewhere.
+    pub(crate) fn explained(&mut self) {
+        self.explained += 1;
+    }
+
     /// A case that cannot be decided before the server offers what it needs.
     pub(crate) fn wait(&mut self, case: &str, need: &str) {
         self.waiting += 1;

@@ -3,11 +3,12 @@
 // Tells clippy that helpers are test code too.
 #![cfg(test)]
 
+mod editions;
 mod golden;
 mod harness;
 mod hostile;
+mod leaves;
 mod material;
 mod notation;
 mod out;
-mod pairs;
 mod rules;

@@ -9,7 +9,7 @@ use fhir_spec::json::Value;
 use interop::formats::cda::Writer;
 
 use crate::harness::{convert, files};
-use crate::pairs::{best, leaves};
+use crate::leaves::{best, leaves};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 

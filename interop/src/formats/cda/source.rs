@@ -2,6 +2,8 @@
 
 mod security;
 
+pub(super) use security::Handling;
+
 use std::borrow::Cow;
 
 use crate::mapping::source::{Cell, Source, Span, Step};

@@ -320,6 +320,10 @@ const KNOWN: &[(&str, &str)] = &[
         "http://hl7.org/fhir/sid/us-medicare",
     ),
     ("2.16.840.1.113883.4.927", "http://hl7.org/fhir/sid/us-mbi"),
+    (
+        "1.2.840.10008.2.16.4",
+        "http://dicom.nema.org/resources/ontology/DCM",
+    ),
 ];
 
 pub(crate) fn is_oid(text: &str) -> bool {

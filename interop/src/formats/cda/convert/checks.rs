@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::{Data, Object, Value};
 use fhir_spec::terminology::follows_grammar;
+use fhir_spec::ucum;
 use fhir_spec::{Issue, IssueCode, Severity};
 use jiff::Timestamp;
 
@@ -33,6 +34,9 @@ pub(super) fn check(mapped: &mut Mapped, source: &DocumentSource<'_>, issues: &m
 type Found = Vec<(IssueCode, String)>;
 
 fn object(object: &mut Object, found: &mut Found) {
+    if let Some(text) = wrong_unit(object) {
+        found.push((IssueCode::CodeInvalid, text));
+    }
     if let Some(text) = wrong_code(object) {
         found.push((IssueCode::CodeInvalid, text));
     }
@@ -69,6 +73,20 @@ fn below(value: &mut Value, found: &mut Found) {
 
 fn text_of<'o>(object: &'o Object, name: &str) -> Option<&'o str> {
     object.get(name).and_then(Value::as_str)
+}
+
+const UCUM: &str = "http://unitsofmeasure.org";
+
+/// A quantity in a unit that UCUM does not have keeps the word for it.
+fn wrong_unit(object: &mut Object) -> Option<String> {
+    let code = text_of(object, "code").filter(|_| object.contains("value"))?;
+    if text_of(object, "system") != Some(UCUM) || ucum::parse(code).is_some() {
+        return None;
+    }
+    let told = format!("UCUM has no unit '{code}'");
+    object.remove("system");
+    object.remove("code");
+    Some(told)
 }
 
 /// A coding whose code does not exist keeps its words; the code stands among them when there are none.

@@ -9,6 +9,19 @@ use super::DocumentSource;
 /// The code of an observation that says how confidential something is.
 const CLASSIFICATION: &str = "SECCLASSOBS";
 
+/// Codes of observations that say what may be done with something: its category, how it is to be handled, how far it is to be
+/// believed.
+const HANDLING: &[&str] = &["SECCATOBS", "SECCONOBS", "SECINTOBS"];
+
+/// What is said of how something is to be handled, and how far that reaches.
+#[derive(Debug)]
+pub(in super::super) struct Handling {
+    pub(in super::super) extent: Span,
+    /// The OID of the code system.
+    pub(in super::super) system: String,
+    pub(in super::super) code: String,
+}
+
 impl DocumentSource<'_> {
     /// The codes, and how far each reaches.
     pub(in super::super) fn confidentiality(&self) -> Vec<(Span, String)> {
@@ -24,6 +37,27 @@ impl DocumentSource<'_> {
             self.label(value, self.annotated(observation)?)
         });
         said.chain(observed).collect()
+    }
+
+    /// What else is said of security.
+    pub(in super::super) fn handling(&self) -> Vec<Handling> {
+        let document = self.document;
+        let system = Model::get().name("codeSystem");
+        let said = self.all_named("code").filter_map(|at| {
+            let kind = document.value_of(at, self.names.code)?;
+            if !HANDLING.iter().any(|known| **known == *kind) {
+                return None;
+            }
+            let observation = document.element(at)?.parent;
+            let value = document.child(observation, self.names.value)?;
+            let (extent, code) = self.label(value, self.annotated(observation)?)?;
+            Some(Handling {
+                extent,
+                system: document.value_of(value, system)?.into_owned(),
+                code,
+            })
+        });
+        said.collect()
     }
 
     fn all_named(&self, name: &str) -> impl Iterator<Item = u32> + '_ {

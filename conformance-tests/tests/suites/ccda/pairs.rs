@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use fhir_spec::json::{Data, Value, parse};
+use fhir_spec::json::{Value, parse};
 
-use crate::harness::{convert, document, files};
-
-/// Values and where they stand, without places in lists: `name.family` = `Example`.
-pub(crate) type Leaves = Vec<(String, String)>;
+use super::harness::{convert, document, files};
+use super::leaves::{Leaves, best, leaves};
+use crate::results::Tally;
 
 /// `origin | type.path, with * at its end | reason`
 fn explained() -> Vec<(String, String)> {
@@ -30,58 +29,7 @@ fn explained() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What says nothing of the patient: technical links, words that go with a code, narrative.
-const ASIDE: &[&str] = &[
-    "id",
-    "meta",
-    "text",
-    "display",
-    "reference",
-    "contained",
-    "fullUrl",
-    "resourceType",
-    "url",
-    "data",
-];
-
-pub(crate) fn leaves(value: &Value, path: &str, out: &mut Leaves) {
-    match &value.data {
-        Data::Array(items) => items.iter().for_each(|item| leaves(item, path, out)),
-        Data::Object(object) => {
-            let is_theirs = object
-                .get("url")
-                .and_then(Value::as_str)
-                .is_some_and(|url| !url.starts_with("http://hl7.org/"));
-            if is_theirs && path.ends_with("extension") {
-                return;
-            }
-            for (name, value) in object.iter() {
-                let is_words = name == "text" && value.as_str().is_some();
-                if !ASIDE.contains(&name) || is_words && !path.is_empty() {
-                    leaves(value, &format!("{path}.{name}"), out);
-                }
-            }
-        }
-        Data::String(text) | Data::Number(text) => out.push((path.to_owned(), plain(text))),
-        Data::Bool(bool) => out.push((path.to_owned(), bool.to_string())),
-        Data::Null => {}
-    }
-}
-
-/// Dates as exact as a day: others add times and zones of their own.
-fn plain(text: &str) -> String {
-    let is_date = text.len() > 10
-        && text.as_bytes().get(10) == Some(&b'T')
-        && text.as_bytes().get(4) == Some(&b'-');
-    let text = if is_date {
-        text.get(..10).unwrap_or(text)
-    } else {
-        text
-    };
-    text.trim().to_lowercase()
-}
-
-pub(crate) fn all_resources<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
+fn all_resources<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
     for resource in value
         .items_of("entry")
         .iter()
@@ -99,39 +47,13 @@ pub(crate) fn all_resources<'v>(value: &'v Value, out: &mut Vec<&'v Value>) {
     out.extend(contained);
 }
 
-/// Of the resources of the same type, the one that has most of the values; how many, and what it lacks.
-pub(crate) fn best(wanted: &Leaves, ours: &[Leaves]) -> (usize, Vec<String>) {
-    let lacks = |have: &Leaves| {
-        let lacking = wanted.iter().filter(|(path, value)| {
-            !have
-                .iter()
-                .any(|(other, found)| value == found && (other == path || ends_alike(other, path)))
-        });
-        lacking
-            .map(|(path, value)| format!("{path} = {value}"))
-            .collect::<Vec<_>>()
-    };
-    let all = ours.iter().map(lacks).min_by_key(Vec::len);
-    let lacking = all.unwrap_or_else(|| {
-        wanted
-            .iter()
-            .map(|(path, value)| format!("{path} = {value}"))
-            .collect()
-    });
-    (wanted.len() - lacking.len(), lacking)
-}
-
-/// The same element by its last name, where a choice or a wrapper differs.
-fn ends_alike(a: &str, b: &str) -> bool {
-    a.rsplit('.').next() == b.rsplit('.').next()
-}
-
 /// How many of the core values were found, of how many, by type; what was not, and which explanations were of use.
 #[derive(Default)]
 struct Score {
     by_type: BTreeMap<String, (usize, usize)>,
     told: Vec<String>,
     used: Vec<bool>,
+    explained: usize,
 }
 
 impl Score {
@@ -158,6 +80,7 @@ impl Score {
                             .map_or(full == *pattern, |start| full.starts_with(start))
                 });
                 if let Some(place) = place {
+                    self.explained += 1;
                     self.used[place] = true;
                 }
                 place.is_none()
@@ -209,6 +132,7 @@ fn the_core_values_of_others_are_in_ours() {
     if all.is_empty() {
         return;
     }
+    let mut tally = Tally::new("ccda-to-fhir: core values of others", &[]);
     let share = |found: usize, of: usize| (1000 * found).checked_div(of).unwrap_or(1000);
     let (mut found, mut of) = (0, 0);
     for (kind, (have, wanted)) in &score.by_type {
@@ -218,14 +142,17 @@ fn the_core_values_of_others_are_in_ours() {
         );
         found += have;
         of += wanted;
+        (0..*have).for_each(|_| tally.count(kind, Ok(())));
     }
     println!(
         "all: {found} of {of} core values, {} per mille",
         share(found, of)
     );
-    if std::env::var_os("KILN_TELL").is_some() {
-        println!("{}", score.told.join("\n"));
+    (0..score.explained).for_each(|_| tally.explained());
+    for told in &score.told {
+        tally.count(told, Err("missing".to_owned()));
     }
+    tally.finish();
     assert!(share(found, of) >= 950, "{}", score.told.join("\n"));
     for (place, used) in score.used.iter().enumerate() {
         assert!(
