@@ -115,7 +115,33 @@ pub struct Bounds<T> {
     pub ends_to: T,
 }
 
+/// A value of an element: what many questions, each for another value, are sorted by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    pub table: TableKind,
+    pub path: i32,
+    pub value: Box<str>,
+}
+
 impl Probe {
+    /// What a row must have in the first column behind the path, when that is one text.
+    fn key(&self) -> Option<Key> {
+        let column = match self.table {
+            TableKind::Token => "code",
+            TableKind::Reference => "target",
+            TableKind::Uri => "value",
+            _ => return None,
+        };
+        self.tests.iter().find_map(|test| match test {
+            Test::Is(name, Op::Equal, Bind::Text(value)) if *name == column => Some(Key {
+                table: self.table,
+                path: self.path,
+                value: value.as_str().into(),
+            }),
+            _ => None,
+        })
+    }
+
     pub fn new(table: TableKind, path: i32, reach: Reach, tests: Vec<Test>) -> Self {
         Self {
             table,
@@ -227,6 +253,37 @@ impl Condition {
             Self::Not(inner) => inner.asks_for_text(),
             Self::Refers(link) | Self::IsReferred(link) => link.condition.asks_for_text(),
             _ => false,
+        }
+    }
+
+    /// Whether the rows of one resource are all that there is to know.
+    pub fn is_about_one(&self) -> bool {
+        match self {
+            Self::Refers(_) | Self::IsReferred(_) | Self::Text(_) | Self::Among(_) => false,
+            Self::All(inner) | Self::Any(inner) => inner.iter().all(Self::is_about_one),
+            Self::Not(inner) => inner.is_about_one(),
+            Self::Rows(_) | Self::Id(_) | Self::Updated(_) | Self::Never => true,
+        }
+    }
+
+    /// Values of which a resource has one at least when this holds, and how much they find; None: that cannot be told.
+    pub fn keys(&self) -> Option<(Reach, Vec<Key>)> {
+        match self {
+            Self::Rows(probes) => {
+                let keys = probes.iter().map(Probe::key).collect::<Option<Vec<_>>>()?;
+                let reach = probes.iter().map(|probe| probe.reach).max()?;
+                Some((reach, keys))
+            }
+            Self::Any(any) => {
+                let all = any.iter().map(Self::keys).collect::<Option<Vec<_>>>()?;
+                let reach = all.iter().map(|(reach, _)| *reach).max()?;
+                Some((reach, all.into_iter().flat_map(|(_, keys)| keys).collect()))
+            }
+            Self::All(all) => all
+                .iter()
+                .filter_map(Self::keys)
+                .min_by_key(|(reach, _)| *reach),
+            _ => None,
         }
     }
 

@@ -165,6 +165,14 @@ impl Query {
         }
     }
 
+    /// Nothing but the resource of that id, when it meets the criteria.
+    pub fn only(&mut self, id: &str) {
+        self.criteria.push(Criterion {
+            name: "_id".into(),
+            condition: Condition::Id(vec![id.to_owned()]),
+        });
+    }
+
     /// Whether anything was asked for: conditional interactions refuse to mean everything.
     pub fn is_empty(&self) -> bool {
         self.criteria.is_empty()

@@ -123,6 +123,17 @@ impl Rows {
         }
     }
 
+    /// The values that questions can be sorted by ([`crate::condition::Key`]): table, path, value.
+    pub fn keys(&self) -> impl Iterator<Item = (TableKind, i32, &str)> {
+        let tokens = self.token.iter();
+        let tokens = tokens.map(|row| (TableKind::Token, row.path, &*row.code));
+        let references = self.reference.iter();
+        let references = references.map(|row| (TableKind::Reference, row.path, &*row.target));
+        let uris = self.uri.iter();
+        let uris = uris.map(|row| (TableKind::Uri, row.path, &*row.value));
+        tokens.chain(references).chain(uris)
+    }
+
     /// Each row of a table as the values of its columns, in their order. `rid` is for the store to add.
     pub fn each<'a>(&'a self, table: TableKind, mut row: impl FnMut(&[Value<'a>])) {
         use Value::{Int, Real, Text};

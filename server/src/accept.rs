@@ -144,6 +144,11 @@ impl Accepted {
         &self.document
     }
 
+    /// For those that make it ready to be stored: what is sound stays sound.
+    pub(crate) fn document_mut(&mut self) -> &mut Object {
+        &mut self.document
+    }
+
     /// Writes the resource out under its id; what the client sent for id, version and time goes. A search parameter that
     /// cannot be served is refused.
     pub fn seal(self, id: String, registry: &Arc<Registry>) -> Result<Sealed, Vec<Issue>> {

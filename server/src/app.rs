@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use fhir_spec::Issue;
 use fhir_spec::definitions::Definitions;
 use fhir_spec::validate::Validator;
 use search::Registry;
 use uuid::{NoContext, Timestamp, Uuid};
 
+use crate::accept::{Accepted, Sealed};
 use crate::callers::Callers;
-use crate::config::{Auth, Config, Outside};
+use crate::config::{Auth, Config, Deliveries, Outside};
 use crate::instant::Instant;
 use crate::kept::Kept;
 use crate::limits::Limits;
 use crate::shelf::Shelf;
 use crate::store::Store;
+use crate::subscriptions::dispatch::Dispatch;
+use crate::subscriptions::{self, FOLLOWER};
 use crate::texts::Texts;
 
 #[derive(Debug)]
@@ -37,6 +41,11 @@ pub struct App {
     pub shelf: Arc<Shelf>,
     /// Whether it is kept for every message who sent it and what it changed.
     pub provenance: bool,
+    /// How others are told of what has changed.
+    pub deliveries: Deliveries,
+    pub dispatch: Arc<Dispatch>,
+    /// The name of this node among those that share the database.
+    pub node: String,
     /// The CapabilityStatement.
     pub capabilities: Kept,
     requests: AtomicU64,
@@ -44,6 +53,11 @@ pub struct App {
 
 impl App {
     pub fn new(store: Store, definitions: impl Into<Arc<Definitions>>, config: &Config) -> Self {
+        // One process works on a file: what it was at when it was killed is its own again at once.
+        let node = match store.has_one_writer() {
+            true => "this".to_owned(),
+            false => ordered_id(system_clock()),
+        };
         Self {
             validator: Arc::new(Validator::new(definitions.into())),
             store,
@@ -57,6 +71,9 @@ impl App {
             texts: config.text_index.clone().map(Texts::at).map(Arc::new),
             shelf: Arc::new(Shelf::new(config.maps.clone())),
             provenance: config.provenance,
+            deliveries: config.deliveries.clone(),
+            dispatch: Arc::new(Dispatch::new(FOLLOWER)),
+            node,
             capabilities: Kept::default(),
             requests: AtomicU64::new(0),
         }
@@ -78,6 +95,9 @@ impl App {
             texts: self.texts.clone(),
             shelf: Arc::clone(&self.shelf),
             provenance: self.provenance,
+            deliveries: self.deliveries.clone(),
+            dispatch: Arc::clone(&self.dispatch),
+            node: self.node.clone(),
             capabilities: Kept::default(),
             requests: AtomicU64::new(0),
         }
@@ -91,6 +111,11 @@ impl App {
     /// What resources are found by, as it is now: search parameters may come and go.
     pub fn search(&self) -> Arc<Registry> {
         self.store.registry()
+    }
+
+    /// Written out under its id, or all that keeps it from being served.
+    pub fn seal(&self, accepted: Accepted, id: String) -> Result<Sealed, Vec<Issue>> {
+        subscriptions::ready(self, accepted)?.seal(id, &self.search())
     }
 
     /// A name for a request, to find it in the log by: unique on this node.

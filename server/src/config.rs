@@ -43,6 +43,7 @@ pub struct Settings {
     pub limits: Option<Limits>,
     pub routes: Option<Vec<RouteSettings>>,
     pub messages: Option<Messages>,
+    pub deliveries: Option<Deliveries>,
 }
 
 /// What the server runs with.
@@ -55,6 +56,7 @@ pub struct Config {
     /// The usual address for MLLP, which nobody has asked for: when it is taken, the server goes without.
     pub mllp_unasked: Option<SocketAddr>,
     pub messages: Messages,
+    pub deliveries: Deliveries,
     pub auth: Auth,
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
@@ -125,6 +127,28 @@ pub struct Messages {
     pub keep_error_days: Option<u32>,
     pub keep_held_days: Option<u32>,
     pub keep_dead_days: Option<u32>,
+}
+
+/// How others are told of what has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deliveries {
+    /// Addresses that are told although they are not public, or in the clear.
+    pub allow: Vec<Network>,
+    /// How long is waited before each attempt, in seconds; after the last one the target is given up.
+    pub attempts_s: Vec<u64>,
+}
+
+impl Default for Deliveries {
+    /// As Standard Webhooks has it: ten attempts in about three days.
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        let hours = [2, 5, 10, 14, 20, 24].map(|hours| hours * HOUR);
+        Self {
+            allow: Vec::new(),
+            attempts_s: [0, 5, 300, 1_800].into_iter().chain(hours).collect(),
+        }
+    }
 }
 
 /// Where the resources are.
@@ -212,6 +236,7 @@ impl Settings {
             limits: self.limits.or(other.limits),
             routes: self.routes.or(other.routes),
             messages: self.messages.or(other.messages),
+            deliveries: self.deliveries.or(other.deliveries),
         }
     }
 
@@ -237,6 +262,7 @@ impl Settings {
             routes: routes::resolve(configured, mllp, allow_plaintext)?,
             mllp_unasked: mllp.filter(|_| is_unasked),
             messages: self.messages.unwrap_or_default(),
+            deliveries: self.deliveries.unwrap_or_default(),
             auth: self.auth.unwrap_or(Auth::Open),
             packages: self.packages.unwrap_or_default(),
             maps: self.maps.unwrap_or_default(),
@@ -451,6 +477,7 @@ mod tests {
             allow_plaintext,
             routes,
             messages,
+            deliveries,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(mllp.is_some() && allow_plaintext.is_some() && messages.is_some());
@@ -460,6 +487,8 @@ mod tests {
         assert!(maps.is_some());
         assert!(text_index.is_some() && provenance.is_some());
         assert!(log.is_some() && log_format.is_some());
+        let attempts = deliveries.map(|deliveries| deliveries.attempts_s);
+        assert_eq!(attempts, Some(Deliveries::default().attempts_s));
         assert_eq!(limits, Some(Limits::default()), "the defaults are true");
         for (name, default) in Limits::DEFAULTS {
             let line = format!("# {name} = {default}\n");

@@ -3,6 +3,7 @@
 //! A [`Follower`] keeps its place with its own work, in one step, so that the two cannot disagree; whatever happens, it goes
 //! on behind the last entry whose work is durable. It gets entries at least once.
 
+pub mod subscriptions;
 pub mod text_index;
 
 use std::sync::Arc;
@@ -28,6 +29,11 @@ pub trait Follower: Send {
     /// There was nothing to do for a while.
     fn rest(&mut self);
 
+    /// How much it stands back where processors are scarce.
+    fn niceness(&self) -> i32 {
+        limits::FOLLOWER_NICENESS
+    }
+
     /// Whether it has to begin anew.
     fn is_in_doubt(&mut self) -> bool {
         false
@@ -46,6 +52,8 @@ pub enum Error {
     Text(#[from] search::text::Error),
     #[error("the directory of the index cannot be used")]
     Directory(#[source] std::io::Error),
+    #[error("another node is at it")]
+    ElsewhereAtWork,
     #[error("the work panicked")]
     Panicked,
 }
@@ -60,17 +68,29 @@ pub struct Feed {
 pub fn start(app: &Arc<App>) -> Result<Feed, std::io::Error> {
     let mut feed = Feed::default();
     if let Some(follower) = text_index::Follows::of(app) {
+        feed.add(app, follower)?;
+    }
+    let follower = subscriptions::Follows::of(app, tokio::runtime::Handle::current());
+    app.store.rings(follower.progress());
+    feed.add(app, follower)?;
+    Ok(feed)
+}
+
+impl Feed {
+    fn add(
+        &mut self,
+        app: &Arc<App>,
+        follower: impl Follower + 'static,
+    ) -> Result<(), std::io::Error> {
         let (own, progress) = (Arc::clone(app), Arc::clone(follower.progress()));
         let follow = move || follow(&own, follower);
         let thread = std::thread::Builder::new()
             .name(progress.name.into())
             .spawn(follow)?;
-        feed.threads.push((progress, thread));
+        self.threads.push((progress, thread));
+        Ok(())
     }
-    Ok(feed)
-}
 
-impl Feed {
     /// Lets them make durable what they have done, and waits for that.
     pub fn stop(self) {
         for (progress, thread) in self.threads {
@@ -86,7 +106,7 @@ fn follow(app: &App, mut follower: impl Follower) {
     // Where processors are scarce, requests come first; threads that it starts are like it. Elsewhere than on Linux this
     // would be about the whole process.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(limits::FOLLOWER_NICENESS) {
+    if let Err(error) = rustix::process::nice(follower.niceness()) {
         tracing::debug!("a follower runs like all else: {error}");
     }
     let mut is_troubled = false;
@@ -97,7 +117,7 @@ fn follow(app: &App, mut follower: impl Follower) {
         };
         let name = follower.progress().name;
         match &error {
-            Error::Text(search::text::Error::Busy) => {
+            Error::Text(search::text::Error::Busy) | Error::ElsewhereAtWork => {
                 tracing::debug!("{name} waits for another process");
             }
             _ if is_troubled => tracing::debug!("{name} is still in trouble: {error}"),
@@ -107,7 +127,10 @@ fn follow(app: &App, mut follower: impl Follower) {
                 tracing::warn!("{name} begins anew: {error}{source}");
             }
         }
-        let is_busy = matches!(error, Error::Text(search::text::Error::Busy));
+        let is_busy = matches!(
+            error,
+            Error::Text(search::text::Error::Busy) | Error::ElsewhereAtWork
+        );
         is_troubled |= !is_busy;
         let pause = match is_busy {
             true => limits::FOLLOWER_BEAT_MS,
@@ -123,6 +146,7 @@ fn run(app: &App, follower: &mut impl Follower, is_troubled: &mut bool) -> Resul
     let (mut worked_at, mut looked_at) = (Instant::now(), Instant::now());
     let mut committed = app.store.meters().committed.get();
     let (mut is_wanted, mut writing_since) = (true, None);
+    let mut hurry: u32 = 0;
     loop {
         // Others may write into the same database: they are looked for now and then, own writes are counted. While they
         // come one after the other they have the machine for themselves, for a while.
@@ -151,8 +175,17 @@ fn run(app: &App, follower: &mut impl Follower, is_troubled: &mut bool) -> Resul
         if follower.progress().is_over() {
             return Ok(());
         }
-        let pause = Duration::from_millis(limits::FOLLOWER_BEAT_MS);
-        is_wanted = follower.progress().rest(pause);
+        // On PostgreSQL what was committed can be seen when all that was begun before it is over.
+        let pause = match hurry {
+            0 => limits::FOLLOWER_BEAT_MS,
+            _ => limits::FOLLOWER_HURRY_MS,
+        };
+        let is_rung = follower.progress().rest(Duration::from_millis(pause));
+        is_wanted = is_rung || hurry > 0;
+        hurry = match is_rung && follower.progress().is_hurrying() && !app.store.has_one_writer() {
+            true => limits::FOLLOWER_HURRIES,
+            false => hurry.saturating_sub(1),
+        };
         if follower.is_in_doubt() {
             position = follower.begin()?;
         }

@@ -23,6 +23,12 @@ impl Instant {
         self.0
     }
 
+    #[must_use]
+    pub fn plus(self, time: Duration) -> Self {
+        let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+
     /// For headers and ids; a moment before 1970 counts as 1970.
     pub fn since_epoch(self) -> Duration {
         Duration::from_micros(u64::try_from(self.0).unwrap_or_default())

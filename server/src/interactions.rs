@@ -197,6 +197,6 @@ pub(crate) fn checked(
 
 /// Written out under its id, or all that keeps it from being served.
 pub(crate) fn sealed(app: &App, accepted: Accepted, id: String) -> Result<Sealed, Fault> {
-    let sealed = accepted.seal(id, &app.search());
+    let sealed = app.seal(accepted, id);
     sealed.map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::arranged;
 use crate::config::Messages;
+use crate::deliver;
 use crate::messages::{self, Desk};
 
 /// Everything there is to do, for as long as the server runs.
@@ -17,6 +18,7 @@ pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
         reindex::run(&app),
         arranged::run(&app, &desk),
         messages::run(Arc::clone(&desk)),
-        prune::run(&app, kept)
+        prune::run(&app, kept),
+        deliver::run(Arc::clone(&app))
     );
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod conversion;
 pub mod cx;
+pub mod deliver;
 pub mod documents;
 pub mod entries;
 pub mod facade;
@@ -28,6 +29,7 @@ pub mod operations;
 pub mod packages;
 pub mod shelf;
 pub mod store;
+pub mod subscriptions;
 pub mod telemetry;
 pub mod texts;
 
@@ -102,6 +104,7 @@ pub async fn run(
         config.messages,
     ));
     let feed = feed::start(&app).map_err(Error::Follower)?;
+    let leaving = Arc::clone(&app);
     let (started, unasked) = (Arc::clone(&desk), config.mllp_unasked);
     // Beside this thread, which must not wait.
     let started = tokio::task::spawn_blocking(move || mllp::start(&started, unasked)).await;
@@ -116,6 +119,9 @@ pub async fn run(
     }
     jobs.abort();
     feed.stop();
+    if let Err(error) = deliver::leave(&leaving).await {
+        tracing::debug!("what this node was at is left when its leases end: {error}");
+    }
     store.close();
     served
 }

@@ -143,6 +143,10 @@ limits! {
     message_attempts_max: u32 = 10, from 1, to 1_000_000;
     /// How long others leave them alone without a word from the node that works on them.
     message_lease_ms: u64 = 10_000, from 100, to 600_000;
+    /// Notifications that are under way at a time. Endpoints that have failed lately get half of them at most.
+    deliveries_max: usize = 256, from 2, to 10_000;
+    /// How long others leave alone what a node finds or sends without a word from it.
+    delivery_lease_ms: u64 = 15_000, from 100, to 600_000;
 }
 
 /// A file that a command reads: what fits into a package, and into memory ten times.
@@ -240,10 +244,36 @@ pub const FOLLOWER_LOOK_MS: u64 = 1_000;
 pub const FOLLOWER_WAIT_MS: u64 = 10_000;
 /// When it has had nothing to do for so long, it gives back what it needs for its work.
 pub const FOLLOWER_IDLE_MS: u64 = 5_000;
+/// How often an eager one looks again at what it cannot see yet, and how long it waits between.
+pub const FOLLOWER_HURRIES: u32 = 40;
+pub const FOLLOWER_HURRY_MS: u64 = 5;
+/// How long a follower that had nothing to write goes on before it stores its place.
+pub const FOLLOWER_PLACE_MS: u64 = 5_000;
 /// How much followers stand back where processors are scarce: a tenth of what a request gets.
 pub const FOLLOWER_NICENESS: i32 = 10;
 /// How long it waits after trouble.
 pub const FOLLOWER_PAUSE_MS: u64 = 2_000;
+
+/// Headers of a Subscription, and the bytes of one.
+pub const DELIVERY_HEADERS_MAX: usize = 32;
+pub const DELIVERY_HEADER_BYTES_MAX: usize = 8 * 1024;
+/// Secrets that notifications are signed with: the old one and the new one.
+pub const DELIVERY_SECRETS_MAX: usize = 2;
+/// How long an endpoint may take for one notification, unless the Subscription says otherwise, and at most.
+pub const DELIVERY_TIMEOUT_MS: u64 = 15_000;
+pub const DELIVERY_TIMEOUT_MS_MAX: u64 = 60_000;
+/// How long a connection to it may take.
+pub const DELIVERY_CONNECT_MS: u64 = 5_000;
+/// What is read of its answer before the connection is given up.
+pub const DELIVERY_ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// Events that are sent one by one before it is noted that they arrived: after a crash so many may arrive twice.
+pub const DELIVERY_UNSETTLED_MAX: usize = 32;
+/// The text of resources that are read together to be sent.
+pub const DELIVERY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How often it is looked for what another node has left, and counted what waits.
+pub const DELIVERY_POLL_MS: u64 = 1_000;
+/// What an endpoint may ask for with Retry-After, in seconds.
+pub const DELIVERY_RETRY_AFTER_S_MAX: u64 = 86_400;
 
 /// How deep `kiln import` looks into folders.
 pub const IMPORT_DEPTH_MAX: usize = 64;

@@ -7,6 +7,7 @@ mod catalogue;
 mod connection;
 mod counts;
 mod deadline;
+mod deliveries;
 mod error;
 mod feed;
 mod fence;
@@ -41,7 +42,7 @@ mod writer;
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use search::Registry;
@@ -49,6 +50,7 @@ use search::Registry;
 pub use arrangements::{Arranged, Arrangement};
 pub use audit::VersionRow;
 pub use catalogue::Work;
+pub use deliveries::{Counts, Event, Fate, NEVER, NewEvent, Progressed, State, Target, Trouble};
 pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};
@@ -95,6 +97,8 @@ pub struct Store {
     secret: Option<Secret>,
     /// What resources are found by.
     catalogue: Arc<Catalogue>,
+    /// The follower that is told of every write, if it wants to.
+    rung: Arc<OnceLock<Arc<Progress>>>,
 }
 
 enum Engine {
@@ -198,6 +202,7 @@ impl Store {
             noting: None,
             secret: Some(secret),
             catalogue: Arc::new(known),
+            rung: Arc::default(),
         })
     }
 
@@ -218,6 +223,7 @@ impl Store {
             noting: None,
             secret: None,
             catalogue: Arc::new(Catalogue::of_r4()),
+            rung: Arc::default(),
         })
     }
 
@@ -246,6 +252,7 @@ impl Store {
         E: From<Error> + Send + 'static,
     {
         let concerns_parameters = permit.concerns(tx::PARAMETER);
+        let concerns_followed = permit.concerns("Subscription");
         let noting = self.noting.clone();
         if let Some(noting) = &noting {
             noting.turn.come().await?;
@@ -273,10 +280,21 @@ impl Store {
             }
         };
         self.meters().count(&written);
+        if let (Some(rung), true) = (self.rung.get(), written.is_ok())
+            && (concerns_followed || rung.is_hurrying())
+        {
+            rung.ring();
+        }
         if concerns_parameters && written.is_ok() {
             self.parameters_changed().await;
         }
         written
+    }
+
+    /// From now on that follower is told of every write, if it wants to.
+    pub fn rings(&self, progress: &Arc<Progress>) {
+        // There is one: the first stays.
+        let _first = self.rung.set(Arc::clone(progress));
     }
 
     /// What links of pages are sealed with, on all nodes.

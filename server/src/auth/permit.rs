@@ -25,6 +25,8 @@ pub enum Action {
     History(Option<&'static str>),
     /// To handle the feed: the server's own followers.
     Follow,
+    /// To deliver events, to see them and to steer that.
+    Deliver,
     /// An operation, by its code.
     Invoke(&'static str),
     /// To hand in messages and documents of others.

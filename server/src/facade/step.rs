@@ -135,7 +135,7 @@ impl Maker<'_> {
 /// Found sound and written out.
 pub(super) fn sealed(app: &App, document: Value, id: &str) -> Result<Sealed, Vec<Issue>> {
     accept_text(&app.validator, document, None)
-        .and_then(|accepted| accepted.seal(id.to_owned(), &app.search()))
+        .and_then(|accepted| app.seal(accepted, id.to_owned()))
 }
 
 fn stale(resource_type: &str, id: &str, reason: &str) -> Issue {

@@ -17,6 +17,7 @@ pub(super) fn page(front: &Front) -> HttpResponse {
     store(&mut page, &front.app.store);
     messages(&mut page, front);
     followers(&mut page, &front.app);
+    deliveries(&mut page, &front.app);
     process(&mut page, &front.app);
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, TEXT))
@@ -144,7 +145,7 @@ fn messages(page: &mut Page, front: &Front) {
 
 fn followers(page: &mut Page, app: &App) {
     let all = app.texts.iter().map(|texts| &*texts.progress);
-    let all: Vec<&Progress> = all.collect();
+    let all: Vec<&Progress> = all.chain([&*app.dispatch.progress]).collect();
     let handled: Vec<(&str, u64)> = all.iter().map(|p| (p.name, p.handled.get())).collect();
     page.counters(
         "kiln_feed_versions_total",
@@ -159,6 +160,40 @@ fn followers(page: &mut Page, app: &App) {
         "How old the last version is that a follower has handled, while there are newer ones; else 0.",
         "follower",
         &behind,
+    );
+}
+
+fn deliveries(page: &mut Page, app: &App) {
+    let (dispatch, counts) = (&app.dispatch, app.dispatch.counts());
+    page.counters(
+        "kiln_deliveries_total",
+        "Attempts at telling a subscription of an event, by how they ended.",
+        "outcome",
+        &[
+            ("delivered", dispatch.delivered.get()),
+            ("failed", dispatch.failed.get()),
+        ],
+    );
+    page.gauge(
+        "kiln_deliveries_waiting",
+        "Events that wait to be delivered.",
+        counts.waiting,
+    );
+    page.gauge(
+        "kiln_deliveries_dead",
+        "Events of subscriptions that were given up; somebody should look at them.",
+        counts.dead,
+    );
+    page.gauges(
+        "kiln_subscriptions",
+        "Subscriptions by their status.",
+        "status",
+        &[("active", counts.active), ("error", counts.in_error)],
+    );
+    page.counter(
+        "kiln_subscriptions_given_up_total",
+        "Subscriptions that were given up since the server started.",
+        dispatch.given_up.get(),
     );
 }
 

@@ -55,7 +55,7 @@ impl Before {
         self.rid == current.rid && self.version == current.version
     }
 
-    pub(super) fn rows(&self) -> &Rows {
+    pub fn rows(&self) -> &Rows {
         &self.rows
     }
 

@@ -22,6 +22,8 @@ pub struct Progress {
     is_wanted: Mutex<bool>,
     rung: Condvar,
     is_over: AtomicBool,
+    /// Whether it wants to be rung for every write.
+    is_eager: AtomicBool,
 }
 
 impl Progress {
@@ -34,6 +36,7 @@ impl Progress {
             is_wanted: Mutex::new(false),
             rung: Condvar::new(),
             is_over: AtomicBool::new(false),
+            is_eager: AtomicBool::new(false),
         }
     }
 
@@ -87,6 +90,15 @@ impl Progress {
 
     pub fn is_behind_by(&self, us: u64) {
         self.behind_us.store(us, Ordering::Relaxed);
+    }
+
+    /// Whether somebody waits for what it does, so that it is rung for every write.
+    pub fn is_eager(&self, is_eager: bool) {
+        self.is_eager.store(is_eager, Ordering::Relaxed);
+    }
+
+    pub fn is_hurrying(&self) -> bool {
+        self.is_eager.load(Ordering::Relaxed)
     }
 
     /// The follower shall stop.

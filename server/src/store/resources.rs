@@ -46,6 +46,12 @@ const PLAIN: i16 = 0;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rid(pub(super) i64);
 
+impl Rid {
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// A version of a resource. The body is the stored text; nobody parses it to answer a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

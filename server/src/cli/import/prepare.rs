@@ -210,7 +210,7 @@ fn resource(app: &App, document: Value, source: Bytes) -> Task {
                 Some(id) => (id, Task::Place),
                 None => ((app.ids)((app.clock)()), Task::Create),
             };
-            let sealed = accepted.seal(own_id, &app.search());
+            let sealed = app.seal(accepted, own_id);
             sealed.map_or_else(Task::Refuse, make)
         }
     }

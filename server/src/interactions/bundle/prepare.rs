@@ -170,7 +170,7 @@ impl World<'_> {
         if self.wishes.tells_notes() {
             *notes = accepted.take_notes();
         }
-        let sealed = accepted.seal(id, &self.app.search());
+        let sealed = self.app.seal(accepted, id);
         let sealed = sealed.map_err(|issues| unprocessable(place, issues))?;
         Ok(match write.how {
             How::Create => Task::Create(sealed),

@@ -29,12 +29,21 @@ const STOREYS: &[&[&str]] = &[
     &["auth", "accept"],
     &["store"],
     &[
-        "app", "callers", "cx", "fault", "entries", "kept", "shelf", "texts",
+        "app",
+        "callers",
+        "cx",
+        "fault",
+        "entries",
+        "kept",
+        "shelf",
+        "texts",
+        "subscriptions",
     ],
     &["interactions"],
     &["operations"],
     &[
-        "http", "console", "facade", "feed", "jobs", "hub", "messages", "mllp", "arranged",
+        "http", "console", "facade", "feed", "deliver", "jobs", "hub", "messages", "mllp",
+        "arranged",
     ],
     // `crate::run` is in lib.rs.
     &["lib", "run"],

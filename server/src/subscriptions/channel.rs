@@ -1,0 +1,130 @@
+//! The way by which somebody is told. <https://hl7.org/fhir/R4/subscription.html#channels>
+
+use fhir_spec::format::Format;
+use fhir_spec::json::Value;
+
+use super::endpoint::{Endpoint, header};
+use crate::config::Deliveries;
+use crate::limits;
+
+/// Extensions of the backport guide begin like this.
+/// <https://hl7.org/fhir/uv/subscriptions-backport/>
+pub const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/";
+/// Our own: a secret of Standard Webhooks that notifications are signed with; two while one replaces the other.
+pub const SECRET: &str = "urn:kiln:webhook-secret";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    RestHook,
+}
+
+#[derive(Debug, Clone)]
+pub struct Channel {
+    pub kind: Kind,
+    pub endpoint: Endpoint,
+    /// Names with their values, which are secrets, sealed or not.
+    pub headers: Vec<(String, String)>,
+    /// What notifications are signed with, sealed or not.
+    pub secrets: Vec<String>,
+    /// None: nothing but that something has happened.
+    pub payload: Option<Format>,
+    pub timeout_ms: u64,
+}
+
+impl Kind {
+    pub const ALL: &[Self] = &[Self::RestHook];
+
+    /// <https://hl7.org/fhir/R4/valueset-subscription-channel-type.html>
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RestHook => "rest-hook",
+        }
+    }
+}
+
+/// The value of an extension of the backport guide.
+pub fn backport<'v>(element: &'v Value, name: &str, kind: &str) -> Option<&'v Value> {
+    let url = |extension: &&Value| {
+        let url = extension.str_of("url").unwrap_or_default();
+        url.strip_prefix(BACKPORT) == Some(name)
+    };
+    element.items_of("extension").iter().find(url)?.get(kind)
+}
+
+/// Reads `Subscription.channel`; what is wrong is noted with its place.
+pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Option<Channel> {
+    let code = channel.str_of("type").unwrap_or_default();
+    let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == code);
+    if kind.is_none() {
+        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        note(
+            "channel.type",
+            format!("`{code}` is not served: {}", all.join(", ")),
+        );
+    }
+    let endpoint = Endpoint::parse(channel.str_of("endpoint").unwrap_or_default());
+    let endpoint = endpoint.map_err(|told| note("channel.endpoint", told)).ok();
+    let mut headers = Vec::new();
+    for (index, line) in channel.items_of("header").iter().enumerate() {
+        match header(line.as_str().unwrap_or_default()) {
+            Ok(header) => headers.push(header),
+            Err(told) => note(&format!("channel.header[{index}]"), told),
+        }
+    }
+    if headers.len() > limits::DELIVERY_HEADERS_MAX {
+        let told = format!("at most {} headers are sent", limits::DELIVERY_HEADERS_MAX);
+        note("channel.header", told);
+    }
+    let payload = channel.str_of("payload").map(payload);
+    if payload == Some(None) {
+        let told = "expected application/fhir+json or application/fhir+xml";
+        note("channel.payload", told.into());
+    }
+    let seconds = backport(channel, "backport-timeout", "valueUnsignedInt").and_then(Value::as_u64);
+    let timeout_ms = seconds.map_or(limits::DELIVERY_TIMEOUT_MS, |seconds| seconds * 1_000);
+    if !(1..=limits::DELIVERY_TIMEOUT_MS_MAX).contains(&timeout_ms) {
+        let most = limits::DELIVERY_TIMEOUT_MS_MAX / 1_000;
+        note(
+            "channel.extension",
+            format!("a timeout is 1 to {most} seconds"),
+        );
+    }
+    let secrets = channel.items_of("extension").iter();
+    let secrets = secrets.filter(|extension| extension.str_of("url") == Some(SECRET));
+    let secrets: Vec<String> = secrets
+        .map(|extension| {
+            extension
+                .str_of("valueString")
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    if secrets.len() > limits::DELIVERY_SECRETS_MAX {
+        let told = "two secrets are signed with at most: the old one and the new one";
+        note("channel.extension", told.into());
+    }
+    Some(Channel {
+        kind: kind?,
+        endpoint: endpoint?,
+        headers,
+        secrets,
+        payload: payload.flatten(),
+        timeout_ms,
+    })
+}
+
+fn payload(mime: &str) -> Option<Format> {
+    let essence = mime.split(';').next().unwrap_or_default().trim();
+    match essence {
+        "application/fhir+json" | "application/json" => Some(Format::Json),
+        "application/fhir+xml" | "application/xml" | "text/xml" => Some(Format::Xml),
+        _ => None,
+    }
+}
+
+impl Channel {
+    /// Whether this server may send there, as far as that can be told without looking up its name.
+    pub fn check(&self, settings: &Deliveries) -> Result<(), String> {
+        self.endpoint.check(settings)
+    }
+}
