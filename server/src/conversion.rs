@@ -1,5 +1,7 @@
 //! Files and messages of others to FHIR, without the store: what `kiln convert` and `/api/convert` do.
 
+mod outward;
+
 use fhir_spec::json::Value;
 use fhir_spec::{Issue, IssueCode, Severity};
 use interop::formats::cda::{BadConverter, NoConverter};
@@ -13,6 +15,8 @@ use interop::mapping::{Mapped, Occasion, Plan, bundle};
 
 use crate::instant::Instant;
 use crate::maps::{self, Translator};
+
+pub use outward::{Speaking, to_messages, version};
 
 /// What is asked of a conversion. What is not said is found out.
 #[derive(Debug, Clone)]

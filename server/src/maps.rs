@@ -10,7 +10,8 @@ use interop::formats::delimited::TableSchema;
 use interop::formats::hl7v2::Dictionary;
 use interop::formats::{Format, cda, delimited, hl7v2};
 use interop::mapping::{
-    BadMap, CDA, DELIMITED, HL7V2, Pack, Problem, Zone, parse, shipped, shipped_cda, shipped_hl7v2,
+    BadMap, CDA, DELIMITED, HL7V2, HL7V2_OUT, Pack, Problem, Zone, parse, shipped, shipped_cda,
+    shipped_hl7v2, shipped_hl7v2_out,
 };
 
 use crate::limits;
@@ -30,11 +31,12 @@ pub enum Error {
     Shipped(#[from] hl7v2::convert::NoMaps),
 }
 
-/// Maps for tables, for messages and for clinical documents.
+/// Maps for tables, for messages that come in and go out, and for clinical documents.
 #[derive(Debug, Clone)]
 pub struct Maps {
     tables: Pack,
     messages: Pack,
+    out: Pack,
     documents: Pack,
 }
 
@@ -54,6 +56,7 @@ impl Maps {
         Ok(Self {
             tables: shipped()?.clone(),
             messages: shipped_hl7v2()?.clone(),
+            out: shipped_hl7v2_out()?.clone(),
             documents: shipped_cda()?.clone(),
         })
     }
@@ -75,6 +78,7 @@ impl Maps {
         Ok(Self {
             tables: Pack::read(DELIMITED.iter().copied().chain(own()))?,
             messages: Pack::read(HL7V2.iter().copied().chain(own()))?,
+            out: Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied().chain(own()))?,
             documents: Pack::read(CDA.iter().copied().chain(own()))?,
         })
     }
@@ -100,8 +104,13 @@ impl Maps {
             Ok(laid.pack)
         };
         // What names a map that nobody knows is told so by one of them.
-        let is_of_others = is_about(&self.tables) || is_about(&self.documents);
-        let messages = match is_about(&self.messages) || !is_of_others {
+        let is_outward = !file.out_overlays.is_empty() || !file.out_parts.is_empty();
+        let is_of_others = is_about(&self.tables) || is_about(&self.documents) || is_outward;
+        let out = match is_outward {
+            true => lay(&self.out)?,
+            false => self.out.clone(),
+        };
+        let messages = match (is_about(&self.messages) && !is_outward) || !is_of_others {
             true => lay(&self.messages)?,
             false => self.messages.clone(),
         };
@@ -111,6 +120,7 @@ impl Maps {
         };
         let laid = Self {
             messages,
+            out,
             tables: lay_where_meant(&self.tables)?,
             documents: lay_where_meant(&self.documents)?,
         };
@@ -153,10 +163,23 @@ impl Maps {
                 problems.extend(bad.0);
             }
         }
+        if !file.out_overlays.is_empty() || !file.out_parts.is_empty() {
+            problems.extend(self.check_outward().err().into_iter().flat_map(|bad| bad.0));
+        }
         problems.dedup();
         match problems.is_empty() {
             true => Ok(()),
             false => Err(BadMap(problems)),
+        }
+    }
+
+    /// Compiles the definitions of messages that go out.
+    fn check_outward(&self) -> Result<(), BadMap> {
+        use hl7v2::emit::{Speaker, Unready, Unspoken};
+        let speaker = Speaker::new(self.out.clone(), Zone::utc(), &[]);
+        match speaker.map(|speaker| speaker.check()) {
+            Ok(Err(Unspoken::Unready(_, Unready::Map(bad)))) => Err(bad),
+            _ => Ok(()),
         }
     }
 
@@ -192,7 +215,7 @@ impl Maps {
 
     /// Whether some map takes a constant of that name.
     pub fn has_constant(&self, name: &str) -> bool {
-        let packs = [&self.tables, &self.messages, &self.documents];
+        let packs = [&self.tables, &self.messages, &self.out, &self.documents];
         packs.iter().any(|pack| pack.has_constant(name))
     }
 
@@ -210,6 +233,7 @@ impl Maps {
                 constants,
             )?,
             documents: cda::Converters::new(self.documents.clone(), zone.clone(), constants),
+            speaker: hl7v2::emit::Speaker::new(self.out.clone(), zone.clone(), constants)?,
         })
     }
 }
@@ -220,6 +244,7 @@ pub struct Translator {
     pub tables: delimited::Converter,
     pub messages: hl7v2::convert::Converter,
     pub documents: cda::Converters,
+    pub speaker: hl7v2::emit::Speaker,
 }
 
 /// What is wrong with a map, each with its place.

@@ -12,6 +12,8 @@ mod fhirpath;
 #[cfg(test)]
 mod hl7v2;
 #[cfg(test)]
+mod hl7v2_out;
+#[cfg(test)]
 mod http_scripts;
 #[cfg(test)]
 mod kiln;

@@ -30,6 +30,8 @@ pub struct OutPlan {
     pub(super) plan: std::sync::Arc<Plan>,
     pub(super) start: Option<StartPlan>,
     pub(super) occasions: Vec<OccasionPlan>,
+    /// Rows below no line.
+    pub(super) own: Option<u32>,
     pub(super) lines: Vec<LinePlan>,
     pub(super) sets: Vec<OutSet>,
     pub(super) label_count: usize,

@@ -4,6 +4,7 @@
 use super::error::{BadMap, Problem};
 use super::pack::Pack;
 use super::parse::parse;
+use super::row::outward::{OutChange, OutChangeKind, OutLine, OutOverlay, OutPart};
 use super::row::{Block, Change, ChangeKind, Map, Overlay, Row, Word};
 
 /// A pack with an overlay laid over it.
@@ -52,6 +53,18 @@ impl Pack {
         }
         for overlay in &file.overlays {
             pack.lay(overlay, &mut gone);
+        }
+        for part in file.out_parts {
+            let is_it = |below: &&mut OutPart| {
+                below.name.text == part.name.text && below.target.text == part.target.text
+            };
+            match pack.out_parts.iter_mut().find(is_it) {
+                Some(below) => *below = part,
+                None => pack.out_parts.push(part),
+            }
+        }
+        for overlay in &file.out_overlays {
+            pack.lay_outward(overlay, &mut gone);
         }
         Ok(Laid { pack, gone })
     }
@@ -108,6 +121,98 @@ impl Pack {
             }
         }
     }
+}
+
+impl Pack {
+    /// What one receiver wants otherwise.
+    fn lay_outward(&mut self, overlay: &OutOverlay, gone: &mut Vec<Problem>) {
+        let base = &overlay.base;
+        let mut messages = self.messages.iter_mut();
+        let Some(message) = messages.find(|message| message.name.text == base.text) else {
+            gone.push(Problem::new(base.at.clone(), "a message of the pack").found(&base.text));
+            return;
+        };
+        for constant in &overlay.constants {
+            let mut all = message.constants.iter_mut();
+            match all.find(|below| below.name.text == constant.name.text) {
+                Some(below) => below.value.clone_from(&constant.value),
+                None => message.constants.push(constant.clone()),
+            }
+        }
+        for word in &overlay.without {
+            if !leave_out(&mut message.lines, &word.text) {
+                let expected = "a segment or group of this message";
+                gone.push(Problem::new(word.at.clone(), expected).found(&word.text));
+            }
+        }
+        for change in &overlay.changes {
+            self.change_outward(change, gone);
+        }
+    }
+
+    fn change_outward(&mut self, change: &OutChange, gone: &mut Vec<Problem>) {
+        let is_it = |name: &Word, target: &Word| {
+            name.text == change.part.text
+                && (change.target.as_ref()).is_none_or(|wanted| wanted.text == target.text)
+        };
+        let told = |at, expected: &str, found: &str| Problem::new(at, expected).found(found);
+        let mut parts = self.out_parts.iter_mut();
+        let out = parts.find(|part| is_it(&part.name, &part.target));
+        let rows = out.map(|part| &mut part.rows);
+        match (&change.kind, rows) {
+            (OutChangeKind::Add(row), Some(rows)) => rows.insert(0, row.clone()),
+            (OutChangeKind::Replace(row), Some(rows)) => {
+                match rows.iter_mut().find(|below| below.id == row.id) {
+                    Some(below) => *below = row.clone(),
+                    None => gone.push(told(
+                        change.at.clone(),
+                        "the id of a row that is there",
+                        &row.id,
+                    )),
+                }
+            }
+            (OutChangeKind::Remove(id), rows) => {
+                let both = self.parts.iter_mut();
+                let both = both.filter(|part| is_it(&part.name, &part.target));
+                let place = rows
+                    .as_ref()
+                    .and_then(|rows| rows.iter().position(|row| row.id == *id));
+                let mut is_there = false;
+                if let (Some(rows), Some(place)) = (rows, place) {
+                    rows.remove(place);
+                    is_there = true;
+                }
+                // A row that goes both ways is called by its place and its element alike.
+                let forward = id.replace("<->", "->");
+                if !is_there {
+                    for part in both {
+                        let count = part.rows.len();
+                        part.rows.retain(|row| row.id != forward);
+                        is_there |= part.rows.len() < count;
+                    }
+                }
+                if !is_there {
+                    gone.push(told(change.at.clone(), "the id of a row that is there", id));
+                }
+            }
+            (_, None) => gone.push(told(
+                change.part.at.clone(),
+                "a segment or type map for the way out",
+                &change.part.text,
+            )),
+        }
+    }
+}
+
+/// Takes lines out of a message; says whether there were any.
+fn leave_out(lines: &mut Vec<OutLine>, name: &str) -> bool {
+    let count = lines.len();
+    lines.retain(|line| line.source.text != name);
+    let inner: Vec<bool> = lines
+        .iter_mut()
+        .map(|line| leave_out(&mut line.lines, name))
+        .collect();
+    lines.len() < count || inner.contains(&true)
 }
 
 fn shared_name(map: &Map, block: &Word) -> Option<String> {

@@ -147,7 +147,12 @@ impl Pack {
 
     /// Whether some map takes a constant of that name.
     pub fn has_constant(&self, name: &str) -> bool {
-        let mut constants = self.maps.iter().flat_map(|map| &map.constants);
+        let of_messages = self.messages.iter().flat_map(|message| &message.constants);
+        let mut constants = self
+            .maps
+            .iter()
+            .flat_map(|map| &map.constants)
+            .chain(of_messages);
         constants.any(|constant| constant.name.text == name)
     }
 

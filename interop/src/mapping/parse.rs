@@ -265,6 +265,9 @@ impl Section<'_> {
 
     fn overlay(&mut self, mut cursor: Cursor<'_>, body: &[Line]) -> Read<()> {
         let name = cursor.word("the name of the overlay")?;
+        if cursor.take_keyword("to") {
+            return self.out_overlay(cursor, name, body);
+        }
         cursor.sign(":")?;
         let base = cursor.word("the name of the map it changes")?;
         cursor.end()?;

@@ -30,6 +30,7 @@ pub struct File {
     pub messages: Vec<outward::Message>,
     pub shared_lines: Vec<outward::SharedLines>,
     pub out_parts: Vec<outward::OutPart>,
+    pub out_overlays: Vec<outward::OutOverlay>,
 }
 
 /// `map patients : csv`

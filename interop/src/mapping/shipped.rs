@@ -82,6 +82,13 @@ pub const HL7V2_OUT: &[(&str, &str)] = files![
     "hl7v2-out/types.map",
     "hl7v2-out/segments.map",
     "hl7v2-out/results.map",
+    "hl7v2-out/orders.map",
+    "hl7v2-out/documents.map",
+    "hl7v2-out/vaccinations.map",
+    "hl7v2-out/appointments.map",
+    "hl7v2-out/billing.map",
+    "hl7v2-out/visits.map",
+    "hl7v2-out/patients.map",
 ];
 
 /// The pack of messages that go out, read once.

@@ -5,14 +5,16 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use fhir_spec::Issue;
+use fhir_spec::definitions::Definitions;
 use fhir_spec::format::Format as Notation;
 use fhir_spec::json::{Object, Value, write_pretty};
 use fhir_spec::outcome::operation_outcome;
 use interop::formats::Format;
+use interop::formats::hl7v2::Version;
 
 use super::mapped::{self, Mapping};
 use super::{FAILED, document, print, say};
-use crate::conversion::{self, Asked};
+use crate::conversion::{self, Asked, Speaking};
 use crate::maps;
 
 #[derive(Debug, clap::Args)]
@@ -21,8 +23,9 @@ use crate::maps;
 Prints one transaction bundle of all files. A row or message that cannot become FHIR is named on stderr with line and\n\
 column, the rest is converted, and the exit status is 1.\n\n\
 The other way: with --to csv resources or bundles become rows of the map that --map names, with --to cda a document Bundle\n\
-(or what a bundle holds of one patient) becomes C-CDA.\n\n\
-Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert referral.xml\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients\n  kiln convert document.json --to cda"
+(or what a bundle holds of one patient) becomes C-CDA, with --to hl7v2 resources become messages, of the type and event that\n\
+are asked for or that suit them; a required field without a value is an error that names the elements which would give it.\n\n\
+Examples:\n  kiln convert adt.hl7 --loss\n  kiln convert referral.xml\n  kiln convert patients.csv --const mrn_system=urn:hospital:mrn --zone Europe/Berlin\n  kiln convert people.json --to csv --map patients\n  kiln convert document.json --to cda\n  kiln convert report.json --to hl7v2 --type ORU --hl7-version 2.5.1"
 )]
 pub(super) struct Flags {
     /// Files; `-` reads standard input
@@ -32,8 +35,10 @@ pub(super) struct Flags {
     #[arg(long, value_name = "hl7v2|ccda|csv", value_parser = mapped::format)]
     from: Option<Format>,
     /// What they become
-    #[arg(long, value_name = "fhir|csv|cda", default_value = "fhir", value_parser = ["fhir", "csv", "cda"])]
+    #[arg(long, value_name = "fhir|csv|cda|hl7v2", default_value = "fhir", value_parser = ["fhir", "csv", "cda", "hl7v2"])]
     to: String,
+    #[command(flatten)]
+    speaking: Spoken,
     #[command(flatten)]
     mapping: Mapping,
     /// Add the loss report: `{"bundle": ..., "loss": OperationOutcome}`
@@ -42,6 +47,26 @@ pub(super) struct Flags {
     /// Say on stderr which row of which map made each element
     #[arg(long)]
     trace: bool,
+}
+
+/// What messages of HL7 v2 shall be.
+#[derive(Debug, clap::Args)]
+struct Spoken {
+    /// With --to hl7v2: the type of the message, such as ADT [default: what suits the resources]
+    #[arg(long = "type", value_name = "TYPE")]
+    message_type: Option<String>,
+    /// With --to hl7v2: the event, such as A08
+    #[arg(long, value_name = "EVENT")]
+    event: Option<String>,
+    /// With --to hl7v2: the version, 2.3 to 2.8.2
+    #[arg(long, value_name = "VERSION", default_value = "2.5.1", value_parser = conversion::version)]
+    hl7_version: Version,
+    /// With --to hl7v2: a later version whose fields and datatypes are used, as profiles do
+    #[arg(long, value_name = "VERSION", value_parser = conversion::version)]
+    hl7_datatypes: Option<Version>,
+    /// With --to hl7v2: the control id of the first message [default: made of the time]
+    #[arg(long, value_name = "ID")]
+    control_id: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +93,9 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     }
     if flags.to == Format::Cda.name() {
         return clinical(flags);
+    }
+    if flags.to == Format::Hl7v2.name() {
+        return messages(flags, &translator);
     }
     let now = SystemTime::now().into();
     let (mut all, mut losses, mut has_errors) = (Vec::new(), Vec::new(), false);
@@ -145,12 +173,66 @@ fn clinical(flags: &Flags) -> Result<ExitCode, Error> {
 
 /// A document of FHIR, in whichever notation.
 fn fhir(file: &Path, text: &[u8]) -> Result<Value, Error> {
-    let definitions = fhir_spec::definitions::Definitions::r4();
-    let document = Notation::of(text).read(text, definitions);
+    let document = Notation::of(text).read(text, Definitions::r4());
     document.map_err(|issues| {
         let told: Vec<String> = issues.into_iter().map(|issue| issue.diagnostics).collect();
         Error::Malformed(file.to_owned(), told.join("; "))
     })
+}
+
+/// Resources to messages. One that lacks what it must have is printed only together with the loss report.
+fn messages(flags: &Flags, translator: &maps::Translator) -> Result<ExitCode, Error> {
+    let wanted = Speaking {
+        message_type: flags.speaking.message_type.clone(),
+        event: flags.speaking.event.clone(),
+        version: Some(flags.speaking.hl7_version),
+        datatypes: flags.speaking.hl7_datatypes,
+        charset: flags.mapping.charset().map(str::to_owned),
+        control_id: flags.speaking.control_id.clone(),
+    };
+    let now = SystemTime::now().into();
+    let (mut all, mut losses, mut has_errors) = (Vec::new(), Vec::new(), false);
+    for file in &flags.files {
+        let spoken = conversion::to_messages(
+            translator,
+            fhir(file, &document::text(file)?)?,
+            &wanted,
+            now,
+        );
+        let (spoken, refused) = match spoken {
+            Ok(spoken) => (spoken, Vec::new()),
+            Err(issues) => (Vec::new(), issues),
+        };
+        let issues = spoken.iter().flat_map(|message| message.issues.clone());
+        let issues: Vec<Issue> = refused.into_iter().chain(issues).collect();
+        for issue in issues.iter().filter(|issue| issue.is_error()) {
+            has_errors = true;
+            say(&told(file, issue));
+        }
+        losses.extend(issues);
+        all.extend(spoken);
+    }
+    if !flags.loss {
+        for message in all.iter().filter(|message| !message.has_errors()) {
+            print_bytes(&message.bytes)?;
+        }
+        return Ok(status(has_errors));
+    }
+    let texts: Vec<Value> = all
+        .iter()
+        .map(|message| Value::from(message.text.as_str()))
+        .collect();
+    let answer = Object::from_iter([
+        ("messages", Value::from(texts)),
+        ("loss", operation_outcome(&losses)),
+    ]);
+    print(&write_pretty(&answer.into()))?;
+    Ok(status(has_errors))
+}
+
+fn print_bytes(bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    std::io::stdout().write_all(bytes)
 }
 
 /// Resources to rows.

@@ -14,7 +14,7 @@ use interop::mapping::Zone;
 use super::body::{self, Cap};
 use super::reply::NO_SNIFF;
 use super::routes::{Answer, method_not_allowed};
-use crate::conversion::{self, Asked};
+use crate::conversion::{self, Asked, Speaking};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::interactions::parameters::decoded;
@@ -35,9 +35,11 @@ struct Wanted {
     zone: Zone,
     constants: Vec<(String, String)>,
     sender: Option<String>,
+    speaking: Speaking,
 }
 
-const NAMES: &str = "from, to, map, sender, loss, trace, zone, charset, delimiter, name, const";
+const ER7: &str = "x-application/hl7-v2+er7";
+const NAMES: &str = "from, to, map, sender, loss, trace, zone, charset, delimiter, name, const, type, event, version, datatypes, control-id";
 
 /// Converts the body.
 pub(super) async fn convert(cx: &Cx, request: &HttpRequest, payload: &mut Payload) -> Answer {
@@ -48,7 +50,7 @@ pub(super) async fn convert(cx: &Cx, request: &HttpRequest, payload: &mut Payloa
     let cap = Cap::of_bundle(&cx.app.limits);
     let bytes = body::read_within(cx, request, payload, cap).await?;
     let app = cx.app.clone();
-    let (content_type, text) = cx
+    let (content_type, bytes) = cx
         .compute(bytes.len().saturating_mul(2), move || {
             let translator =
                 app.shelf
@@ -62,14 +64,14 @@ pub(super) async fn convert(cx: &Cx, request: &HttpRequest, payload: &mut Payloa
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, content_type))
         .insert_header((X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
-        .body(text))
+        .body(bytes))
 }
 
 fn forwards(
     translator: &Translator,
     wanted: &Wanted,
     bytes: &Bytes,
-) -> Result<(&'static str, String), Fault> {
+) -> Result<(&'static str, Vec<u8>), Fault> {
     let wrong = |issues| Fault::of_issues(Kind::Unprocessable, issues);
     let converted = conversion::convert(translator, bytes, &wanted.asked).map_err(wrong)?;
     // Who does not read the loss report must not take a part for the whole.
@@ -86,7 +88,7 @@ fn forwards(
     );
     let bundle = converted.bundle();
     if !wanted.loss && !wanted.asked.trace {
-        return Ok((FHIR_JSON, bundle.to_string()));
+        return Ok((FHIR_JSON, bundle.to_string().into_bytes()));
     }
     let mut answer = Object::from_iter([("bundle", bundle)]);
     if wanted.loss {
@@ -96,7 +98,41 @@ fn forwards(
         let lines: Vec<Value> = trace.lines().map(Value::from).collect();
         answer.set("trace", lines);
     }
-    Ok((JSON, Value::from(answer).to_string()))
+    Ok((JSON, Value::from(answer).to_string().into_bytes()))
+}
+
+/// Messages of HL7 v2: one that lacks what it must have is no answer, unless the loss report goes with it.
+fn spoken(
+    translator: &Translator,
+    wanted: &Wanted,
+    document: Value,
+) -> Result<(&'static str, Vec<u8>), Fault> {
+    let wrong = |issues| Fault::of_issues(Kind::Unprocessable, issues);
+    let speaking = Speaking {
+        charset: wanted.asked.charset.clone(),
+        ..wanted.speaking.clone()
+    };
+    let messages = conversion::to_messages(translator, document, &speaking, wanted.asked.now)
+        .map_err(wrong)?;
+    let issues = messages.iter().flat_map(|message| message.issues.clone());
+    let issues: Vec<fhir_spec::Issue> = issues.collect();
+    if wanted.loss {
+        let texts: Vec<Value> = messages
+            .iter()
+            .map(|message| Value::from(message.text.as_str()))
+            .collect();
+        let answer = Object::from_iter([
+            ("messages", Value::from(texts)),
+            ("loss", operation_outcome(&issues)),
+        ]);
+        return Ok((JSON, Value::from(answer).to_string().into_bytes()));
+    }
+    if issues.iter().any(fhir_spec::Issue::is_error) {
+        let errors = issues.into_iter().filter(fhir_spec::Issue::is_error);
+        return Err(wrong(errors.collect()));
+    }
+    let bytes = messages.into_iter().flat_map(|message| message.bytes);
+    Ok((ER7, bytes.collect()))
 }
 
 fn backwards(
@@ -104,13 +140,16 @@ fn backwards(
     wanted: &Wanted,
     bytes: &Bytes,
     definitions: &fhir_spec::definitions::Definitions,
-) -> Result<(&'static str, String), Fault> {
+) -> Result<(&'static str, Vec<u8>), Fault> {
     let malformed = |issues| Fault::of_issues(Kind::Malformed, issues);
     let document = Notation::of(bytes)
         .read(bytes, definitions)
         .map_err(malformed)?;
     if wanted.to == Some(Format::Cda) {
         return clinical(&document, wanted);
+    }
+    if wanted.to == Some(Format::Hl7v2) {
+        return spoken(translator, wanted, document);
     }
     let map = wanted
         .asked
@@ -123,27 +162,27 @@ fn backwards(
         conversion::to_rows(translator, map, &resources, delimiter, wanted.asked.now)
             .map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))?;
     if !wanted.loss {
-        return Ok((CSV, text));
+        return Ok((CSV, text.into_bytes()));
     }
     let answer = Object::from_iter([
         ("csv", Value::from(text)),
         ("loss", operation_outcome(&issues)),
     ]);
-    Ok((JSON, Value::from(answer).to_string()))
+    Ok((JSON, Value::from(answer).to_string().into_bytes()))
 }
 
 /// A bundle as a clinical document.
-fn clinical(bundle: &Value, wanted: &Wanted) -> Result<(&'static str, String), Fault> {
+fn clinical(bundle: &Value, wanted: &Wanted) -> Result<(&'static str, Vec<u8>), Fault> {
     let (text, issues) = conversion::to_document(bundle, wanted.asked.now)
         .map_err(|issues| Fault::of_issues(Kind::Unprocessable, issues))?;
     if !wanted.loss {
-        return Ok((CDA, text));
+        return Ok((CDA, text.into_bytes()));
     }
     let answer = Object::from_iter([
         ("cda", Value::from(text)),
         ("loss", operation_outcome(&issues)),
     ]);
-    Ok((JSON, Value::from(answer).to_string()))
+    Ok((JSON, Value::from(answer).to_string().into_bytes()))
 }
 
 fn wrong_parameter(name: &str, expected: &str) -> Fault {
@@ -169,19 +208,19 @@ impl Wanted {
             zone: Zone::utc(),
             constants: Vec::new(),
             sender: None,
+            speaking: Speaking::default(),
         };
         for (name, value) in decoded(query)? {
             wanted.take(&name, value)?;
         }
         match (wanted.is_from_fhir, wanted.to) {
-            (true, None) => Err(wrong_parameter("to", "csv or cda, as `from` is fhir")),
+            (true, None) => Err(wrong_parameter(
+                "to",
+                "csv, cda or hl7v2, as `from` is fhir",
+            )),
             (false, Some(_)) => Err(wrong_parameter(
                 "to",
-                "fhir; from fhir it may be csv or cda",
-            )),
-            (true, Some(Format::Hl7v2)) => Err(Fault::new(
-                Kind::NotImplemented,
-                "resources are not written as HL7 v2 yet",
+                "fhir; from fhir it may be csv, cda or hl7v2",
             )),
             _ => Ok(wanted),
         }
@@ -210,6 +249,17 @@ impl Wanted {
             "zone" => {
                 self.zone = Zone::parse(&value)
                     .map_err(|bad| Fault::new(Kind::WrongParameter, format!("`zone`: {bad}")))?;
+            }
+            "type" => self.speaking.message_type = Some(value),
+            "event" => self.speaking.event = Some(value),
+            "control-id" => self.speaking.control_id = Some(value),
+            "version" | "datatypes" => {
+                let version = conversion::version(&value);
+                let version = Some(version.map_err(|expected| wrong_parameter(name, expected))?);
+                match name {
+                    "version" => self.speaking.version = version,
+                    _ => self.speaking.datatypes = version,
+                }
             }
             "delimiter" => {
                 let letter = conversion::delimiter(&value);

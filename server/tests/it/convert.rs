@@ -12,6 +12,8 @@ on_both_databases!(
     what_is_wrong_is_told_with_its_place,
     maps_are_listed,
     rows_come_back_out_of_resources,
+    messages_come_back_out_of_resources,
+    messages_go_out_as_asked_for,
     clinical_documents_are_converted,
     bundles_become_clinical_documents,
 );
@@ -137,12 +139,6 @@ fn what_is_wrong_is_told_with_its_place(database: &Database) {
         ),
         ("?sender=nobody", "", 400, "there is no overlay `nobody`"),
         (
-            "?from=fhir&to=hl7v2",
-            "{}",
-            501,
-            "not written as HL7 v2 yet",
-        ),
-        (
             "?from=fhir&to=csv",
             "{\"resourceType\":\"Patient\"}",
             400,
@@ -199,6 +195,92 @@ fn rows_come_back_out_of_resources(database: &Database) {
     let again = converted(&kiln, "?from=csv&map=patients", &back.body);
     let (first, second) = (bundle.json(), again.json());
     assert_eq!(resources(&first), resources(&second));
+}
+
+fn messages_come_back_out_of_resources(database: &Database) {
+    let kiln = Kiln::start(database);
+    let bundle = converted(&kiln, "", ADT.as_bytes());
+    let back = converted(
+        &kiln,
+        "?from=fhir&to=hl7v2&type=ADT&event=A08&version=2.8&control-id=C1",
+        &bundle.body,
+    );
+    assert_eq!(back.status, 200, "{}", back.text());
+    assert_eq!(
+        back.header("Content-Type"),
+        Some("x-application/hl7-v2+er7")
+    );
+    let text = back.text();
+    assert!(text.contains("|ADT^A08^ADT_A01|C1|P|2.8\r"), "{text}");
+    assert!(
+        text.contains("\rPID|1||77^^^HOSP^MR||Doe^Jane||19740315|F\r"),
+        "{text}"
+    );
+    assert!(text.contains("\rPV1|1|I\r"), "{text}");
+    let again = converted(&kiln, "", &back.body);
+    assert_eq!(families(&again.json()), ["Doe"]);
+
+    for (query, body, status, told) in [
+        (
+            "?from=fhir&to=hl7v2",
+            "{}",
+            422,
+            "no definition makes messages",
+        ),
+        (
+            "?from=fhir&to=hl7v2&type=ADT&event=Z99",
+            "{}",
+            422,
+            "ADT^A08",
+        ),
+        (
+            "?from=fhir&to=hl7v2&version=2.2",
+            "{}",
+            400,
+            "`version`: expected a version of HL7 v2 from 2.3",
+        ),
+        (
+            "?from=fhir&to=hl7v2&type=ADT&event=A28",
+            "{\"resourceType\":\"Patient\",\"identifier\":[{\"value\":\"1\"}]}",
+            422,
+            "PID-5 (Patient Name) is required: expected Patient.name",
+        ),
+    ] {
+        let answer = converted(&kiln, query, body.as_bytes());
+        assert_eq!(answer.status, status, "{query} {}", answer.text());
+        assert!(answer.text().contains(told), "{query} {}", answer.text());
+    }
+}
+
+/// Written in Latin-1, as asked for; with what did not go out.
+fn messages_go_out_as_asked_for(database: &Database) {
+    let kiln = Kiln::start(database);
+    let person = "{\"resourceType\":\"Patient\",\"identifier\":[{\"value\":\"1\"}],\"name\":[{\"family\":\"M\u{fc}ller\"}],\"photo\":[{\"title\":\"x\"}]}";
+    let query = "?from=fhir&to=hl7v2&type=ADT&event=A31&charset=8859/1";
+    let latin = converted(&kiln, query, person.as_bytes());
+    assert_eq!(latin.status, 200, "{}", latin.text());
+    assert!(
+        latin
+            .body
+            .windows(7)
+            .any(|bytes| bytes == b"M\xfcller|" || bytes == b"M\xfcller\r"),
+        "{}",
+        latin.text()
+    );
+    let told = converted(
+        &kiln,
+        "?from=fhir&to=hl7v2&type=ADT&event=A31&loss=true",
+        person.as_bytes(),
+    )
+    .json();
+    let message = told.items_of("messages")[0].as_str().unwrap();
+    assert!(message.contains("\rPV1|1|N\r"), "{message}");
+    assert!(
+        told.get("loss")
+            .unwrap()
+            .to_string()
+            .contains("Patient.photo[0].title has no place")
+    );
 }
 
 pub(crate) const DOCUMENT: &str =

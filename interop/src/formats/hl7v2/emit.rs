@@ -251,7 +251,16 @@ impl Speaker {
         Err(Unspoken::NoKind(types.join(", ")))
     }
 
-    /// Whether messages of that kind start with resources of a type, and of which.
+    /// The kind with that type and event, or with the one of them that is said.
+    pub fn kind_of(&self, type_name: Option<&str>, event: Option<&str>) -> Option<&str> {
+        self.kinds().find(|kind| {
+            let (first, second) = kind.split_once('^').unwrap_or((kind, ""));
+            type_name.is_none_or(|wanted| wanted == first)
+                && event.is_none_or(|wanted| wanted == second)
+        })
+    }
+
+    /// The type of the resources that messages of a kind start with.
     pub fn start_of(&self, kind: &str) -> Result<String, Unspoken> {
         let (_, outgoing) = self.of_kind(kind)?;
         Ok(outgoing.plan().start_type().unwrap_or_default().to_owned())

@@ -237,6 +237,8 @@ impl Writer<'_> {
         let mut fields: Vec<String> = Vec::new();
         for place in (if is_header { 2 } else { 1 })..=highest.max(count) {
             let fact = self.dictionary.own_field(self.version, name, place);
+            // A profile may take fields from a later version, as it does datatypes.
+            let fact = fact.or_else(|| self.dictionary.own_field(self.datatypes, name, place));
             let fact = fact.filter(|fact| !matches!(fact.datatype, "WD" | "NUL"));
             if is_header && place == 2 {
                 fields.push(self.delimiters.encoding_characters());

@@ -104,11 +104,19 @@ impl<'c> Compiler<'c> {
                 condition: condition.flatten(),
             });
         }
-        let lines = message
+        let lines: Vec<LinePlan> = message
             .lines
             .iter()
             .filter_map(|line| self.out_line(line, &types))
             .collect();
+        let own = (!message.rows.is_empty()).then(|| {
+            let seen = Seen {
+                kind: None,
+                types: &types,
+                name: "",
+            };
+            self.out_rows(&seen, &message.rows, RowSet::default())
+        });
         if !self.problems.is_empty() {
             self.problems.dedup();
             return Err(BadMap(self.problems));
@@ -118,6 +126,7 @@ impl<'c> Compiler<'c> {
             plan: std::sync::Arc::new(self.plan),
             start: start.map(|(_, plan)| plan),
             occasions,
+            own,
             lines,
             sets: outward.sets,
             label_count: outward.labels.len(),

@@ -88,6 +88,14 @@ impl Outgoing {
         for line in &self.plan.lines {
             writer.line(line, &[root], here);
         }
+        if let (Some(own), Some(here)) = (self.plan.own, here) {
+            let mut places = Places {
+                blocks: &[root],
+                its: Vec::new(),
+            };
+            writer.taken.clear();
+            writer.set(own, here, &mut places);
+        }
         writer.finish()
     }
 }
@@ -148,6 +156,15 @@ impl<'w, P: Page> Writer<'w, P> {
             {
                 continue;
             }
+            // Rows for its type, where it is made into a segment.
+            let kind = item.value.str_of("resourceType");
+            let set = match kind {
+                Some(kind) => line.sets.iter().find(|(name, _)| **name == *kind),
+                None => line.sets.first(),
+            };
+            if line.is_segment && !is_once && set.is_none() && !line.sets.is_empty() {
+                continue;
+            }
             let Some(node) = self.open(around.last().copied(), &line.steps, is_once) else {
                 return;
             };
@@ -158,7 +175,6 @@ impl<'w, P: Page> Writer<'w, P> {
                 self.taken.clear();
             }
             let blocks = [around, &[node]].concat();
-            let sets = &line.sets;
             let mut places = Places {
                 blocks: &blocks,
                 its: Vec::new(),
@@ -169,15 +185,8 @@ impl<'w, P: Page> Writer<'w, P> {
             if !is_once {
                 self.note(item.value);
             }
-            if line.is_segment && !is_once {
-                let kind = item.value.str_of("resourceType");
-                let set = match kind {
-                    Some(kind) => sets.iter().find(|(name, _)| **name == *kind),
-                    None => sets.first(),
-                };
-                if let Some((_, set)) = set {
-                    self.set(*set, *item, &mut places);
-                }
+            if let Some((_, set)) = set.filter(|_| line.is_segment && !is_once) {
+                self.set(*set, *item, &mut places);
             }
             for inner in &line.lines {
                 self.line(inner, &blocks, Some(*item));
@@ -353,7 +362,9 @@ impl<'w, P: Page> Writer<'w, P> {
                 return;
             }
             if self.write(row, found, node, places) {
-                self.take(found.value);
+                if row.calls.is_empty() || row.repeats {
+                    self.take(found.value);
+                }
                 if !row.repeats {
                     return;
                 }
@@ -392,7 +403,7 @@ impl<'w, P: Page> Writer<'w, P> {
             let Some(node) = self.node(path, places, 0, repetition) else {
                 return;
             };
-            self.page.set(node, None, part);
+            self.page.set(node, None, part.trim_end_matches('\r'));
             repetition = repetition.saturating_add(1);
         }
     }
@@ -411,7 +422,13 @@ impl<'w, P: Page> Writer<'w, P> {
                         return false;
                     };
                     self.page.set(node, *kind, text);
-                    self.claim(found.value);
+                    // What is said in other words may be said as it is too: of which type a value is, and the value.
+                    match row.calls.is_empty() {
+                        true => self.claim(found.value),
+                        false => {
+                            self.claimed.insert(std::ptr::from_ref(found.value));
+                        }
+                    }
                     true
                 }
                 Err(expected) => {

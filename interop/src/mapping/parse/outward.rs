@@ -3,7 +3,8 @@
 use super::super::error::Problem;
 use super::super::lex::{Line, Token};
 use super::super::row::outward::{
-    From, Message, Occasion, OutLine, OutPart, OutRow, SharedLines, Start, Told,
+    From, Message, Occasion, OutChange, OutChangeKind, OutLine, OutOverlay, OutPart, OutRow,
+    SharedLines, Start, Told,
 };
 use super::super::row::{Target, Word};
 use super::line::Cursor;
@@ -19,6 +20,7 @@ impl Section<'_> {
             start: None,
             occasions: Vec::new(),
             constants: Vec::new(),
+            rows: Vec::new(),
             lines: Vec::new(),
         };
         let mut rest = body;
@@ -38,6 +40,9 @@ impl Section<'_> {
             } else if cursor.take_keyword("constant") {
                 let constant = constant(&mut cursor);
                 message.constants.extend(self.told(constant));
+            } else if cursor.begins_row() {
+                let row = cursor.out_row();
+                message.rows.extend(self.told(row));
             } else {
                 let line = cursor.out_line();
                 if let Some(line) = self.told(line) {
@@ -123,6 +128,56 @@ impl Section<'_> {
     }
 }
 
+impl Section<'_> {
+    /// `overlay lab7 to ORU_R01`
+    pub(super) fn out_overlay(
+        &mut self,
+        mut cursor: Cursor<'_>,
+        name: Word,
+        body: &[Line],
+    ) -> Read<()> {
+        let base = cursor.word("the message that it changes")?;
+        cursor.end()?;
+        let mut overlay = OutOverlay {
+            name,
+            base,
+            constants: Vec::new(),
+            without: Vec::new(),
+            changes: Vec::new(),
+        };
+        let mut part: Option<(Word, Option<Word>)> = None;
+        for line in body {
+            let mut cursor = Cursor::new(line);
+            if cursor.take_keyword("in") {
+                let read = cursor.part_named();
+                part = self.told(read);
+            } else if cursor.take_keyword("constant") {
+                let constant = constant(&mut cursor);
+                overlay.constants.extend(self.told(constant));
+            } else if cursor.take_keyword("without") {
+                let names = cursor.names("the names of segments and groups");
+                overlay.without.extend(self.told(names).unwrap_or_default());
+            } else if let Some((part, target)) = &part {
+                let at = cursor.at();
+                let kind = cursor.out_change();
+                overlay
+                    .changes
+                    .extend(self.told(kind).map(|kind| OutChange {
+                        part: part.clone(),
+                        target: target.clone(),
+                        at,
+                        kind,
+                    }));
+            } else {
+                let expected = "without, constant, or in and the name of a segment or type map";
+                self.problems.push(cursor.expected(expected));
+            }
+        }
+        self.file.out_overlays.push(overlay);
+        Ok(())
+    }
+}
+
 impl OutLine {
     fn new(source: Word) -> Self {
         Self {
@@ -139,6 +194,37 @@ impl OutLine {
 }
 
 impl Cursor<'_> {
+    /// `PID`, or `OBX <- Observation` where several types become one.
+    fn part_named(&mut self) -> Read<(Word, Option<Word>)> {
+        let part = self.word("the name of a segment or type map")?;
+        let target = match self.take_sign("<-") {
+            true => Some(self.word("a FHIR type")?),
+            false => None,
+        };
+        self.end()?;
+        Ok((part, target))
+    }
+
+    fn out_change(&mut self) -> Read<OutChangeKind> {
+        if self.take_keyword("add") {
+            return self.out_row().map(OutChangeKind::Add);
+        }
+        if self.take_keyword("replace") {
+            return self.out_row().map(OutChangeKind::Replace);
+        }
+        if self.take_keyword("remove") {
+            return match self.label() {
+                Some(label) => Ok(OutChangeKind::Remove(label)),
+                None => {
+                    let begin = self.next;
+                    self.next = self.tokens.len();
+                    Ok(OutChangeKind::Remove(self.text_since(begin)))
+                }
+            };
+        }
+        Err(self.expected("add, replace, remove, in, without or constant"))
+    }
+
     fn start(&mut self) -> Read<Start> {
         let type_name = self.word("a resource type")?;
         let together = self.take_sign("+");

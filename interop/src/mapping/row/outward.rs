@@ -12,6 +12,8 @@ pub struct Message {
     /// `on R01 if status = "final"`: which event a change of such a resource is.
     pub occasions: Vec<Occasion>,
     pub constants: Vec<Constant>,
+    /// Rows of segments that stand by themselves.
+    pub rows: Vec<OutRow>,
     pub lines: Vec<OutLine>,
 }
 
@@ -99,4 +101,31 @@ pub enum Told {
     Constant(Word),
     /// `all(NTE-3, "\n") <- note[].text`: the parts of a text, each in a repetition of its own.
     Parts(Target, String),
+}
+
+/// `overlay lab7 to ORU_R01`: what one receiver wants otherwise.
+#[derive(Debug, Clone)]
+pub struct OutOverlay {
+    pub name: Word,
+    pub base: Word,
+    pub constants: Vec<Constant>,
+    /// Segments and groups that it does not want.
+    pub without: Vec<Word>,
+    pub changes: Vec<OutChange>,
+}
+
+/// A change in the rows of a map: `in PID`, `in OBX <- Observation`.
+#[derive(Debug, Clone)]
+pub struct OutChange {
+    pub part: Word,
+    pub target: Option<Word>,
+    pub at: At,
+    pub kind: OutChangeKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum OutChangeKind {
+    Add(OutRow),
+    Replace(OutRow),
+    Remove(String),
 }

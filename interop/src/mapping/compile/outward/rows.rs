@@ -4,7 +4,9 @@ use fhir_spec::definitions::{Kind, TypeId};
 use fhir_spec::json::Text;
 
 use super::super::super::error::Problem;
-use super::super::super::outward::{AskedPlan, OutEnd, OutRowPlan, OutSet, SidePlan, ToldPlan};
+use super::super::super::outward::{
+    AskedPlan, OutEnd, OutRowPlan, OutSet, PathPlan, SidePlan, ToldPlan,
+};
 use super::super::super::parse::target_of;
 use super::super::super::plan::{
     Base, CallPlan, ExpressionPlan, RowInfo, RowSet, Shape, SourcePath, index, number,
@@ -16,7 +18,7 @@ use super::super::super::row::{
 use super::super::super::source::NodeKind;
 use super::super::Compiler;
 use super::super::fhir::End;
-use super::super::source::Scope;
+use super::super::source::{Resolved, Scope};
 use super::Seen;
 
 impl<'c> Compiler<'c> {
@@ -200,6 +202,11 @@ impl<'c> Compiler<'c> {
             each: None,
         };
         let resolved = self.source(&scope, &row.place)?;
+        if let Told::Path(target) = &row.value
+            && target.text == "self"
+        {
+            return self.row_of_itself(seen, row, info, resolved);
+        }
         let (value, end, target) = match &row.value {
             Told::Text(text) => (ToldPlan::Text(text.as_str().into()), None, None),
             Told::Constant(name) => (self.told_constant(name)?, None, None),
@@ -243,6 +250,37 @@ impl<'c> Compiler<'c> {
             calls,
             end: written,
             condition,
+        })
+    }
+
+    /// `AIL-3 <- self`: all of what the line is made of, by the map for its type.
+    fn row_of_itself(
+        &mut self,
+        seen: &Seen<'_>,
+        row: &OutRow,
+        info: u32,
+        resolved: Resolved,
+    ) -> Result<OutRowPlan, Problem> {
+        let named = row.conversions.first().map(|call| call.name.text.clone());
+        let types = self.definitions.types();
+        let type_name = seen.types.first().map(|id| types.get(*id).name.to_string());
+        let type_name = type_name.unwrap_or_default();
+        let candidates = self.candidates(named.as_deref(), resolved.kind, &type_name);
+        let Some((name, target, kind)) = candidates.into_iter().next() else {
+            let expected = format!("a type map that makes what stands here of a {type_name}");
+            return Err(Problem::new(row.at.clone(), expected).found(&row.id));
+        };
+        Ok(OutRowPlan {
+            info,
+            repeats: false,
+            place: resolved.path,
+            value: ToldPlan::Path(PathPlan {
+                label: None,
+                hops: vec![Vec::new()],
+            }),
+            calls: Vec::new(),
+            end: OutEnd::Type(self.out_set(&name, &target, Some(kind))?),
+            condition: None,
         })
     }
 
