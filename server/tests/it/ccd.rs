@@ -134,6 +134,13 @@ fn a_summary_says_what_is_stored(database: &Database) {
     assert_eq!(patient.str_of("birthDate"), Some("1975-05-01"));
     assert_eq!(of_type(&back, "AllergyIntolerance").len(), 1);
     assert_eq!(of_type(&back, "Condition").len(), 2);
+    let own = of_type(&back, "Condition").into_iter().any(|condition| {
+        let code = condition.get("code").unwrap();
+        code.items_of("coding")
+            .iter()
+            .any(|coding| coding.str_of("system") == Some("http://hospital.example/codes"))
+    });
+    assert!(own, "a system without an OID comes back");
     let mut values: Vec<String> = of_type(&back, "Observation")
         .iter()
         .filter_map(|one| {

@@ -11,6 +11,28 @@ const FAMILY: &str = "clinical documents";
 pub(super) const ALL: &[Function] = &[
     Function::new(
         FAMILY,
+        "named_system",
+        &["id", "name?"],
+        named_system,
+        "The same as oid_to_uri, but of a UUID that stands for an address, with the address as its name, the address.",
+        &[
+            (&["2.16.840.1.113883.6.1", "LOINC"], "http://loinc.org"),
+            (
+                &[
+                    "67265ed2-35bb-43f8-b9de-91c5935625e0",
+                    "http://a.example/codes",
+                ],
+                "http://a.example/codes",
+            ),
+            (&["1.2.3", "http://a.example/codes"], "urn:oid:1.2.3"),
+            (
+                &["67265ed2-35bb-43f8-b9de-91c5935625e0", "Ours"],
+                "urn:uuid:67265ed2-35bb-43f8-b9de-91c5935625e0",
+            ),
+        ],
+    ),
+    Function::new(
+        FAMILY,
         "oid_to_uri",
         &["oid"],
         oid_to_uri,
@@ -379,6 +401,15 @@ fn oid_to_uri(arguments: &[Value], _: &Env<'_>) -> Answer {
         return Ok(text.into());
     }
     as_urn(text).map(Value::from).ok_or_else(|| bad(text))
+}
+
+fn named_system(arguments: &[Value], env: &Env<'_>) -> Answer {
+    let (id, name) = (text_at(arguments, 0)?.trim(), text_at(arguments, 1)?.trim());
+    let is_address = name.contains("://") && !name.contains(char::is_whitespace);
+    match is_uuid(id) && is_address {
+        true => Ok(name.into()),
+        false => oid_to_uri(arguments, env),
+    }
 }
 
 /// The scheme of an address and what stands behind it; a number with a colon in it has none.

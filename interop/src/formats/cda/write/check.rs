@@ -82,3 +82,66 @@ fn named(lines: &[Line], all: &Templates, name: &str, tell: &mut impl FnMut(Stri
         named(&line.children, all, name, tell);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::notation::read;
+
+    fn told(text: &'static str) -> String {
+        let bad = read(&[("a.template", text)]).unwrap_err();
+        let all: Vec<String> = bad.iter().map(ToString::to_string).collect();
+        all.join("\n")
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        for (text, wrong) in [
+            (
+                "template A of Patient\n  observation\n    reactions",
+                "a.template:3: Observation has no reactions",
+            ),
+            (
+                "template A of Patient\n  act[Nothing@2015-08-01]",
+                "a.template:2: there is no template Nothing",
+            ),
+            (
+                "template A of Patient\n  act\n    id <- identifier.nothing() : II",
+                "a.template:3: `identifier.nothing()`",
+            ),
+            (
+                "template A of Patient\n  act\n    id <- identifiers : II",
+                "A: `identifiers` of Patient",
+            ),
+            (
+                "template A of Patient\n  act\n    code <- gender : XX",
+                "a.template:3: there is no such conversion",
+            ),
+            (
+                "template A of Patient\n  act\n    code <- gender : code none",
+                "A: there is no table of codes none",
+            ),
+            (
+                "template A of Patient\n  act\n    use B",
+                "A: there is no template B",
+            ),
+            (
+                "section s 1-8 \"S\"\n  entry A",
+                "s: there is no template A",
+            ),
+            (
+                "document d 1-8 \"D\"\n  section s",
+                "d: there is no section s",
+            ),
+            ("page", "a.template:1: expected document, section"),
+        ] {
+            assert!(told(text).contains(wrong), "{text}: {}", told(text));
+        }
+    }
+
+    #[test]
+    fn what_is_right_is_read() {
+        let good = "template A of Patient\n  act classCode=ACT\n    use B <- name if active\n    id <- identifier : II else UNK\n\
+            template B\n  participant typeCode=IND\n    participantRole\n      id nullFlavor=NI";
+        assert!(read(&[("a.template", good)]).is_ok());
+    }
+}

@@ -200,11 +200,16 @@ impl<'r, 'a> Run<'r, 'a> {
         }
         let mut has_said = false;
         for item in items {
-            let scope = Scope {
-                item,
-                ..scope.clone()
+            has_said |= match self.own_context(&item, scope) {
+                Some(context) => {
+                    let context = &context;
+                    self.item(line, &Scope { context, item }, parent)
+                }
+                None => {
+                    let context = scope.context;
+                    self.item(line, &Scope { context, item }, parent)
+                }
             };
-            has_said |= self.item(line, &scope, parent);
         }
         if !has_said
             && let Some(flavor) = line.otherwise
@@ -220,6 +225,18 @@ impl<'r, 'a> Run<'r, 'a> {
             mark(ids, &mut element);
             parent.push(element);
         }
+    }
+
+    /// What is asked of another resource is asked about it: `%resource`, and what it contains.
+    fn own_context(&self, item: &Item<'a>, scope: &Scope<'_, 'a>) -> Option<Context<'a>> {
+        let node = item.as_node().filter(|node| node.is_resource())?;
+        let is_other = !node.is_same(&scope.context.resource());
+        // What is contained finds its neighbours in the resource around it.
+        let is_own = node
+            .value()
+            .is_some_and(|value| self.index.address(value).is_some());
+        let resource = node.value().filter(|_| is_other && is_own)?;
+        Some(self.context(resource))
     }
 
     /// Whether it says something.
@@ -312,13 +329,22 @@ impl<'r, 'a> Run<'r, 'a> {
     }
 
     /// A reference to the row that tells people of a resource; in a reference itself, its value.
-    fn row(&self, item: &Item<'a>, element: &mut Element) -> bool {
+    fn row(&mut self, item: &Item<'a>, element: &mut Element) -> bool {
         let value = item.as_node().and_then(|node| node.value());
-        let Some(row) = value.and_then(|value| self.rows.get(&std::ptr::from_ref(value))) else {
+        let row = value.and_then(|value| self.rows.get(&std::ptr::from_ref(value)).cloned());
+        let is_reference = element.name == "reference";
+        // A reference that has to be there leads to a word at least.
+        let row = row.or_else(|| {
+            is_reference
+                .then(|| words(item, self.types))
+                .flatten()
+                .map(|words| self.below(&words))
+        });
+        let Some(row) = row else {
             return false;
         };
         let target = format!("#{row}");
-        match element.name == "reference" {
+        match is_reference {
             true => element.set("value", target),
             false => element.push(Element::new("reference").with("value", target)),
         }
@@ -330,13 +356,18 @@ impl<'r, 'a> Run<'r, 'a> {
         let Some(words) = values::plain(item).filter(|words| !words.trim().is_empty()) else {
             return false;
         };
-        let id = super::text::name_of(&self.given, &words).unwrap_or_else(|| {
-            let id = self.name("comment", self.below.len() + 1);
-            self.below.push((id.clone(), words));
-            id
-        });
+        let id = self.below(&words);
         element.push(Element::new("reference").with("value", format!("#{id}")));
         true
+    }
+
+    /// The name of the element that says these words to people: the one that is there, or one below.
+    fn below(&mut self, words: &str) -> String {
+        super::text::name_of(&self.given, words).unwrap_or_else(|| {
+            let id = self.name("comment", self.below.len() + 1);
+            self.below.push((id.clone(), words.to_owned()));
+            id
+        })
     }
 
     /// A name that the document does not have yet.

@@ -34,7 +34,7 @@ impl<'r, 'a> Run<'r, 'a> {
                 .find(|section| section.name == *name);
             if let Some(known) = known.filter(|_| *is_required && !written.contains(name)) {
                 let mut section = Element::new("section");
-                self.section_of(known, &mut section);
+                self.section_of(known, known.title, &mut section);
                 section.set("nullFlavor", "NI");
                 section.push(Element::new("title").containing(known.title));
                 section.push(Element::new("text").containing("No information"));
@@ -48,13 +48,13 @@ impl<'r, 'a> Run<'r, 'a> {
         }
     }
 
-    fn section_of(&self, known: &Section, section: &mut Element) {
+    fn section_of(&self, known: &Section, display: &str, section: &mut Element) {
         mark(&known.ids, section);
         let code = Element::new("code")
             .with("code", known.code)
             .with("codeSystem", LOINC)
             .with("codeSystemName", "LOINC");
-        let mut code = code.with("displayName", known.title);
+        let mut code = code.with("displayName", display);
         if let Some((also, name)) = known.also {
             let translation = Element::new("translation").with("code", also);
             code.push(
@@ -87,7 +87,12 @@ impl<'r, 'a> Run<'r, 'a> {
         match known {
             Some(known) => {
                 written.push(known.name);
-                self.section_of(known, &mut section);
+                let coding = codings
+                    .iter()
+                    .find(|coding| coding.str_of("code") == Some(known.code));
+                let display = coding.and_then(|coding| coding.str_of("display"));
+                let display = display.or(code.and_then(|code| code.str_of("text")));
+                self.section_of(known, display.unwrap_or(known.title), &mut section);
             }
             None => {
                 let mut element = Element::new("code");

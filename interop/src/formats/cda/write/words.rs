@@ -83,6 +83,14 @@ fn object(name: &str, value: &Value) -> Option<String> {
             let address = all.collect::<Vec<_>>().join(", ");
             (!address.is_empty()).then_some(address)
         }),
+        _ => resource(name, value),
+    }
+}
+
+/// By what a resource is known.
+fn resource(name: &str, value: &Value) -> Option<String> {
+    let text = |member: &str| value.str_of(member).map(str::to_owned);
+    match name {
         "Organization" | "Location" => text("name"),
         "Device" => {
             let name = value
@@ -98,6 +106,16 @@ fn object(name: &str, value: &Value) -> Option<String> {
             .items_of("name")
             .iter()
             .find_map(|name| object("HumanName", name)),
+        "DocumentReference" => {
+            let kind = value
+                .get("type")
+                .and_then(|kind| object("CodeableConcept", kind));
+            kind.or_else(|| text("description"))
+                .or_else(|| Some("Note".to_owned()))
+        }
+        "PractitionerRole" => value
+            .get("practitioner")
+            .and_then(|who| object("Reference", who)),
         "Condition" | "Medication" => value
             .get("code")
             .and_then(|code| object("CodeableConcept", code)),
