@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::auth::{Action, Caller, may};
-use crate::config::{RouteSettings, Transport};
+use crate::config::{Outside, RouteSettings, Transport};
 use crate::fault::{Fault, Kind};
 use crate::messages::{Desk, Mode};
 use crate::shelf::{Overlay, Sender};
@@ -76,7 +76,7 @@ pub async fn load(app: &App, desk: &Desk) -> Result<(), Fault> {
             continue;
         }
         in_use.insert(name.clone(), arrangement.version);
-        match route(arrangement, app.outside.allow_plaintext) {
+        match route(arrangement, &app.outside) {
             Some(Ok(Route { settings, mode })) => put(desk, &settings, mode),
             Some(Err(fault)) => {
                 let told = fault.issues.first().map(|issue| issue.diagnostics.as_str());
@@ -131,7 +131,7 @@ pub fn overlay(arrangement: &Arrangement) -> Option<Overlay> {
 }
 
 /// None: it was taken out.
-fn route(arrangement: &Arrangement, allow_plaintext: bool) -> Option<Result<Route, Fault>> {
+fn route(arrangement: &Arrangement, outside: &Outside) -> Option<Result<Route, Fault>> {
     let body = arrangement.body.as_ref()?;
     let read = || {
         let body = parse(body.as_bytes()).map_err(Fault::internal)?;
@@ -141,7 +141,7 @@ fn route(arrangement: &Arrangement, allow_plaintext: bool) -> Option<Result<Rout
             .unwrap_or_else(|| Object::new().into());
         let mode = body.str_of("mode").and_then(mode_named);
         Ok(Route {
-            settings: settings_of(&arrangement.name, &settings, allow_plaintext)?,
+            settings: settings_of(&arrangement.name, &settings, outside)?,
             mode: mode.unwrap_or(Mode::Started),
         })
     };
@@ -157,7 +157,7 @@ pub fn mode_named(word: &str) -> Option<Mode> {
 pub fn settings_of(
     name: &str,
     document: &Value,
-    allow_plaintext: bool,
+    outside: &Outside,
 ) -> Result<RouteSettings, Fault> {
     let wrong = |told: String| Fault::new(Kind::Unprocessable, told);
     let Some(toml::Value::Table(mut table)) = toml_of(document) else {
@@ -175,12 +175,18 @@ pub fn settings_of(
     settings.route().map_err(|error| wrong(error.to_string()))?;
     match (settings.transport, settings.listen) {
         (Transport::Http, _) => Err(wrong(
-            "transport: expected mllp; messages by HTTP come by the server's own address"
+            "transport: expected mllp, folder or sftp; messages by HTTP come by the server's own address"
                 .to_owned(),
         )),
+        (Transport::Folder | Transport::Sftp, _) => {
+            settings.check_confined(outside).map_err(wrong)?;
+            Ok(settings)
+        }
         (Transport::Mllp, None) => Err(wrong("listen: expected an address and a port".to_owned())),
         (Transport::Mllp, Some(address))
-            if settings.tls.is_none() && !allow_plaintext && !address.ip().is_loopback() =>
+            if settings.tls.is_none()
+                && !outside.allow_plaintext
+                && !address.ip().is_loopback() =>
         {
             Err(wrong(format!(
                 "listen: {address} without `tls`: HL7 v2 has no protection of its own (or set `allow_plaintext = true` in the config)"

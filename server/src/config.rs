@@ -2,6 +2,7 @@
 //! defaults. `server/kiln.example.toml` shows every setting of the file.
 
 mod addresses;
+mod folders;
 mod routes;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use search::Registry;
 use serde::Deserialize;
 
 pub use addresses::{Network, Origin, PublicUrl, is_host};
+pub use folders::{Folder, Order, Sftp, is_plain};
 pub use routes::{Acknowledge, BadRoute, Format, RouteSettings, Tls, Transport};
 
 use crate::limits::{Limits, OutOfRange};
@@ -32,6 +34,8 @@ pub struct Settings {
     pub auth: Option<Auth>,
     pub packages: Option<Vec<PathBuf>>,
     pub maps: Option<Vec<PathBuf>>,
+    pub folders: Option<Vec<PathBuf>>,
+    pub secrets: Option<Vec<PathBuf>>,
     pub public_url: Option<PublicUrl>,
     pub trusted_proxies: Option<Vec<Network>>,
     pub cors_origins: Option<Vec<Origin>>,
@@ -82,6 +86,9 @@ pub struct Outside {
     pub cors_origins: Vec<Origin>,
     /// Whether HL7 v2 may travel in the clear to addresses that others reach.
     pub allow_plaintext: bool,
+    /// Where routes that are arranged while the server runs may fetch files, and where their secrets are.
+    pub folders: Vec<PathBuf>,
+    pub secrets: Vec<PathBuf>,
 }
 
 impl Outside {
@@ -226,6 +233,8 @@ impl Settings {
             auth: self.auth.or(other.auth),
             packages: self.packages.or(other.packages),
             maps: self.maps.or(other.maps),
+            folders: self.folders.or(other.folders),
+            secrets: self.secrets.or(other.secrets),
             public_url: self.public_url.or(other.public_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             cors_origins: self.cors_origins.or(other.cors_origins),
@@ -251,6 +260,7 @@ impl Settings {
         let configured = self.routes.unwrap_or_default();
         let is_configured = configured
             .iter()
+            .filter(|route| route.transport == Transport::Mllp)
             .any(|route| route.listen == mllp || route.listen.is_none());
         let is_unasked = self.mllp.is_none() && !is_configured;
         let allow_plaintext = self.allow_plaintext.unwrap_or(false);
@@ -271,6 +281,8 @@ impl Settings {
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
                 cors_origins: self.cors_origins.unwrap_or_default(),
                 allow_plaintext,
+                folders: self.folders.unwrap_or_default(),
+                secrets: self.secrets.unwrap_or_default(),
             },
             text_index: (self.text_index.unwrap_or(true)).then(|| data.join(TEXT_INDEX)),
             provenance: self.provenance.unwrap_or(true),
@@ -465,6 +477,8 @@ mod tests {
             auth,
             packages,
             maps,
+            folders,
+            secrets,
             public_url,
             trusted_proxies,
             cors_origins,
@@ -484,7 +498,7 @@ mod tests {
         assert!(routes.is_some_and(|routes| routes.iter().all(|route| route.route().is_ok())));
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
-        assert!(maps.is_some());
+        assert!(maps.is_some() && folders.is_some() && secrets.is_some());
         assert!(text_index.is_some() && provenance.is_some());
         assert!(log.is_some() && log_format.is_some());
         let attempts = deliveries.map(|deliveries| deliveries.attempts_s);

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::arranged;
 use crate::config::Messages;
 use crate::deliver;
+use crate::folders;
 use crate::messages::{self, Desk};
 
 /// Everything there is to do, for as long as the server runs.
@@ -19,6 +20,7 @@ pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
         arranged::run(&app, &desk),
         messages::run(Arc::clone(&desk)),
         prune::run(&app, kept),
-        deliver::run(Arc::clone(&app))
+        deliver::run(Arc::clone(&app)),
+        folders::run(Arc::clone(&desk))
     );
 }

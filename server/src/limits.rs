@@ -147,6 +147,14 @@ limits! {
     deliveries_max: usize = 256, from 2, to 10_000;
     /// How long others leave alone what a node finds or sends without a word from it.
     delivery_lease_ms: u64 = 15_000, from 100, to 600_000;
+    /// A file that is fetched. It is read into memory; of HL7 v2 it may have `message_bytes_max`.
+    file_bytes_max: u64 = 256 * 1024 * 1024, from 1024, to 1024 * 1024 * 1024;
+    /// Names that are looked at in a folder at a time.
+    files_max: usize = 10_000, from 1, to 1_000_000;
+    /// How long other nodes leave a folder alone without a word from the one that fetches files from it.
+    files_lease_ms: u64 = 10_000, from 100, to 600_000;
+    /// How long a server of SFTP may take for an answer.
+    sftp_wait_ms: u64 = 30_000, from 100, to 600_000;
 }
 
 /// A file that a command reads: what fits into a package, and into memory ten times.

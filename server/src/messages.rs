@@ -94,7 +94,8 @@ impl Desk {
         &self.counts
     }
 
-    fn cx(&self) -> Cx {
+    /// In the name of the server itself.
+    pub fn cx(&self) -> Cx {
         Cx {
             app: Arc::clone(&self.app),
             caller: crate::auth::Caller::Kiln,

@@ -22,6 +22,7 @@ mod messages;
 mod meters;
 mod migrate;
 mod plan;
+mod polls;
 mod pool;
 mod probe;
 mod progress;
@@ -65,6 +66,7 @@ pub use messages::{
 };
 pub use meters::Meters;
 pub use plan::Opened;
+pub use polls::Poll;
 pub use progress::Progress;
 pub use query::{Body, Container};
 pub use refill::{Copied, Refill};

@@ -8,6 +8,8 @@ use interop::mapping::Zone;
 use interop::route::{Filter, Policy, Route};
 use serde::Deserialize;
 
+use super::folders::{Folder, Sftp};
+
 /// A route of the config file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +35,15 @@ pub struct RouteSettings {
     #[serde(default)]
     pub constants: BTreeMap<String, String>,
     pub tls: Option<Tls>,
+    /// Of files: when it is looked for them,
+    pub schedule: Option<String>,
+    /// where,
+    pub folder: Option<Folder>,
+    pub sftp: Option<Sftp>,
+    /// and of tables by which map they are read (without it the one that fits their columns),
+    pub map: Option<String>,
+    /// and what stands between their values.
+    pub delimiter: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -40,6 +51,19 @@ pub struct RouteSettings {
 pub enum Transport {
     Mllp,
     Http,
+    Folder,
+    Sftp,
+}
+
+impl Transport {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mllp => "mllp",
+            Self::Http => "http",
+            Self::Folder => "folder",
+            Self::Sftp => "sftp",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -50,6 +74,8 @@ pub enum Format {
     /// Clinical documents: C-CDA, CDA R2.
     #[serde(alias = "ccda")]
     Cda,
+    /// Delimited text of any dialect.
+    Csv,
 }
 
 impl Format {
@@ -57,6 +83,7 @@ impl Format {
         match self {
             Self::Hl7v2 => "hl7v2",
             Self::Cda => "cda",
+            Self::Csv => "csv",
         }
     }
 }
@@ -109,6 +136,11 @@ impl RouteSettings {
             charset: None,
             constants: BTreeMap::new(),
             tls: None,
+            schedule: None,
+            folder: None,
+            sftp: None,
+            map: None,
+            delimiter: None,
         }
     }
 
@@ -134,9 +166,12 @@ impl RouteSettings {
                 "documents (`format = \"cda\"`) do not come by the transport mllp".to_owned(),
             ));
         }
+        self.check_files().map_err(wrong)?;
         let zone = self.zone.as_deref().map_or(Ok(Zone::utc()), Zone::parse);
         let charset =
             match &self.charset {
+                // Tables have character sets of their own.
+                _ if self.format == Format::Csv => None,
                 None => None,
                 Some(name) => Some(interop::route::charset(name).ok_or_else(|| {
                     wrong(format!("'{name}' is no character set of HL7 table 0211"))

@@ -176,6 +176,7 @@ pub(super) fn entry(listed: &Listed) -> Object {
     set("id", &listed.id);
     set("direction", listed.direction.word());
     set("route", &listed.route);
+    set("file", &listed.file);
     set("status", listed.status.word());
     set("reason", &listed.reason);
     set("code", &listed.code);

@@ -1,6 +1,8 @@
 //! `/api/routes`: how messages come in, changed while the server runs. Routes of the config file are shown, started and
 //! stopped; what they say stands in the file.
 
+mod fetched;
+
 use actix_web::HttpRequest;
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
@@ -11,7 +13,7 @@ use super::arranged::{self, json, made, text_of};
 use super::body;
 use super::routes::{Answer, method_not_allowed, unknown_path};
 use crate::arranged::{check_address, settings_of};
-use crate::config::{Acknowledge, Transport};
+use crate::config::Acknowledge;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::messages::{Mode, Running};
@@ -40,7 +42,9 @@ pub(super) async fn follow(
         ([], _) => Err(method_not_allowed("GET, HEAD")),
         ([name], &Method::GET) => {
             let running = front.desk.routes.get(name).ok_or_else(no_route)?;
-            Ok(made(StatusCode::OK, described(front, &running)))
+            let mut object = described(front, &running);
+            fetched::tell(cx, &running, &mut object).await?;
+            Ok(made(StatusCode::OK, object))
         }
         ([name], &Method::PUT) => put(front, cx, request, payload, name).await,
         ([name], &Method::DELETE) => {
@@ -50,6 +54,14 @@ pub(super) async fn follow(
         ([_], _) => Err(method_not_allowed("GET, HEAD, PUT, DELETE")),
         ([name, "history"], &Method::GET) => arranged::history(cx, Arranged::Route, name).await,
         ([_, "history"], _) => Err(method_not_allowed("GET, HEAD")),
+        ([name, "poll"], &Method::POST) => {
+            let running = front.desk.routes.get(name).ok_or_else(no_route)?;
+            fetched::poll(cx, &running).await?;
+            let mut object = described(front, &running);
+            fetched::tell(cx, &running, &mut object).await?;
+            Ok(made(StatusCode::OK, object))
+        }
+        ([_, "poll"], _) => Err(method_not_allowed("POST")),
         ([name, word], _) => match mode(word) {
             None => Err(unknown_path()),
             Some(mode) if method == Method::POST => tell(front, cx, name, mode).await,
@@ -103,11 +115,7 @@ fn described(front: &Front, running: &Running) -> Object {
 fn said(running: &Running) -> Object {
     let settings = &running.settings;
     let mut object = Object::from_iter([("name", settings.name.as_str())]);
-    let transport = match settings.transport {
-        Transport::Mllp => "mllp",
-        Transport::Http => "http",
-    };
-    object.set("transport", transport);
+    object.set("transport", settings.transport.word());
     object.set("format", settings.format.word());
     if let Some(address) = settings.listen {
         object.set("listen", address.to_string());
@@ -146,6 +154,7 @@ fn said(running: &Running) -> Object {
         }
         object.set("tls", own);
     }
+    fetched::say(settings, &mut object);
     object
 }
 
@@ -160,7 +169,7 @@ async fn put(
     changeable(front, name)?;
     let bytes = body::read(cx, request, payload).await?;
     let document = Value::from(arranged::object(text_of(&bytes)?)?);
-    let settings = settings_of(name, &document, cx.app.outside.allow_plaintext)?;
+    let settings = settings_of(name, &document, &cx.app.outside)?;
     if let Some(overlay) = &settings.overlay
         && !cx
             .app

@@ -30,6 +30,8 @@ pub struct Arrival {
     pub flaw: Option<Issue>,
     /// Why it cannot be read.
     pub unreadable: Option<Unread>,
+    /// The file that it came in.
+    pub file: Option<Arc<str>>,
     pub(super) ticket: Ticket,
     /// Only what would become of it is asked, by other maps.
     pub(super) trial: Option<Trial>,
@@ -84,6 +86,7 @@ impl Desk {
             hash,
             flaw,
             unreadable,
+            file: None,
             ticket,
             trial: None,
             bytes,

@@ -24,6 +24,22 @@ pub(super) struct Purpose<'p> {
     pub(super) at: Instant,
     pub(super) trial: Option<&'p Trial>,
     pub(super) trace: bool,
+    /// The file that it came in.
+    pub(super) file: Option<&'p str>,
+}
+
+impl<'p> Purpose<'p> {
+    /// To show what made what in a message that is kept.
+    pub(super) fn shown(whole: &'p Whole) -> Self {
+        let listed = &whole.listed;
+        Self {
+            id: &listed.id,
+            at: listed.received_at,
+            trial: None,
+            trace: true,
+            file: Some(listed.file.as_str()).filter(|file| !file.is_empty()),
+        }
+    }
 }
 
 impl Desk {
@@ -38,6 +54,7 @@ impl Desk {
             at: arrival.at,
             trial: arrival.trial.as_ref(),
             trace: false,
+            file: arrival.file.as_deref(),
         };
         let running = &arrival.running;
         let done = self.converted(running, &arrival.bytes, &arrival.facts, purpose)?;
@@ -60,7 +77,7 @@ impl Desk {
             facility: Some(facts.sender_facility.clone()),
             kind: Some(format!("{}^{}", facts.kind, facts.event)),
             version: None,
-            file: None,
+            file: purpose.file.map(str::to_owned),
         };
         let now = purpose.at.to_string();
         let occasion = Occasion {
@@ -100,14 +117,8 @@ impl Desk {
         if !is_traced {
             return (text, String::new());
         }
-        let listed = &whole.listed;
-        let purpose = Purpose {
-            id: &listed.id,
-            at: listed.received_at,
-            trial: None,
-            trace: true,
-        };
-        let done = self.converted(running, &whole.raw, &listed.facts, purpose);
+        let purpose = Purpose::shown(whole);
+        let done = self.converted(running, &whole.raw, &whole.listed.facts, purpose);
         (text, done.map_or_else(|_| String::new(), |done| done.trace))
     }
 }

@@ -65,6 +65,7 @@ impl Arrival {
             id: self.id.clone(),
             direction: Direction::In,
             route: self.running.name().to_owned(),
+            file: self.file.as_deref().unwrap_or_default().to_owned(),
             facts: self.facts.clone(),
             received_at: self.at,
             size: self.bytes.len(),

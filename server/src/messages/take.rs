@@ -8,6 +8,7 @@ use interop::host::{Applied, Origin, Submission};
 use interop::route::{Policy, Reply, Verdict};
 
 use super::arrival::Unread;
+use super::document::Purpose;
 use super::outcome::Fate;
 use super::{Arrival, Desk};
 use crate::auth::Action;
@@ -230,15 +231,15 @@ impl Desk {
         };
         let text = Text::read(&arrival.bytes, route.intake()).map_err(unread)?;
         let message = text.message().map_err(unread)?;
+        let purpose = Purpose {
+            id,
+            at: arrival.at,
+            trial: arrival.trial.as_ref(),
+            trace: false,
+            file: arrival.file.as_deref(),
+        };
         let translated = self
-            .translate(
-                &arrival.running,
-                &message,
-                id,
-                arrival.at,
-                arrival.trial.as_ref(),
-                false,
-            )
+            .translate(&arrival.running, &message, purpose)
             .map_err(|issue| (Stage::Parsed, vec![issue]))?;
         if translated.has_errors() {
             return Err((Stage::Parsed, translated.issues));

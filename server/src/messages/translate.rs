@@ -10,7 +10,6 @@ use interop::mapping::{Entry, Occasion};
 
 use super::document::Purpose;
 use super::{Desk, Running};
-use crate::instant::Instant;
 use crate::maps::Translator;
 use crate::shelf::{Sender, Shelf};
 
@@ -42,18 +41,19 @@ impl Desk {
         &self,
         running: &Running,
         message: &Message<'_>,
-        id: &str,
-        at: Instant,
-        trial: Option<&Trial>,
-        trace: bool,
+        purpose: Purpose<'_>,
     ) -> Result<Translated, Issue> {
-        let now = at.to_string();
+        let now = purpose.at.to_string();
         let occasion = Occasion {
             now: &now,
-            seed: id,
-            trace,
+            seed: purpose.id,
+            trace: purpose.trace,
         };
-        let translator = self.translator(running, &sender(message), trial)?;
+        let sender = Sender {
+            file: purpose.file.map(str::to_owned),
+            ..sender(message)
+        };
+        let translator = self.translator(running, &sender, purpose.trial)?;
         // What a map does to an unforeseen message costs that message an error and nothing else.
         let work = AssertUnwindSafe(|| convert(&translator.messages, message, occasion));
         let translated = catch_unwind(work).unwrap_or_else(|_| {
@@ -61,12 +61,6 @@ impl Desk {
             Err(Issue::error(IssueCode::Exception, text))
         });
         let mut translated = translated?;
-        let purpose = Purpose {
-            id,
-            at,
-            trial,
-            trace,
-        };
         self.with_documents(running, message, purpose, &mut translated);
         Ok(translated)
     }

@@ -46,8 +46,24 @@ impl Desk {
                 let arrival = self.arrive_beside(running, bytes).await;
                 Heard::Message(guarded(self, arrival).await)
             }
-            Some(messages) => Heard::Batch(self.take_all(running, messages).await),
+            Some(messages) => Heard::Batch(self.take_all(running, messages, None).await),
         }
+    }
+
+    /// Takes what a file brought: each message or document of it, with what became of it. None: not of all of it is
+    /// known what did.
+    pub async fn hear_file(
+        self: &Arc<Self>,
+        running: &Arc<Running>,
+        bytes: Bytes,
+        file: &Arc<str>,
+    ) -> Option<Vec<(Bytes, Answered)>> {
+        let batch = self.beside(running, &bytes, |desk, running, bytes| {
+            desk.batch(running, bytes)
+        });
+        let messages = batch.await.flatten().unwrap_or_else(|| vec![bytes]);
+        let answers = self.take_all(running, messages.clone(), Some(file)).await;
+        (messages.len() == answers.len()).then(|| messages.into_iter().zip(answers).collect())
     }
 
     /// The same as to arrive, beside the threads that serve others when it is large.
@@ -78,6 +94,7 @@ impl Desk {
         self: &Arc<Self>,
         running: &Arc<Running>,
         messages: Vec<Bytes>,
+        file: Option<&Arc<str>>,
     ) -> Vec<Answered> {
         let most = self.app.limits.mllp_ahead_max;
         let mut under_way: VecDeque<JoinHandle<Answered>> = VecDeque::new();
@@ -88,7 +105,10 @@ impl Desk {
             {
                 done.extend(task.await.ok());
             }
-            let arrival = self.arrive(running, bytes, None);
+            let arrival = Arrival {
+                file: file.map(Arc::clone),
+                ..self.arrive_beside(running, bytes).await
+            };
             let desk = Arc::clone(self);
             under_way.push_back(tokio::spawn(async move { guarded(&desk, arrival).await }));
         }

@@ -12,6 +12,7 @@ use interop::formats::hl7v2::Text;
 use interop::route::Verdict;
 use tokio::task::JoinSet;
 
+use super::document::Purpose;
 use super::outcome::Fate;
 use super::take::{is_senders, refusal, write};
 use super::{Arrival, Desk};
@@ -141,7 +142,12 @@ impl Desk {
     /// Takes the place of a kept message among those that come. None: its route is not there any more.
     pub(super) fn arrive_again(&self, whole: &Whole) -> Option<Arrival> {
         let running = self.routes.get(&whole.listed.route)?;
-        Some(self.arrive(&running, Bytes::from(whole.raw.clone()), None))
+        let arrival = self.arrive(&running, Bytes::from(whole.raw.clone()), None);
+        let file = Some(whole.listed.file.as_str()).filter(|file| !file.is_empty());
+        Some(Arrival {
+            file: file.map(Arc::from),
+            ..arrival
+        })
     }
 
     /// Works on a message that is kept. What was answered stays as it was.
@@ -258,14 +264,8 @@ impl Desk {
         };
         let mut trace = String::new();
         if let (true, Some(running), Ok(message)) = (is_traced, running, text.message()) {
-            let translated = self.translate(
-                &running,
-                &message,
-                &whole.listed.id,
-                whole.listed.received_at,
-                None,
-                true,
-            );
+            let purpose = Purpose::shown(whole);
+            let translated = self.translate(&running, &message, purpose);
             trace = translated.map_or_else(|_| String::new(), |translated| translated.trace);
         }
         (text.as_str().to_owned(), trace)

@@ -63,6 +63,9 @@ impl Turn {
 }
 
 const SELECT: &str = "SELECT source, documents, entries, bytes, checksum FROM imports";
+/// Sources whose names begin alike: from one text up to, but not with, another.
+const SELECT_SOME: &str = "SELECT source, documents, entries, bytes, checksum FROM imports WHERE source >= ? AND source < ?";
+const DELETE: &str = "DELETE FROM imports WHERE source = ?";
 const INSERT: &str =
     "INSERT INTO imports (documents, entries, bytes, checksum, source) VALUES (?, ?, ?, ?, ?)";
 const UPDATE: &str = "UPDATE imports SET documents = ?, entries = ?, bytes = ?, checksum = ? WHERE source = ? \
@@ -71,8 +74,25 @@ const UPDATE: &str = "UPDATE imports SET documents = ?, entries = ?, bytes = ?, 
 impl View<'_> {
     /// How far each source has been imported.
     pub fn imports(&mut self) -> Result<HashMap<String, Reached>, Error> {
+        self.imported(SELECT, &[])
+    }
+
+    /// Of those whose names come from one text on and before another.
+    pub fn imports_between(
+        &mut self,
+        from: &str,
+        before: &str,
+    ) -> Result<HashMap<String, Reached>, Error> {
+        self.imported(SELECT_SOME, &[Bind::Text(from), Bind::Text(before)])
+    }
+
+    fn imported(
+        &mut self,
+        sql: &'static str,
+        binds: &[Bind<'_>],
+    ) -> Result<HashMap<String, Reached>, Error> {
         self.demand(&[Action::Maintain])?;
-        let statement = Statement::<(Text, BigInt, BigInt, BigInt, BigInt)>::new(SELECT, &[]);
+        let statement = Statement::<(Text, BigInt, BigInt, BigInt, BigInt)>::new(sql, binds);
         let done = self.connection.rows(statement).map_err(Error::from);
         let rows: Vec<(String, i64, i64, i64, i64)> = self.noted(done)?;
         let reached = |(source, documents, entries, bytes, checksum)| {
@@ -94,6 +114,18 @@ impl Tx<'_> {
     pub fn advance_import(&mut self, step: &Step) -> Result<(), Error> {
         self.demand(&[Action::Maintain])?;
         self.note(step)
+    }
+
+    /// What is noted of these sources is not needed any more.
+    pub fn forget_imports(&mut self, sources: &[String]) -> Result<(), Error> {
+        self.demand(&[Action::Maintain])?;
+        self.writes();
+        for source in sources {
+            let binds = [Bind::Text(source)];
+            let done = self.connection.execute(Statement::new(DELETE, &binds));
+            self.noted(done.map_err(Error::from))?;
+        }
+        Ok(())
     }
 
     /// For a store whose holder was permitted to have it note.

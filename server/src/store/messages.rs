@@ -135,6 +135,8 @@ pub struct Message {
     pub id: String,
     pub direction: Direction,
     pub route: String,
+    /// The name of the file that it came in; empty: it came by itself.
+    pub file: String,
     pub facts: Facts,
     pub received_at: Instant,
     /// Bytes of the message, and the first half of their SHA-256.

@@ -264,7 +264,11 @@ fn what_is_wrong_with_a_route_is_told(database: &Database) {
             "listen: expected an address",
         ),
         ("{\"transport\":\"pigeon\"}", 422, "pigeon"),
-        ("{\"transport\":\"http\"}", 422, "transport: expected mllp"),
+        (
+            "{\"transport\":\"http\"}",
+            422,
+            "transport: expected mllp, folder",
+        ),
         ("{\"transport\":\"mllp\",\"lisen\":\"1\"}", 422, "lisen"),
         (
             "{\"transport\":\"mllp\",\"listen\":\"0.0.0.0:1234\"}",

@@ -29,6 +29,7 @@ mod facade;
 mod facade_messages;
 mod facade_patients;
 mod faults;
+mod folders;
 mod front;
 mod house;
 mod kiln;

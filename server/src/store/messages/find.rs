@@ -22,7 +22,7 @@ use crate::store::view::View;
 use crate::store::{Engine, Store, attempts};
 
 const COLUMNS: &str = "SELECT number, id, direction, route, application, facility, receiver, control_id, type, event, structure, \
-     version, event_time, received_at, settled_at, stage, status, code, reason, reused, attempts, size FROM messages";
+     version, event_time, received_at, settled_at, stage, status, code, reason, reused, attempts, size, file FROM messages";
 const EARLIER: &str = "SELECT number, id, status FROM messages WHERE control_id = ? AND application = ? AND facility = ? \
      AND direction = 1 AND hash = ?";
 const REUSED: &str = "SELECT number FROM messages WHERE control_id = ? AND application = ? AND facility = ? AND direction = 1 \
@@ -84,6 +84,8 @@ pub struct Listed {
     pub reused: bool,
     pub attempts: i64,
     pub size: i64,
+    /// The file that it came in; empty: it came by itself.
+    pub file: String,
 }
 
 /// All that is known of one.
@@ -345,6 +347,7 @@ impl Listed {
             reused: number(19)? != 0,
             attempts: number(20)?,
             size: number(21)?,
+            file: text(22)?,
         })
     }
 }

@@ -11,8 +11,8 @@ use crate::store::statement::{Bind, Statement};
 use crate::store::tx::Tx;
 
 const INSERT: &str = "INSERT INTO messages (id, direction, route, application, facility, receiver, control_id, type, event, \
-     structure, version, event_time, received_at, settled_at, stage, status, code, reason, reused, attempts, size, hash) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) RETURNING number";
+     structure, version, event_time, received_at, settled_at, stage, status, code, reason, reused, attempts, size, hash, file) \
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) RETURNING number";
 const INSERT_BODY: &str = "INSERT INTO message_bodies (number, codec, body) VALUES (?, ?, ?)";
 const INSERT_RESULT: &str =
     "INSERT INTO message_results (number, answer, touched, codec, report) VALUES (?, ?, ?, ?, ?)";
@@ -58,6 +58,7 @@ impl Tx<'_> {
             Bind::Small(message.reused.into()),
             Bind::Int(i64::try_from(message.size).unwrap_or(i64::MAX)),
             Bind::Bytes(&message.hash),
+            Bind::Text(&message.file),
         ];
         let inserted = self
             .connection

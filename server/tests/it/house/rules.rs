@@ -22,6 +22,7 @@ const STOREYS: &[&[&str]] = &[
         "limits",
         "maps",
         "packages",
+        "schedule",
         "telemetry",
         "instant",
         "metrics",
@@ -42,8 +43,8 @@ const STOREYS: &[&[&str]] = &[
     &["interactions"],
     &["operations"],
     &[
-        "http", "console", "facade", "feed", "deliver", "jobs", "hub", "messages", "mllp",
-        "arranged",
+        "http", "console", "facade", "feed", "deliver", "folders", "jobs", "hub", "messages",
+        "mllp", "arranged",
     ],
     // `crate::run` is in lib.rs.
     &["lib", "run"],
