@@ -127,6 +127,27 @@ impl Bench {
             || place.and_then(|place| place.get(interaction)?.as_bool()) == Some(true)
     }
 
+    /// Goes on with a server of its own, on a database of its own where that is a file: what it stores is no part of the
+    /// report's figures of the store. What comes back is to be handed to `leave`.
+    pub(crate) fn enter(&mut self, name: &str) -> Fallible<(Process, Vec<u32>)> {
+        let kiln = Kiln {
+            data: self.scratch.path(name),
+            database: self.arguments.database.clone(),
+        };
+        let server = kiln.start()?;
+        let of_database = self.pids.get(self.server.pids().len()..);
+        let mut pids = server.pids();
+        pids.extend(of_database.unwrap_or_default());
+        let server = std::mem::replace(&mut self.server, server);
+        Ok((server, std::mem::replace(&mut self.pids, pids)))
+    }
+
+    /// Back to the server that it was.
+    pub(crate) fn leave(&mut self, (server, pids): (Process, Vec<u32>)) -> Fallible<()> {
+        self.pids = pids;
+        std::mem::replace(&mut self.server, server).stop()
+    }
+
     /// A workload that cannot be run yet, and why.
     pub(crate) fn skip(&mut self, name: &'static str) {
         say(&format!(

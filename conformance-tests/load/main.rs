@@ -43,6 +43,9 @@ struct Arguments {
     /// Fill the store up to so many resources, and compare reads and creates there with those at ten thousand
     #[arg(long, value_name = "N")]
     scale: Option<u64>,
+    /// Only the messages of HL7 v2; writes no files
+    #[arg(long)]
+    messages: bool,
     /// postgres://... instead of SQLite
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -117,7 +120,7 @@ fn run(arguments: &Arguments) -> Fallible<()> {
     work::all(&mut bench)?;
     let report = bench.finish()?;
     report::say(&report.table());
-    if !arguments.smoke {
+    if !arguments.smoke && !arguments.messages {
         report.write(arguments.out.as_deref())?;
     }
     Ok(())

@@ -15,6 +15,8 @@ use crate::wire::Connection;
 pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it takes messages of HL7 v2, if it does.
+    pub(crate) mllp: Option<SocketAddr>,
     /// From the start to the line that says where it listens.
     pub(crate) ready_after: Duration,
 }
@@ -35,7 +37,7 @@ impl Kiln {
             }
         }
         command.arg("--data").arg(&self.data);
-        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--listen", "127.0.0.1:0", "--mllp", "127.0.0.1:0"]);
         if let Some(database) = &self.database {
             command.args(["--database", database]);
         }
@@ -79,12 +81,15 @@ impl Process {
             BufReader::new(stdout).read_line(&mut line)?;
         }
         let ready_after = started.elapsed();
-        let mut words = line.split_whitespace();
-        let address = words.find_map(|word| word.strip_prefix("http://")?.parse().ok());
-        match address {
+        let at = |scheme: &str| {
+            let mut words = line.split_whitespace();
+            words.find_map(|word| word.strip_prefix(scheme)?.parse().ok())
+        };
+        match at("http://") {
             Some(address) => Ok(Self {
                 child,
                 address,
+                mllp: at("mllp://"),
                 ready_after,
             }),
             None => {

@@ -18,6 +18,9 @@ const BUSY_MIB_MAX: f64 = 300.0;
 const EMPTY_START_MS_MAX: f64 = 300.0;
 const DISK_RATIO_MAX: f64 = 2.5;
 
+/// What the figures do not say by themselves; ends the page.
+const NOTES: &str = include_str!("notes.md");
+
 /// A workload with its rounds.
 pub(crate) struct Row {
     pub(crate) workload: Workload,
@@ -325,6 +328,7 @@ impl Report {
             };
             text.push_str(&format!("| {name} | {figure} {unit} | {goal} |\n"));
         }
+        text.push_str(NOTES);
         if !self.skipped.is_empty() {
             let skipped = self.skipped.join(", ");
             text.push_str(&format!(

@@ -3,6 +3,7 @@
 mod conditional;
 mod create;
 mod import;
+mod messages;
 mod read;
 mod scale;
 mod search;
@@ -34,6 +35,9 @@ pub(super) struct Known {
 }
 
 pub(crate) fn all(bench: &mut Bench) -> Fallible<()> {
+    if bench.arguments.messages {
+        return messages::run(bench);
+    }
     let mut known = Known::default();
     scale::at(bench, &mut known, scale::SMALL)?;
     import::run(bench, &mut known)?;
@@ -42,6 +46,7 @@ pub(crate) fn all(bench: &mut Bench) -> Fallible<()> {
     search::run(bench, &known)?;
     conditional::run(bench, &known)?;
     update::run(bench, &known)?;
+    messages::run(bench)?;
     let great = bench.arguments.scale.unwrap_or(0);
     scale::at(bench, &mut known, great)
 }

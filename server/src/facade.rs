@@ -46,12 +46,15 @@ where
     let actions = drafts.actions(&cx.app);
     let permit = may_all(&cx.caller, actions.iter().chain(beside).copied())?;
     let guess = match cx.app.store.has_one_writer() {
-        true => Some(guess(cx, &drafts, &actions).await?),
+        true => Some(Arc::new(guess(cx, &drafts, &actions).await?)),
         // A second look costs more there than others would wait for the first.
         false => None,
     };
     let (app, now) = (cx.app.clone(), cx.now);
-    cx.app
+    // What was planned is taken apart here, not by the one who writes.
+    let kept = (Arc::clone(&drafts), guess.clone());
+    let done = cx
+        .app
         .store
         .write(permit, move |tx| {
             let anew;
@@ -66,17 +69,23 @@ where
             let value = also(tx, &applied)?;
             Ok((applied, value))
         })
-        .await
+        .await;
+    drop(kept);
+    done
 }
 
 /// The plan as things are now.
 async fn guess(cx: &Cx, drafts: &Arc<Drafts>, actions: &[Action]) -> Result<Plan, Fault> {
     let look = may_all(&cx.caller, actions.iter().copied())?;
     let (app, now, drafts) = (cx.app.clone(), cx.now, Arc::clone(drafts));
+    // Asked before the look begins.
+    let tide = cx.app.store.tide();
     cx.app
         .store
-        .read(look, move |view| {
-            Planner::new(view, &app, &drafts, now).plan()
+        .scout(look, move |view| {
+            let mut planner = Planner::new(view, &app, &drafts, now);
+            planner.seen.tide = tide;
+            planner.plan()
         })
         .await
 }

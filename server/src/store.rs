@@ -18,6 +18,7 @@ mod imports;
 mod index;
 mod job;
 mod keys;
+mod marks;
 mod messages;
 mod meters;
 mod migrate;
@@ -60,6 +61,7 @@ use imports::Noting;
 pub use imports::{Reached, Step, Turn};
 pub use index::Before;
 pub use keys::{KEYS_OF_NAME_MAX, Key};
+pub use marks::Tide;
 pub use messages::{
     Direction, Earlier, Filter, Listed, Message, Outcome, Packed, Pruned, Stage, Status, Waiting,
     Whole,
@@ -104,7 +106,12 @@ pub struct Store {
 }
 
 enum Engine {
-    Sqlite { writer: Writer, readers: Pool },
+    Sqlite {
+        writer: Writer,
+        readers: Pool,
+        /// Who looks before a write.
+        scouts: Box<Pool>,
+    },
     Postgres(Arc<Pool>),
 }
 
@@ -181,7 +188,8 @@ impl Store {
                 };
                 Engine::Sqlite {
                     writer: Writer::start(connection, reopen)?,
-                    readers: readers(path, limits),
+                    readers: pool(path, limits, Connection::sqlite_reader),
+                    scouts: Box::new(pool(path, limits, Connection::sqlite_scout)),
                 }
             }
             Database::Postgres(url) => {
@@ -218,7 +226,8 @@ impl Store {
         }
         let engine = Engine::Sqlite {
             writer: Writer::closed(),
-            readers: readers(path, limits),
+            readers: pool(path, limits, Connection::sqlite_reader),
+            scouts: Box::new(pool(path, limits, Connection::sqlite_scout)),
         };
         Ok(Self {
             engine: Arc::new(engine),
@@ -322,6 +331,14 @@ impl Store {
         matches!(&*self.engine, Engine::Sqlite { .. })
     }
 
+    /// How new what a look shows is at least that begins now; None where it is not known what is written meanwhile.
+    pub fn tide(&self) -> Option<Tide> {
+        match &*self.engine {
+            Engine::Sqlite { writer, .. } => Some(writer.level.tide()),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// `sqlite` or `postgres`.
     pub fn database_kind(&self) -> &'static str {
         match &*self.engine {
@@ -343,6 +360,22 @@ impl Store {
     {
         let engine = Arc::clone(&self.engine);
         tokio::task::spawn_blocking(move || attempts::read(engine.readers(), &permit, &work))
+            .await
+            .unwrap_or_else(|_| Err(Error::Panicked.into()))
+    }
+
+    /// The same before a write that depends on what is found.
+    pub async fn scout<T, E>(
+        &self,
+        permit: Permit,
+        work: impl Fn(&mut View<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let engine = Arc::clone(&self.engine);
+        tokio::task::spawn_blocking(move || attempts::read(engine.scouts(), &permit, &work))
             .await
             .unwrap_or_else(|_| Err(Error::Panicked.into()))
     }
@@ -458,8 +491,13 @@ impl Store {
     /// Finishes what waits, empties the log and stops; later writes fail.
     pub fn close(&self) {
         match &*self.engine {
-            Engine::Sqlite { writer, readers } => {
+            Engine::Sqlite {
+                writer,
+                readers,
+                scouts,
+            } => {
                 readers.close();
+                scouts.close();
                 writer.close();
             }
             Engine::Postgres(pool) => pool.close(),
@@ -485,6 +523,13 @@ impl Engine {
             Self::Postgres(pool) => pool,
         }
     }
+
+    fn scouts(&self) -> &Pool {
+        match self {
+            Self::Sqlite { scouts, .. } => scouts,
+            Self::Postgres(pool) => pool,
+        }
+    }
 }
 
 /// Of the moment when a database is opened: nobody is there yet who could hand it in.
@@ -492,13 +537,17 @@ fn now() -> Instant {
     SystemTime::now().into()
 }
 
-fn readers(path: &Path, limits: &Limits) -> Pool {
+fn pool(
+    path: &Path,
+    limits: &Limits,
+    open: fn(&Path, Option<u64>) -> Result<Connection, Error>,
+) -> Pool {
     let path = path.to_owned();
     let statement_ms = Some(limits.statement_ms);
     Pool::new(
         limits::SQLITE_READERS_MAX,
         limits.connection_wait_ms,
-        move || Connection::sqlite_reader(&path, statement_ms),
+        move || open(&path, statement_ms),
     )
 }
 

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::interactions::conditional::Criteria;
 use crate::interactions::{self, create, update};
-use crate::store::{Before, Found, Head, Rid, Tx};
+use crate::store::{Before, Found, Head, Rid, Tide, Tx};
 
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -29,6 +29,8 @@ pub(super) struct Seen {
     pub(super) asked: Vec<(Criteria, Vec<Head>)>,
     /// Resources that were looked at by their ids.
     pub(super) looked_at: Vec<LookedAt>,
+    /// How new what was seen is at least.
+    pub(super) tide: Option<Tide>,
     /// It depends on so much that it is made inside of the door.
     pub(super) is_wide: bool,
 }
@@ -81,7 +83,14 @@ impl Seen {
         if self.is_wide {
             return Ok(false);
         }
+        let is_as_seen = |tx: &Tx<'_>, named| {
+            let tide = self.tide;
+            tide.is_some_and(|tide| tx.is_as_seen(tide, named))
+        };
         for (criteria, heads) in &self.asked {
+            if criteria.is_of_own_type() && is_as_seen(tx, criteria.resource_type()) {
+                continue;
+            }
             if criteria.heads_within(tx, FOUND_MAX)? != *heads {
                 return Ok(false);
             }
@@ -92,6 +101,9 @@ impl Seen {
             head,
         } in &self.looked_at
         {
+            if is_as_seen(tx, resource_type) {
+                continue;
+            }
             if tx.head(resource_type, id)? != *head {
                 return Ok(false);
             }

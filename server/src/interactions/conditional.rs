@@ -92,6 +92,16 @@ impl Criteria {
         Ok(tx.matches(self.resource_type, &query, ids_max)?)
     }
 
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// Whether what they find depends on nothing but resources of their type.
+    pub fn is_of_own_type(&self) -> bool {
+        let is_own = |name: &str| !name.contains(['.', ':']) && !name.starts_with('_');
+        self.parameters.iter().all(|(name, _)| is_own(name))
+    }
+
     /// What they find, at most so many.
     pub fn find(&self, view: &mut View<'_>, found_max: u32) -> Result<Vec<(Head, Found)>, Fault> {
         Ok(view.matching(self.resource_type, &self.query, found_max)?)

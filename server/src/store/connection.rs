@@ -15,6 +15,7 @@ use search::sql::IN_TIME;
 
 use super::deadline::{Deadline, OVERDUE};
 use super::error::Error;
+use super::marks::Marks;
 use super::statement::Statement;
 use super::watch::{self, Watch};
 use crate::limits;
@@ -37,6 +38,10 @@ const SQLITE_BULK: &str =
     "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 16000; PRAGMA mmap_size = 0;";
 /// Readers map the file (what is mapped counts as memory of the server, but it is the system's to take back): what they read lies in the system's page cache once, not once more per connection.
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -4096;";
+/// Readers who look before a write: others write between two looks, and who maps the file unmaps all of it after every
+/// commit and finds its pages again one by one.
+const SQLITE_SCOUT: &str =
+    "PRAGMA query_only = ON; PRAGMA cache_size = -2048; PRAGMA mmap_size = 0;";
 const NEXT_KEY: &str =
     "SELECT coalesce(max(key), 0) + 1, (SELECT generation FROM search_state) FROM versions";
 /// On PostgreSQL who looks whether search parameters have changed keeps them from changing until the transaction ends. A
@@ -70,6 +75,8 @@ pub(super) struct Connection {
     texts: HashSet<u64>,
     /// What reads do, when somebody wants to know.
     pub(super) watch: Option<Watch>,
+    /// Of the one writer of SQLite.
+    pub(super) marks: Option<Marks>,
 }
 
 impl Connection {
@@ -80,6 +87,10 @@ impl Connection {
 
     pub(super) fn sqlite_reader(path: &Path, statement_ms: Option<u64>) -> Result<Self, Error> {
         Self::sqlite(path, SQLITE_READER, statement_ms)
+    }
+
+    pub(super) fn sqlite_scout(path: &Path, statement_ms: Option<u64>) -> Result<Self, Error> {
+        Self::sqlite(path, SQLITE_SCOUT, statement_ms)
     }
 
     fn sqlite(path: &Path, pragmas: &str, statement_ms: Option<u64>) -> Result<Self, Error> {
@@ -115,6 +126,7 @@ impl Connection {
             generation: None,
             texts: HashSet::new(),
             watch: None,
+            marks: None,
         }
     }
 
@@ -249,6 +261,18 @@ impl Connection {
             Handle::Postgres(connection) => {
                 connection.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE")?;
             }
+        }
+        Ok(())
+    }
+
+    /// Opens a transaction of SQLite's one writer.
+    pub(super) fn begin_marked(&mut self) -> Result<(), DieselError> {
+        self.begin()?;
+        // Inside of a transaction nobody else changes it.
+        let sql = "SELECT data_version FROM pragma_data_version";
+        let versions: Vec<i64> = self.rows(Statement::<BigInt>::new(sql, &[]))?;
+        if let (Some(marks), Some(version)) = (&mut self.marks, versions.first()) {
+            marks.at_file_version(*version);
         }
         Ok(())
     }

@@ -5,8 +5,11 @@ mod prune;
 mod settle;
 mod work;
 
+use std::cell::RefCell;
+
 use interop::host::Touched;
 use interop::route::{Facts, Reply};
+use zstd::bulk::Compressor;
 
 pub use find::{Earlier, Filter, Listed, Whole};
 pub use prune::Pruned;
@@ -98,7 +101,7 @@ pub struct Packed {
 impl Packed {
     pub fn of(bytes: &[u8]) -> Self {
         if bytes.len() >= PACKED_BYTES_MIN
-            && let Ok(packed) = zstd::bulk::compress(bytes, ZSTD_LEVEL)
+            && let Some(packed) = packed(bytes)
             && packed.len() < bytes.len() / 8 * 7
         {
             return Self {
@@ -127,6 +130,15 @@ impl Packed {
             other => Err(super::Error::Codec(other)),
         }
     }
+}
+
+/// With what a thread has packed before: to make that anew takes longer than to pack a message.
+fn packed(bytes: &[u8]) -> Option<Vec<u8>> {
+    thread_local! {
+        static COMPRESSOR: RefCell<Option<Compressor<'static>>> =
+            RefCell::new(Compressor::new(ZSTD_LEVEL).ok());
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(bytes).ok())
 }
 
 /// A message that is to be kept.

@@ -54,8 +54,8 @@ impl Tx<'_> {
         }
         for (resource_type, _) in resources {
             self.demand(&[Action::Update(resource_type)])?;
+            self.touch(resource_type);
         }
-        self.writes();
         let mut rids: Vec<i64> = resources.iter().map(|(_, rid)| rid.0).collect();
         rids.sort_unstable();
         rids.dedup();

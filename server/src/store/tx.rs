@@ -11,6 +11,7 @@ use super::error::Error;
 use super::feed::Position;
 use super::followers;
 use super::index::{self, Before, Pending};
+use super::marks::{Marks, Tide};
 use super::plan;
 use super::resources::{self, Change, Found, Rid, Version};
 use super::sealing;
@@ -69,6 +70,9 @@ impl DerefMut for Tx<'_> {
 
 impl<'a> Tx<'a> {
     pub(super) fn new(connection: &'a mut Connection, permit: &'a Permit) -> Self {
+        if let Some(marks) = &mut connection.marks {
+            marks.begin();
+        }
         Self {
             view: View::new(connection, permit),
             pending: Pending::default(),
@@ -99,7 +103,7 @@ impl<'a> Tx<'a> {
 
     fn first(&mut self, sealed: &Sealed, now: Instant, change: Change) -> Result<Stamped, Error> {
         let stamped = sealed.stamp(FIRST_VERSION, now);
-        self.has_written = true;
+        self.touch(sealed.resource_type());
         let done = resources::insert(self.connection, Version::of(&stamped, change));
         let rid = self.noted(done)?;
         self.created = Some(rid);
@@ -131,7 +135,7 @@ impl<'a> Tx<'a> {
             _ => Change::Updated,
         };
         let stamped = sealed.stamp(next(current)?, later(current, now));
-        self.has_written = true;
+        self.touch(sealed.resource_type());
         let done = resources::advance(self.connection, current.rid, Version::of(&stamped, change));
         self.noted(done)?;
         let rows = self.rows_of(sealed, &stamped)?;
@@ -155,7 +159,7 @@ impl<'a> Tx<'a> {
             version: next(current)?,
             at: later(current, now),
         };
-        self.has_written = true;
+        self.touch(resource_type);
         let version = Version {
             resource_type,
             id,
@@ -204,9 +208,29 @@ impl<'a> Tx<'a> {
         self.has_written = true;
     }
 
+    /// Something of this type is about to be written.
+    pub(super) fn touch(&mut self, resource_type: &'static str) {
+        self.has_written = true;
+        if let Some(marks) = &mut self.connection.marks {
+            marks.note(resource_type);
+        }
+    }
+
+    /// Whether what somebody saw of a type is so still, because nobody has written it since. False where that is not known.
+    pub fn is_as_seen(&self, since: Tide, resource_type: &str) -> bool {
+        let is_untouched = |marks: &Marks| {
+            marks.is_untouched(since, resource_type) && marks.is_untouched(since, PARAMETER)
+        };
+        // What others may see can depend on other types.
+        self.permit.rights().is_none() && self.connection.marks.as_ref().is_some_and(is_untouched)
+    }
+
     /// Rows of a resource that is there.
     pub(super) fn add_rows(&mut self, rid: Rid, rows: Rows) {
         self.writes();
+        if let Some(marks) = &mut self.connection.marks {
+            marks.note_any();
+        }
         self.pending.insert(rid, &Arc::new(rows));
     }
 

@@ -15,6 +15,7 @@ use diesel::result::Error as DieselError;
 use super::connection::Connection;
 use super::error::Error;
 use super::job::{Job, Ran};
+use super::marks::{Level, Marks};
 use super::meters::Meters;
 use super::statement::Statement;
 use crate::limits;
@@ -24,6 +25,8 @@ pub(super) struct Writer {
     queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     pub(super) meters: Arc<Meters>,
+    /// What all can see of the writes.
+    pub(super) level: Level,
 }
 
 impl Writer {
@@ -35,14 +38,17 @@ impl Writer {
         let (queue, jobs) = sync_channel(limits::WRITE_QUEUE_MAX);
         let meters = Arc::<Meters>::default();
         let of_thread = Arc::clone(&meters);
+        let level = Level::default();
+        let marks = Marks::new(level.clone());
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || write_all(Some(connection), &open, &jobs, &of_thread))
+            .spawn(move || write_all(Some(connection), &open, &jobs, &of_thread, marks))
             .map_err(Error::Thread)?;
         Ok(Self {
             queue: Mutex::new(Some(queue)),
             thread: Mutex::new(Some(thread)),
             meters,
+            level,
         })
     }
 
@@ -52,6 +58,7 @@ impl Writer {
             queue: Mutex::default(),
             thread: Mutex::default(),
             meters: Arc::default(),
+            level: Level::default(),
         }
     }
 
@@ -94,7 +101,9 @@ fn write_all(
     open: &impl Fn() -> Result<Connection, Error>,
     jobs: &Receiver<Box<dyn Job>>,
     meters: &Meters,
+    marks: Marks,
 ) {
+    let mut marks = Some(marks);
     while let Ok(first) = jobs.recv() {
         meters.waiting.down();
         let mut opened = match connection.take().map_or_else(open, Ok) {
@@ -104,10 +113,14 @@ fn write_all(
                 continue;
             }
         };
+        opened.marks = marks.take();
         let mut group = Group::default();
         let committed = group.write(&mut opened, first, jobs, meters);
+        marks = opened.marks.take();
         if committed.is_ok() && !opened.is_crowded() {
             connection = Some(opened);
+        } else if let Some(marks) = &mut marks {
+            marks.forget_file();
         }
         group.settle(&committed);
     }
@@ -136,6 +149,9 @@ impl Group {
         let result = self.work(connection, first, jobs, meters);
         let writes = self.done.len();
         let result = result.and_then(|()| meters.commit(writes, || connection.commit()));
+        if let (Ok(()), Some(marks)) = (&result, &connection.marks) {
+            marks.commit();
+        }
         if result.is_err()
             && let Err(error) = connection.rollback()
         {
@@ -155,7 +171,7 @@ impl Group {
         jobs: &Receiver<Box<dyn Job>>,
         meters: &Meters,
     ) -> Result<(), DieselError> {
-        if let Err(error) = connection.begin() {
+        if let Err(error) = connection.begin_marked() {
             self.done.push(first);
             return Err(error);
         }
@@ -167,7 +183,7 @@ impl Group {
                 Ran::Torn => {
                     self.done.push(job);
                     connection.rollback()?;
-                    connection.begin()?;
+                    connection.begin_marked()?;
                     return self.again_with_savepoints(connection);
                 }
             }

@@ -162,3 +162,26 @@ fn off_loopback_it_wants_tls_or_a_word() {
     let kiln = Kiln::from_command(&mut run("allow_plaintext = true"));
     assert_eq!(kiln.mllp.len(), 1);
 }
+
+#[test]
+fn a_report_with_a_large_document_is_taken_in_bounded_memory() {
+    let database = sqlite();
+    let kiln = Kiln::start(&database);
+    let mut sender = Sender::to(kiln.mllp[0]);
+    assert_eq!(said(&sender.ask(adt("1", "P1"))).0, "AA");
+    let before = kiln.memory_peak_kib();
+    let document = "JVBERi0xLjQK".repeat(16 * 1024 * 1024 / 12);
+    let report = format!(
+        "MSH|^~\\&|LAB|HOSP|KILN|HERE|20260301120000+0000||ORU^R01^ORU_R01|2|P|2.5.1\r\
+         PID|1||P1^^^HOSP^MR||Muster^Erika\r\
+         OBR|1|1^HOSP|2^LAB|24323-8^Panel^LN|||20260301080000+0000|||||||||||||||20260301115900+0000||CH|F\r\
+         OBX|1|ED|PDF^Report||^application^pdf^Base64^{document}||||||F\r"
+    );
+    assert_eq!(said(&sender.ask(&report)), ("AA", "2"));
+    // The message, what it says, and what is written of it: some copies at a time, and not many.
+    let grown = kiln.memory_peak_kib() - before;
+    let size = u64::try_from(report.len()).unwrap() / 1024;
+    assert!(grown < 10 * size, "{grown} KiB for {size} KiB");
+    let found = get(kiln.address, "/fhir/DiagnosticReport?_summary=count").json();
+    assert_eq!(found.get("total").unwrap().as_u64(), Some(1));
+}

@@ -9,8 +9,12 @@ const TAKEN_AT_ONCE: usize = 16;
 
 /// The results, in the order of the things.
 pub(crate) fn map<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = available_parallelism().map_or(1, usize::from);
-    let threads = threads.min(things.len() / TAKEN_AT_ONCE);
+    let useful = things.len() / TAKEN_AT_ONCE;
+    // Only then is it asked: the system reads files to say it.
+    let threads = match useful {
+        0 | 1 => 1,
+        _ => available_parallelism().map_or(1, usize::from).min(useful),
+    };
     if threads < 2 {
         return things.into_iter().map(work).collect();
     }

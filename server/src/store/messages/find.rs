@@ -112,9 +112,13 @@ impl Store {
         }
         match &*self.engine {
             // On the caller's thread: see `find`.
-            Engine::Sqlite { readers, .. } => {
-                attempts::look(readers, &|connection| earlier(connection, facts, hash))
-            }
+            Engine::Sqlite { scouts, .. } => attempts::look(scouts, &|connection| {
+                // Two statements, one look.
+                connection.begin_read()?;
+                let found = earlier(connection, facts, hash);
+                connection.rollback()?;
+                found
+            }),
             Engine::Postgres(_) => {
                 let facts = Facts {
                     sender_application: facts.sender_application.clone(),
