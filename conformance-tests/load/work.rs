@@ -2,6 +2,7 @@
 
 mod conditional;
 mod create;
+mod documents;
 mod import;
 mod messages;
 mod read;
@@ -47,6 +48,7 @@ pub(crate) fn all(bench: &mut Bench) -> Fallible<()> {
     conditional::run(bench, &known)?;
     update::run(bench, &known)?;
     messages::run(bench)?;
+    documents::run(bench, &mut known)?;
     let great = bench.arguments.scale.unwrap_or(0);
     scale::at(bench, &mut known, great)
 }

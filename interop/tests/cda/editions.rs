@@ -247,3 +247,34 @@ fn how_something_is_to_be_handled_is_a_label() {
         Some("http://terminology.hl7.org/CodeSystem/v3-ActCode")
     );
 }
+
+#[test]
+fn doses_that_follow_each_other_are_one_request() {
+    let dose = |id: &str, from: &str, dose: &str, inside: &str| {
+        format!(
+            "<substanceAdministration classCode=\"SBADM\" moodCode=\"INT\">{}<id root=\"1.1\" extension=\"{id}\"/><effectiveTime xsi:type=\"IVL_TS\"><low value=\"{from}\"/></effectiveTime>\
+             <doseQuantity value=\"{dose}\" unit=\"mg\"/><consumable><manufacturedProduct><manufacturedMaterial><code code=\"312617\" codeSystem=\"2.16.840.1.113883.6.88\"/></manufacturedMaterial></manufacturedProduct></consumable>{inside}</substanceAdministration>",
+            template("22.4.16")
+        )
+    };
+    let step = |number: u32, inner: String| {
+        format!(
+            "<entryRelationship typeCode=\"COMP\"><sequenceNumber value=\"{number}\"/>{inner}</entryRelationship>"
+        )
+    };
+    let steps =
+        step(1, dose("s1", "20240101", "40", "")) + &step(2, dose("s2", "20240108", "20", ""));
+    let made = made(&[("10160-0", &dose("all", "20240101", "40", &steps))]);
+    let requests = made.of_type("MedicationRequest");
+    assert_eq!(requests.len(), 1);
+    let doses = requests[0].items_of("dosageInstruction");
+    let sequences: Vec<String> = doses
+        .iter()
+        .filter_map(|dose| Some(dose.get("sequence")?.to_string()))
+        .collect();
+    assert_eq!(
+        (doses.len(), sequences),
+        (3, vec!["1".to_owned(), "2".to_owned()])
+    );
+    assert!(doses[2].to_string().contains("20"));
+}
