@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
-use fhir_spec::json::Value;
+use fhir_spec::json::{Value, parse};
 use interop::formats::cda::Writer;
 
 use crate::harness::{convert, files};
@@ -169,6 +169,40 @@ fn floor(name: &str, percent: f64) {
         percent >= least,
         "{name}: {percent:.2} % is kept, it was {least} %"
     );
+}
+
+/// Many references to one resource, each of which is written anew; two resources that hold each other.
+#[test]
+fn what_would_grow_without_a_bound_is_refused() {
+    let observation = |id: &str, members: &str| {
+        format!(
+            r#"{{"resource":{{"resourceType":"Observation","id":"{id}","status":"final","code":{{"text":"Test {id}"}},"subject":{{"reference":"Patient/p"}},
+            "category":[{{"coding":[{{"code":"laboratory"}}]}}],"hasMember":[{members}]}}}}"#
+        )
+    };
+    let bundle = |a: &str, b: &str| {
+        let (a, b) = (observation("a", a), observation("b", b));
+        let text = format!(
+            r#"{{"resourceType":"Bundle","type":"collection","entry":[{{"resource":{{"resourceType":"Patient","id":"p"}}}},{a},{b}]}}"#
+        );
+        parse(text.as_bytes()).unwrap()
+    };
+    let (to_a, to_b) = (
+        r#"{"reference":"Observation/a"}"#,
+        r#"{"reference":"Observation/b"}"#,
+    );
+    let many = vec![to_b; 2_000].join(",");
+    let refused = writer()
+        .bounded(10_000)
+        .write(&bundle(&many, to_a), NOW)
+        .unwrap_err();
+    assert!(
+        refused.diagnostics.contains("10000 elements"),
+        "{}",
+        refused.diagnostics
+    );
+    let written = writer().write(&bundle(to_b, to_a), NOW).unwrap().xml;
+    assert!(written.contains("<td>Test b</td>"), "{written}");
 }
 
 #[test]

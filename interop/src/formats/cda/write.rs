@@ -46,9 +46,10 @@ const FILES: &[(&str, &str)] = files![
     "codes.template",
 ];
 
-const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-<?xml-stylesheet type=\"text/xsl\" href=\"CDA.xsl\"?>\n";
+const BEGIN: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
+/// Elements of a document that is written, before and after it is text: many entries may lead to the same ones.
+const ELEMENTS_MAX: usize = 1_000_000;
 /// Bytes of a document that is written.
 const WRITTEN_BYTES_MAX: usize = super::DOCUMENT_BYTES_MAX;
 
@@ -56,6 +57,7 @@ const WRITTEN_BYTES_MAX: usize = super::DOCUMENT_BYTES_MAX;
 #[derive(Debug, Clone, Copy)]
 pub struct Writer {
     templates: &'static Templates,
+    elements_max: usize,
 }
 
 /// A document, and what it does not say of what it was made of.
@@ -70,8 +72,20 @@ impl Writer {
         static SHIPPED: LazyLock<Result<Templates, Vec<BadTemplate>>> =
             LazyLock::new(|| notation::read(FILES));
         match &*SHIPPED {
-            Ok(templates) => Ok(Self { templates }),
+            Ok(templates) => Ok(Self {
+                templates,
+                elements_max: ELEMENTS_MAX,
+            }),
             Err(bad) => Err(bad.clone()),
+        }
+    }
+
+    /// The same with another bound on the elements of a document.
+    #[must_use]
+    pub fn bounded(self, elements_max: usize) -> Self {
+        Self {
+            elements_max,
+            ..self
         }
     }
 
@@ -128,8 +142,16 @@ impl Writer {
             item: Item::Node(context.resource()),
             context: &context,
         };
+        run.elements_max = self.elements_max;
         let mut root = Element::new("");
         run.within("ClinicalDocument", &scope, &mut root);
+        if run.elements > self.elements_max {
+            let told = format!(
+                "the document would have more than {} elements",
+                self.elements_max
+            );
+            return Err(Issue::error(IssueCode::TooLong, told));
+        }
         let mut xml = BEGIN.to_owned();
         for part in &root.content {
             if let xml::Content::Element(element) = part {

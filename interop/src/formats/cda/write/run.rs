@@ -25,6 +25,7 @@ const TOLD_MAX: usize = 1_000;
 pub(super) struct Index<'a> {
     by_url: HashMap<&'a str, &'a Value>,
     by_name: HashMap<(&'a str, &'a str), &'a Value>,
+    all: Vec<&'a Value>,
     /// And back: by where a resource is in memory.
     addresses: HashMap<*const Value, String>,
 }
@@ -36,6 +37,7 @@ impl<'a> Index<'a> {
             let Some(resource) = entry.get("resource") else {
                 continue;
             };
+            index.all.push(resource);
             let url = entry.str_of("fullUrl");
             if let Some(url) = url {
                 index.by_url.entry(url).or_insert(resource);
@@ -63,6 +65,14 @@ impl<'a> Index<'a> {
             }
         }
         index
+    }
+
+    /// The resources of a type.
+    fn of_type(&self, types: &'a Types, name: &str) -> Collection<'a> {
+        let all = self.all.iter().copied();
+        all.filter(|resource| resource.str_of("resourceType") == Some(name))
+            .map(|resource| Item::Node(Node::of_resource(Some(types), resource)))
+            .collect()
     }
 
     pub(super) fn find(&self, reference: &str) -> Option<&'a Value> {
@@ -110,6 +120,10 @@ pub(super) struct Run<'r, 'a> {
     /// And what they read below it: names and words.
     pub(super) below: Vec<(String, String)>,
     depth: usize,
+    /// So many elements were made. When there are too many, no more are.
+    pub(super) elements: usize,
+    pub(super) elements_max: usize,
+    dispenses: Collection<'a>,
 }
 
 /// What lines are about.
@@ -139,6 +153,9 @@ impl<'r, 'a> Run<'r, 'a> {
             given: String::new(),
             below: Vec::new(),
             depth: 0,
+            elements: 0,
+            elements_max: usize::MAX,
+            dispenses: index.of_type(types, "MedicationDispense"),
         }
     }
 
@@ -149,6 +166,7 @@ impl<'r, 'a> Run<'r, 'a> {
             .with_host(self.index)
             .with_variable("bundle", vec![node(self.bundle)])
             .with_variable("composition", vec![node(self.composition)])
+            .with_variable("dispenses", self.dispenses.clone())
             .with_variable("document", vec![Item::from(self.kind.to_owned())])
     }
 
@@ -184,6 +202,9 @@ impl<'r, 'a> Run<'r, 'a> {
 
     pub(super) fn lines(&mut self, lines: &'r [Line], scope: &Scope<'_, 'a>, parent: &mut Element) {
         for line in lines {
+            if self.elements > self.elements_max {
+                return;
+            }
             if self.holds(line.condition.as_ref(), scope) {
                 self.line(line, scope, parent);
             }
@@ -200,6 +221,9 @@ impl<'r, 'a> Run<'r, 'a> {
         }
         let mut has_said = false;
         for item in items {
+            if self.elements > self.elements_max {
+                return;
+            }
             has_said |= match self.own_context(&item, scope) {
                 Some(context) => {
                     let context = &context;
@@ -223,6 +247,7 @@ impl<'r, 'a> Run<'r, 'a> {
             }
             element.set("nullFlavor", flavor);
             mark(ids, &mut element);
+            self.elements += 1;
             parent.push(element);
         }
     }
@@ -324,6 +349,7 @@ impl<'r, 'a> Run<'r, 'a> {
         if element.is_empty() {
             return false;
         }
+        self.elements += 1;
         parent.push(element);
         true
     }

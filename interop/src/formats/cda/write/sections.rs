@@ -1,5 +1,7 @@
 //! The sections of a document: what the Composition says belongs there, as entries for programs and a table for people.
 
+use std::collections::HashSet;
+
 use fhir_spec::fhirpath::{Expression, Item, Node};
 use fhir_spec::json::Value;
 use fhir_spec::{IssueCode, Severity};
@@ -147,9 +149,14 @@ impl<'r, 'a> Run<'r, 'a> {
                 }
             }
         }
-        let mut inside: Vec<*const Value> = Vec::new();
+        let mut inside: HashSet<*const Value> = HashSet::new();
         if let Some(expression) = known.and_then(|known| known.inside.as_ref()) {
             for resource in &entries {
+                // Of two that hold each other one is told.
+                let own = std::ptr::from_ref::<Value>(resource);
+                if inside.contains(&own) {
+                    continue;
+                }
                 let context = self.context(resource);
                 let scope = Scope {
                     item: Item::Node(context.resource()),
@@ -157,7 +164,8 @@ impl<'r, 'a> Run<'r, 'a> {
                 };
                 let found = self.ask(expression, &scope);
                 let nodes = found.iter().filter_map(|item| item.as_node()?.value());
-                inside.extend(nodes.map(std::ptr::from_ref));
+                let others = nodes.map(std::ptr::from_ref).filter(|other| *other != own);
+                inside.extend(others);
             }
         }
         entries.retain(|resource| !inside.contains(&std::ptr::from_ref(*resource)));
