@@ -3,6 +3,7 @@
 // Tells clippy that helpers are test code too.
 #![cfg(test)]
 
+mod back;
 mod emit;
 mod golden;
 mod groups;

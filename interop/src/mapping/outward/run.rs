@@ -398,9 +398,11 @@ impl<'w, P: Page> Writer<'w, P> {
         parts: impl Iterator<Item = &'t str>,
         places: &Places<'_, P::Node>,
     ) {
-        let mut repetition = self.taken(path, places, 0);
+        // The segment, or the field of the one at hand.
+        let at = path.steps.len().saturating_sub(2);
+        let mut repetition = self.taken(path, places, at);
         for part in parts {
-            let Some(node) = self.node(path, places, 0, repetition) else {
+            let Some(node) = self.node(path, places, at, repetition) else {
                 return;
             };
             self.page.set(node, None, part.trim_end_matches('\r'));
