@@ -260,7 +260,8 @@ impl Look<'_> {
         let name = names::reason(beside);
         let (route, now) = (self.running.name(), (self.desk.app.clock)());
         let text = format!("{of}, fetched by the route {route}, {now}\n{reason}\n");
-        let part = names::part(&name);
+        // One for all attempts at a name: none is left behind.
+        let part = names::part(&names::reason(of));
         self.place
             .write(&part, text.into_bytes(), Writing::Anew)
             .await?;

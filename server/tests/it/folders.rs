@@ -38,7 +38,7 @@ pub(crate) fn route(path: &Path, schedule: &str, more: &str) -> String {
 }
 
 /// A file as others deliver it: whole at once, under its name.
-fn deliver(path: &Path, name: &str, text: &str) {
+pub(crate) fn deliver(path: &Path, name: &str, text: &str) {
     let beside = path.join(format!(".{name}"));
     fs::write(&beside, text).unwrap();
     fs::rename(beside, path.join(name)).unwrap();
@@ -69,6 +69,13 @@ fn shown(kiln: &Kiln) -> Value {
 fn count(value: &Value, name: &str) -> u64 {
     let last = value.get("poll").and_then(|poll| poll.get("last"));
     last.and_then(|last| last.get(name)?.as_u64()).unwrap_or(0)
+}
+
+/// A text of the last report.
+pub(crate) fn last(kiln: &Kiln, name: &str) -> Option<String> {
+    let shown = shown(kiln);
+    let last = shown.get("poll")?.get("last")?;
+    last.str_of(name).map(str::to_owned)
 }
 
 fn total(kiln: &Kiln, query: &str) -> u64 {
@@ -183,8 +190,14 @@ fn what_is_refused_comes_back_with_its_reason(database: &Database) {
         assert!(reason.contains(told), "{told} in {reason}");
     }
     assert!(read("large.hl7.txt").contains("at most 4096 are taken"));
+    // The same name once more: nothing is written over, nothing left behind.
+    deliver(&path, "garbage.hl7", "no message either");
+    until("it is put beside", || {
+        names(&errors).len() == expected.len() + 2
+    });
+    assert_eq!(read("garbage.hl7"), "no message at all");
     // What was refused is kept, too.
-    assert_eq!(messages(&kiln, "route=lab&status=dead").len(), 3);
+    assert_eq!(messages(&kiln, "route=lab&status=dead").len(), 4);
     assert_eq!(messages(&kiln, "route=lab&status=applied").len(), 2);
 }
 
@@ -383,13 +396,8 @@ fn a_route_is_paused_started_and_told_to_look(database: &Database) {
     // What cannot be done is told.
     fs::rename(&path, database.directory.join("elsewhere")).unwrap();
     assert_eq!(ask("poll").status, 200);
-    let error = |kiln: &Kiln| {
-        let told = shown(kiln);
-        let last = told.get("poll").and_then(|poll| poll.get("last")).cloned();
-        last.and_then(|last| last.str_of("error").map(str::to_owned))
-    };
     until("the trouble is told", || {
-        error(&kiln).is_some_and(|error| error.contains("No such file"))
+        last(&kiln, "error").is_some_and(|error| error.contains("No such file"))
     });
 }
 

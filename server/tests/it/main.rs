@@ -30,6 +30,7 @@ mod facade_messages;
 mod facade_patients;
 mod faults;
 mod folders;
+mod folders_sftp;
 mod front;
 mod house;
 mod kiln;
