@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::auth::{Action, Caller, Grant, Granted, Principal, Rights, Scope, may, role};
 use crate::config::Auth;
 use crate::fault::{Fault, Kind};
-use crate::store::Key;
+use crate::store::{Error, Key, Token};
 
 /// How long what was looked up is believed.
 const KEPT: Duration = Duration::from_millis(1_000);
@@ -87,11 +87,44 @@ pub fn hash(key: &str) -> String {
 
 async fn looked_up(app: &App, hash: &str) -> Result<Option<Arc<Principal>>, Fault> {
     let permit = may(&Caller::Kiln, Action::Admit)?;
-    let wanted = hash.to_owned();
-    let found = app.store.read(permit, move |view| view.key(&wanted));
-    let found: Option<Key> = found.await?;
-    let holding = found.filter(|key| key.holds((app.clock)()));
-    Ok(holding.map(|key| Arc::new(of_key(app, &key))))
+    let (wanted, now) = (hash.to_owned(), (app.clock)());
+    let found = app.store.read(permit, move |view| {
+        Ok::<_, Error>(match view.key(&wanted)? {
+            Some(key) => Some(Held::Key(key)),
+            None => view.token(&wanted, now)?.map(Held::Token),
+        })
+    });
+    let principal = match found.await? {
+        Some(Held::Key(key)) => key.holds(now).then(|| of_key(app, &key)),
+        Some(Held::Token(token)) => Some(of_token(app, &token)),
+        None => None,
+    };
+    Ok(principal.map(Arc::new))
+}
+
+/// What was shown, as it is kept.
+enum Held {
+    Key(Key),
+    Token(Token),
+}
+
+/// A backend service, with what it was given.
+fn of_token(app: &App, token: &Token) -> Principal {
+    let scopes = token.scope.split_whitespace();
+    let scopes = scopes.filter_map(|text| Scope::parse(text).ok());
+    let grants = scopes.map(|scope| Grant {
+        scope,
+        patient: None,
+    });
+    let granted = Granted {
+        layers: vec![grants.collect()],
+        ..Granted::default()
+    };
+    Principal {
+        name: format!("client:{}", token.client),
+        fhir_user: None,
+        rights: Arc::new(Rights::new(granted, app.search())),
+    }
 }
 
 fn of_key(app: &App, key: &Key) -> Principal {
@@ -139,6 +172,11 @@ impl Callers {
             since: Moment::now(),
         };
         all.insert(hash, known);
+    }
+
+    /// What was shown holds no longer.
+    pub fn forget(&self, hash: &str) {
+        self.lock().remove(hash);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {

@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they share: how they end.
 
 mod backup;
+mod client;
 mod convert;
 mod document;
 mod draft;
@@ -62,6 +63,8 @@ enum Command {
     Reindex(reindex::Flags),
     /// Check whether everything that is stored agrees
     Verify(verify::Flags),
+    /// Register, list and remove clients of SMART
+    Client(client::Flags),
     /// Make, list and revoke keys by which programs come in
     Key(key::Flags),
     /// Check resources against FHIR R4, their profiles and packages
@@ -101,6 +104,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Some(Command::Migrate(flags)) => migrate::run(&flags)?,
         Some(Command::Reindex(flags)) => reindex::run(&flags)?,
         Some(Command::Verify(flags)) => verify::run(&flags)?,
+        Some(Command::Client(flags)) => client::run(&flags)?,
         Some(Command::Key(flags)) => key::run(&flags)?,
         Some(Command::Validate(flags)) => validate::run(&flags)?,
         Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,

@@ -30,6 +30,7 @@ mod routes_api;
 mod search;
 mod shape;
 mod shown;
+mod smart;
 mod unread;
 mod writes;
 

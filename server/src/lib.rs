@@ -30,6 +30,7 @@ pub mod operations;
 pub mod packages;
 pub mod schedule;
 pub mod shelf;
+pub mod smart;
 pub mod store;
 pub mod subscriptions;
 pub mod telemetry;

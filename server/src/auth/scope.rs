@@ -77,6 +77,10 @@ impl Letters {
         Self(self.0 & other.0)
     }
 
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// `rs`, `cud`; those of the first version of SMART: `read`, `write`, `*`.
     fn parse(text: &str) -> Option<Self> {
         match text {

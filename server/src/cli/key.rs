@@ -13,6 +13,7 @@ use crate::auth::{Action, BadScope, Caller, Forbidden, Scope, may, role};
 use crate::callers;
 use crate::config::{self, Config};
 use crate::instant::Instant;
+use crate::smart::Unfit;
 use crate::store::{self, KEYS_OF_NAME_MAX, Key, Store, chance};
 
 /// So that a key is recognised where it should not be.
@@ -82,6 +83,18 @@ struct RevokeFlags {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("there is a client {0} already: remove it first")]
+    Registered(String),
+    #[error("no client of that id is registered")]
+    NoClient,
+    #[error("the keys in `{path}` cannot be read")]
+    Keys {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
     Place(#[from] place::Error),
     #[error(transparent)]
     Config(#[from] config::Error),
@@ -120,14 +133,14 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
 }
 
 /// A store to write to, beside a running server or before there is one.
-fn open(place: &Place) -> Result<(Config, Store), Error> {
+pub(super) fn open(place: &Place) -> Result<(Config, Store), Error> {
     let config = place.config(None)?;
     let registry = packages::registry(&config)?;
     let store = Store::open_to_fill(&config.database, &config.limits, &registry)?;
     Ok((config, store))
 }
 
-fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(super) fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(work)

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
     Front, bundle, convert, criteria, documents, health, history, hl7, interactions as handlers,
-    messages, metrics, overlays, page, reply, request, routes_api, search, shown, writes,
+    messages, metrics, overlays, page, reply, request, routes_api, search, shown, smart, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -40,6 +40,7 @@ pub(super) type Answer = Result<HttpResponse, Fault>;
 
 /// What is not an interaction and not an operation, by its name in metrics and log.
 const OTHERS: &[&str] = &[
+    "auth",
     "page",
     "health",
     "metrics",
@@ -100,6 +101,14 @@ async fn lead(
             Ok(()) => ("health", Box::pin(health::ready(front)).await),
             Err(fault) => ("health", Err(fault)),
         },
+        _ if path.starts_with(smart::AUTH) => {
+            let cx = smart::cx(&front.app);
+            let rest = path.strip_prefix(smart::AUTH).unwrap_or_default();
+            (
+                "auth",
+                Box::pin(smart::follow(&cx, request, payload, rest)).await,
+            )
+        }
         _ if path.starts_with(API) => api(front, request, path, payload).await,
         _ => match within_fhir(path) {
             Some(rest) => fhir(&front.app, request, rest, payload).await,
@@ -199,6 +208,10 @@ async fn fhir(
     path: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
+    if path == smart::DISCOVERY {
+        let found = only_get(request, || smart::discovered(app, request));
+        return ("auth", found);
+    }
     if path == "metadata" {
         return (
             "capabilities",

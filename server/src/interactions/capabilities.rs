@@ -13,6 +13,7 @@ use search::types::SearchType;
 
 use super::ALL;
 use crate::app::App;
+use crate::config::Auth;
 
 /// `operations` names those of a level: of a type, or of the system.
 pub fn run(app: &App, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
@@ -33,6 +34,10 @@ pub fn run(app: &App, base: &str, operations: fn(Option<&str>) -> Vec<Value>) ->
         ("compartment", Value::from(compartments(app.definitions()))),
         ("operation", Value::from(operations(None))),
     ]);
+    let rest = match app.auth {
+        Auth::Open => rest,
+        Auth::Smart => guarded(rest),
+    };
     Object::from_iter([
         ("resourceType", Value::from("CapabilityStatement")),
         ("status", Value::from("active")),
@@ -185,4 +190,22 @@ fn interactions(are_of_a_type: bool) -> Value {
 
 fn named<const N: usize>(members: [(&'static str, &str); N]) -> Value {
     Object::from_iter(members).into()
+}
+
+/// That one has to show who one is, and how that is found out about.
+/// <https://hl7.org/fhir/smart-app-launch/STU2.2/conformance.html>
+fn guarded(mut rest: Object) -> Object {
+    let coding = Object::from_iter([
+        (
+            "system",
+            "http://terminology.hl7.org/CodeSystem/restful-security-service",
+        ),
+        ("code", "SMART-on-FHIR"),
+    ]);
+    let mut service = Object::new();
+    service.set("coding", vec![Value::from(coding)]);
+    let mut security = Object::new();
+    security.set("service", vec![Value::from(service)]);
+    rest.set("security", security);
+    rest
 }

@@ -29,7 +29,7 @@ pub(crate) fn guarded(database: &Database) -> Kiln {
     Kiln::configured(database, SMART)
 }
 
-fn cli(database: &Database, arguments: &[&str]) -> std::process::Output {
+pub(crate) fn cli(database: &Database, arguments: &[&str]) -> std::process::Output {
     let mut kiln: Command = command();
     kiln.args(arguments);
     kiln.arg("--data").arg(&database.directory);

@@ -8,6 +8,7 @@ mod databases;
 
 mod arranged;
 mod authorised;
+mod backend;
 mod binary;
 mod bundles;
 mod ccd;
@@ -53,6 +54,7 @@ mod parameters_together;
 mod races;
 mod receiver;
 mod rest;
+mod rsa_key;
 mod scenarios;
 mod search;
 mod search_bundles;

@@ -41,7 +41,7 @@ const STOREYS: &[&[&str]] = &[
         "subscriptions",
     ],
     &["interactions"],
-    &["operations"],
+    &["operations", "smart"],
     &[
         "http", "console", "facade", "feed", "deliver", "folders", "jobs", "hub", "messages",
         "mllp", "arranged",

@@ -1,0 +1,3 @@
+DROP TABLE assertions;
+DROP TABLE access_tokens;
+DROP TABLE clients;

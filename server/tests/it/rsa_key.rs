@@ -1,0 +1,26 @@
+//! A key pair for tests alone: making one takes seconds in a program that is not optimised.
+
+/// PKCS #1, in base64.
+pub(crate) const PRIVATE: &str = "\
+     MIIEpQIBAAKCAQEA02kEFa+9zn5vfripB/v10nj7CbcUnzep4muhsdTti8B4c3UHaBV9oXscg4YLp4HBhZrvKmoxcd7mXvKZrvh3VA9K39BYsd\
+     6hUY2ta76VuCh+ErK/B8AZTmFbwMXf/91OC6sQh09OPfnIjhUA7KAzDFw39Su6YS9Gq1Qr1nKAQulCIFUFA0JFYE2ypK3KLuG2TwkVfmMS2vbW\
+     iR9yCqEGwnQe4a9GO8iRhKVdj511w+cVtFF9m6zWDC01x3+tDu4onWd5qkVfPM8ZUn+VCeKuPcYbj1/Gw4Lm953Ppl2Owxklz9Qf8/8pdD0z8j\
+     m4BkVymHBKpzN71BGh27LQeXMUkwIDAQABAoIBABxjHYlL79CqaY46fXf0/S0l0Y+cZch7UPR2P2ABl2QMlB/stvHi8NueDFYcybPUWIf4JeUs\
+     HTeNFqHpMXmtI1jGNOeYslAv9LlerMqq7K+twEACgGQqBzvfFtLrvwg8Tx6B+dYxb/AieiuZ5mXfnPsr5tek54HlNzgKNVi2R0K0kOaWSIBBEL\
+     +qfcuDMevkKsi9YI/J23KN2P3S08al7o8maeIdoenqARcDuZf1n51pdYXD0UBYSXeGZixKdhjw3S/07NdazIVO1NEi3YuwaCYE5FDPYibPaZNv\
+     qxlNoabkmU9D+UlDj2q82ccPwD7KBcqlsaQ2NJXNckE2/pXYJAECgYEA+oueWkf0HNqnDkeBjgjZjwJqu8OR58XqcMZHpNIejI491/xIuxapCD\
+     Dq04OUZ8xweOifAO2DFUSGXBOamcwUL2foTuW+nJ8llP8OpSRo9PcRz6S/jZNdBUbPhls1IAVbI0dTXT5US8fES3D7bIoEmTC6RtfZ5u21uzKm\
+     DfxcIzECgYEA2ANIYXcSFeHzDOqkZZnAvql41/NMpv9d+0xGEV3t2Isbe7W0n2fNS9uAVvj5eWX6QDFcLIBFZRc/liIwaM5JCfEDcwV3wMA9s8\
+     2h2SGUJJv388eb8rlpXHzfFdUk2w96+oIQzX7V5pEeeos0xfE/yPp1497yddSc1IvsLwgQmwMCgYEAmsi2w7/AKDNNEZ1LhJwjDB7KIcXo1e+H\
+     rrRQfprxFJSr0EukAzE0rELMUG/xt06uDYRo9wHFAdabyzaxRGK39bGT62o0ID6R0ULhoVSlIvGgp094p9ZqmV/txWuDnoywiVL/RZPEMCzyME\
+     lUivGZdaqM6kdf7zLcGxJnVCycH4ECgYEAuXOwC4VXcJQIv9kfBN9IvCfxSK1n7KOnQx1LtpNGpLdhBAePJ5/NgEfV2lVskU382GnIMah6a3zX\
+     KYT2vLQFvtQ9Wt2h30jscFalki2i6v9Ak/mWKIAINdA7EppoRu32beWGmXZAG/ARE7I5v4sMcPaeieEZlhHQByaNwh8RapMCgYEA2Hki+pLWBS\
+     Lxv4tlOKfdoruSUtjyuoEBtrNulK0f80NZhpImZIPHH5xBBIPsrm3lUOK4Y+IK5NdGuZ7NuxS7cwjf2uAta8No3ZoZPG4edfWCdYKMrCVMR4di\
+     0o0cUvH5cGPWLXF0c7308njlBcO5a1YQ49j7yDE63syB6EaI7DQ=";
+
+/// The `n` of its JSON Web Key.
+pub(crate) const MODULUS: &str = "\
+     02kEFa-9zn5vfripB_v10nj7CbcUnzep4muhsdTti8B4c3UHaBV9oXscg4YLp4HBhZrvKmoxcd7mXvKZrvh3VA9K39BYsd6hUY2ta76VuCh-Er\
+     K_B8AZTmFbwMXf_91OC6sQh09OPfnIjhUA7KAzDFw39Su6YS9Gq1Qr1nKAQulCIFUFA0JFYE2ypK3KLuG2TwkVfmMS2vbWiR9yCqEGwnQe4a9G\
+     O8iRhKVdj511w-cVtFF9m6zWDC01x3-tDu4onWd5qkVfPM8ZUn-VCeKuPcYbj1_Gw4Lm953Ppl2Owxklz9Qf8_8pdD0z8jm4BkVymHBKpzN71B\
+     Gh27LQeXMUkw";
