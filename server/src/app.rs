@@ -1,7 +1,7 @@
 //! The parts that the server is made of, put together once. Time and ids come from here and nowhere else.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use fhir_spec::Issue;
@@ -46,6 +46,8 @@ pub struct App {
     pub dispatch: Arc<Dispatch>,
     /// The name of this node among those that share the database.
     pub node: String,
+    /// Where it is reached on this machine, once that is known.
+    pub served_at: OnceLock<String>,
     /// The CapabilityStatement.
     pub capabilities: Kept,
     requests: AtomicU64,
@@ -74,6 +76,7 @@ impl App {
             deliveries: config.deliveries.clone(),
             dispatch: Arc::new(Dispatch::new(FOLLOWER)),
             node,
+            served_at: OnceLock::new(),
             capabilities: Kept::default(),
             requests: AtomicU64::new(0),
         }
@@ -98,6 +101,7 @@ impl App {
             deliveries: self.deliveries.clone(),
             dispatch: Arc::clone(&self.dispatch),
             node: self.node.clone(),
+            served_at: self.served_at.clone(),
             capabilities: Kept::default(),
             requests: AtomicU64::new(0),
         }
@@ -111,6 +115,15 @@ impl App {
     /// What resources are found by, as it is now: search parameters may come and go.
     pub fn search(&self) -> Arc<Registry> {
         self.store.registry()
+    }
+
+    /// The FHIR base, for those who did not ask: nobody knows the address that they use.
+    pub fn base(&self) -> String {
+        match (&self.outside.public_url, self.served_at.get()) {
+            (Some(url), _) => format!("{url}/fhir"),
+            (None, Some(served_at)) => format!("{served_at}/fhir"),
+            (None, None) => "/fhir".to_owned(),
+        }
     }
 
     /// Written out under its id, or all that keeps it from being served.

@@ -144,6 +144,8 @@ pub struct Deliveries {
     pub allow: Vec<Network>,
     /// How long is waited before each attempt, in seconds; after the last one the target is given up.
     pub attempts_s: Vec<u64>,
+    /// How long events can be asked for again after they were told.
+    pub keep_days: u32,
 }
 
 impl Default for Deliveries {
@@ -154,6 +156,7 @@ impl Default for Deliveries {
         Self {
             allow: Vec::new(),
             attempts_s: [0, 5, 300, 1_800].into_iter().chain(hours).collect(),
+            keep_days: 7,
         }
     }
 }

@@ -11,6 +11,7 @@ mod connection;
 mod convert;
 mod cors;
 mod criteria;
+mod deliveries;
 mod documents;
 mod guard;
 mod health;
@@ -89,6 +90,8 @@ pub async fn serve(
     let address = listener.local_addr().map_err(told)?;
     let running = server(Arc::clone(&front), listener).map_err(told)?;
     let handle = running.handle();
+    // Nobody else says where it is.
+    let _said = front.app.served_at.set(format!("http://{address}"));
     ready(address)?;
     let stopping = async {
         stop.await;

@@ -2,6 +2,7 @@
 //! leased, so that of several nodes one does it.
 
 pub mod prune;
+pub mod prune_events;
 pub mod reindex;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
         arranged::run(&app, &desk),
         messages::run(Arc::clone(&desk)),
         prune::run(&app, kept),
+        prune_events::run(&app),
         deliver::run(Arc::clone(&app)),
         folders::run(Arc::clone(&desk))
     );

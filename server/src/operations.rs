@@ -3,7 +3,9 @@
 pub mod ccd;
 mod closure;
 pub mod document;
+pub mod events;
 pub mod fhirpath;
+pub mod status;
 pub mod validate;
 
 use std::pin::Pin;
@@ -25,6 +27,8 @@ pub const ALL: &[Operation] = &[
     validate::OPERATION,
     fhirpath::OPERATION,
     document::OPERATION,
+    status::OPERATION,
+    events::OPERATION,
     ccd::OPERATION,
 ];
 
@@ -142,6 +146,16 @@ impl Call {
             .iter()
             .filter(move |(key, _)| key == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter, wherever they stand, as text.
+    fn values(&self, name: &str) -> Vec<String> {
+        let asked = self.query_values(name).map(str::to_owned);
+        let sent = Parameters::of(&self.submitted.document);
+        let sent = sent
+            .into_iter()
+            .flat_map(|sent| sent.texts(name).map(str::to_owned).collect::<Vec<_>>());
+        asked.chain(sent).collect()
     }
 
     /// The value of a parameter, wherever it stands, as text.

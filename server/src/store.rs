@@ -54,7 +54,9 @@ pub use arrangements::{Arranged, Arrangement};
 pub use audit::VersionRow;
 pub use catalogue::Work;
 pub use clients::{Client, Token};
-pub use deliveries::{Counts, Event, Fate, NEVER, NewEvent, Progressed, State, Target, Trouble};
+pub use deliveries::{
+    Counts, Delivery, Event, Fate, Listing, NEVER, NewEvent, Progressed, State, Target, Trouble,
+};
 pub use error::Error;
 pub use feed::{Entry, Position};
 pub use history::{Mark, Past, Range};

@@ -3,6 +3,7 @@
 //! A Subscription is read here once, strictly, before it is stored: what cannot be served is refused with all that is
 //! wrong. Its secrets are sealed before they reach the disk and are not shown again.
 
+pub mod bundle;
 pub mod channel;
 pub mod dispatch;
 pub mod endpoint;
@@ -10,17 +11,21 @@ pub mod index;
 pub mod notification;
 pub mod sealing;
 pub mod status;
+pub mod topic;
 pub mod trigger;
 
 use fhir_spec::json::Value;
 use fhir_spec::time::DateTime;
 use fhir_spec::{Issue, IssueCode};
+use search::Registry;
 
 use crate::accept::{Accepted, resource_type};
 use crate::app::App;
 use crate::instant::Instant;
-use channel::Channel;
+use channel::{BACKPORT, Channel};
 use sealing::Seal;
+use topic::Topic;
+use trigger::Trigger;
 
 /// The name of the follower that finds events, among the followers and among the leases.
 pub const FOLLOWER: &str = "subscriptions";
@@ -44,13 +49,24 @@ pub struct Criteria {
     pub parameters: Vec<(String, String)>,
 }
 
+/// Criteria of search, or a topic that others have defined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    Criteria(Criteria),
+    Topic {
+        url: String,
+        /// All of them hold.
+        filters: Vec<Criteria>,
+    },
+}
+
 /// A Subscription, understood.
 #[derive(Debug, Clone)]
 pub struct Subscription {
     pub status: Status,
     /// After this nothing is sent any more.
     pub end: Option<Instant>,
-    pub criteria: Criteria,
+    pub asked: Asked,
     pub channel: Channel,
 }
 
@@ -102,8 +118,8 @@ impl Subscription {
         if status.is_none() {
             note("status", "expected requested, active, error or off".into());
         }
-        let criteria = Criteria::parse(document.str_of("criteria").unwrap_or_default());
-        let criteria = criteria.map_err(|told| note("criteria", told)).ok();
+        let asked = asked(document, &mut note);
+        foreign(document, &mut note);
         let end = document.str_of("end").map(|end| {
             let end = DateTime::parse_fhir(end);
             end.map(|end| Instant::from_micros(end.interval(0).0))
@@ -118,14 +134,47 @@ impl Subscription {
                 None
             }
         };
-        match (status, criteria, channel) {
-            (Some(status), Some(criteria), Some(channel)) if wrong.is_empty() => Ok(Self {
+        match (status, asked, channel) {
+            (Some(status), Some(asked), Some(channel)) if wrong.is_empty() => Ok(Self {
                 status,
                 end: end.flatten(),
-                criteria,
+                asked,
                 channel,
             }),
             _ => Err(wrong),
+        }
+    }
+
+    /// The topic, of those that have one.
+    pub fn topic(&self) -> Option<&str> {
+        match &self.asked {
+            Asked::Topic { url, .. } => Some(url),
+            Asked::Criteria(_) => None,
+        }
+    }
+
+    /// Whether the other side must show that it is there before it is told of anything.
+    pub fn shakes_hands(&self) -> bool {
+        self.topic().is_some() && self.channel.kind.shakes_hands()
+    }
+
+    /// What fires it, of the topics that there are.
+    pub fn triggers(
+        &self,
+        registry: &Registry,
+        topics: &[Topic],
+        now: Instant,
+    ) -> Result<Vec<Trigger>, Vec<Issue>> {
+        match &self.asked {
+            Asked::Criteria(criteria) => Ok(vec![Trigger::of_criteria(registry, criteria, now)?]),
+            Asked::Topic { url, filters } => {
+                let mut known = topics.iter();
+                let Some(topic) = known.find(|topic| topic.url == *url) else {
+                    let told = format!("the topic `{url}` is not known here");
+                    return Err(vec![Issue::error(IssueCode::NotSupported, told)]);
+                };
+                topic.narrowed(registry, filters, now)
+            }
         }
     }
 
@@ -135,13 +184,67 @@ impl Subscription {
     }
 }
 
+/// A topic is named by its address.
+fn asked(document: &Value, note: &mut impl FnMut(&str, String)) -> Option<Asked> {
+    let written = document.str_of("criteria").unwrap_or_default();
+    if !written.contains("://") && !written.starts_with("urn:") {
+        let criteria = Criteria::parse(written).map_err(|told| note("criteria", told));
+        return criteria.ok().map(Asked::Criteria);
+    }
+    let mut filters = Vec::new();
+    let beside = document
+        .get("_criteria")
+        .map_or(&[][..], |beside| beside.items_of("extension"));
+    for (index, extension) in beside.iter().enumerate() {
+        let url = extension.str_of("url").unwrap_or_default();
+        if url.strip_prefix(BACKPORT) != Some("backport-filter-criteria") {
+            continue;
+        }
+        match Criteria::parse(extension.str_of("valueString").unwrap_or_default()) {
+            Ok(filter) => filters.push(filter),
+            Err(told) => note(&format!("criteria.extension[{index}]"), told),
+        }
+    }
+    Some(Asked::Topic {
+        url: written.to_owned(),
+        filters,
+    })
+}
+
+/// Elements of R5 as extensions say what the extensions of the backport guide say: to pass them over would do something else.
+fn foreign(document: &Value, note: &mut impl FnMut(&str, String)) {
+    const ELEMENT: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-Subscription.";
+    let mut places = vec![("extension", Some(document))];
+    places.push(("criteria.extension", document.get("_criteria")));
+    places.push(("channel.extension", document.get("channel")));
+    for (place, holder) in places {
+        let all = holder.map_or(&[][..], |holder| holder.items_of("extension"));
+        for (index, extension) in all.iter().enumerate() {
+            let url = extension.str_of("url").unwrap_or_default();
+            let named = url.strip_prefix(ELEMENT);
+            if let Some(named) = named.filter(|named| !["identifier", "name"].contains(named)) {
+                let told = format!(
+                    "`{named}` of R5 is not read, the extensions of the backport guide are"
+                );
+                note(&format!("{place}[{index}]"), told);
+            }
+        }
+    }
+}
+
 /// Makes a document ready to be stored: whoever wants to be told is told what cannot be served, and secrets are sealed.
 /// Documents of other types pass.
 pub fn ready(app: &App, mut accepted: Accepted) -> Result<Accepted, Vec<Issue>> {
-    if accepted.resource_type() != TYPE {
+    if !matches!(accepted.resource_type(), TYPE | topic::HOLDER) {
         return Ok(accepted);
     }
     let document = Value::from(accepted.document().clone());
+    if accepted.resource_type() == topic::HOLDER {
+        if let Some(topic) = topic::of_basic(&document) {
+            topic?.check(&app.search(), (app.clock)())?;
+        }
+        return Ok(accepted);
+    }
     let subscription = Subscription::read(&document)?;
     if subscription.status.is_wanted() {
         check(app, &subscription)?;
@@ -157,9 +260,11 @@ pub fn ready(app: &App, mut accepted: Accepted) -> Result<Accepted, Vec<Issue>> 
 /// All that keeps it from being served.
 fn check(app: &App, subscription: &Subscription) -> Result<(), Vec<Issue>> {
     let mut wrong = Vec::new();
-    let criteria = &subscription.criteria;
-    let now = (app.clock)();
-    if let Err(issues) = trigger::Trigger::of_criteria(&app.search(), criteria, now) {
+    let topics = match subscription.topic() {
+        Some(_) => topic::all_of(app).map_err(|fault| fault.issues)?,
+        None => Vec::new(),
+    };
+    if let Err(issues) = subscription.triggers(&app.search(), &topics, (app.clock)()) {
         let place = |issue: Issue| issue.at(format!("{TYPE}.criteria"));
         wrong.extend(issues.into_iter().map(place));
     }
@@ -199,8 +304,11 @@ mod tests {
         .unwrap();
         let read = Subscription::read(&document).unwrap();
         assert_eq!(read.status, Status::Requested);
-        assert_eq!(read.criteria.resource_type, "Observation");
-        assert_eq!(read.criteria.parameters[0].1, "a|b");
+        let Asked::Criteria(criteria) = &read.asked else {
+            panic!("no topic");
+        };
+        assert_eq!(criteria.resource_type, "Observation");
+        assert_eq!(criteria.parameters[0].1, "a|b");
         assert!(read.is_over(Instant::from_micros(1_893_456_000_000_000)));
         assert!(!read.is_over(Instant::from_micros(1_893_455_999_999_999)));
     }

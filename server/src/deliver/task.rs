@@ -1,5 +1,6 @@
 //! The work for one target: its events in order, until there are none or one does not arrive.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::pause;
@@ -11,6 +12,7 @@ use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::limits;
 use crate::store::{Error, Event, Fate, Found, NEVER, Progressed, State, Target, Trouble};
+use crate::subscriptions::bundle::{About, Type};
 use crate::subscriptions::notification::{self, Notification};
 use crate::subscriptions::sealing::Seal;
 use crate::subscriptions::{Subscription, TYPE, status};
@@ -21,6 +23,27 @@ struct Told {
     /// Headers and secrets as they are sent.
     headers: Vec<(String, String)>,
     secrets: Vec<String>,
+}
+
+impl Told {
+    /// Whether it is time to say that there is nothing to say.
+    fn is_silent(&self, target: &Target, now: Instant) -> bool {
+        self.heartbeat_at(target.sent_at) <= now.micros()
+    }
+
+    fn heartbeat_at(&self, sent_at: i64) -> i64 {
+        let period = self.subscription.channel.heartbeat_s;
+        let period = period.filter(|_| self.subscription.topic().is_some());
+        let sent_at = Instant::from_micros(sent_at);
+        period.map_or(NEVER, |seconds| {
+            sent_at.plus(Duration::from_secs(seconds)).micros()
+        })
+    }
+
+    /// When something is to be done again though nothing happens.
+    fn idle_at(&self, target: &Target, sent_at: i64) -> i64 {
+        self.heartbeat_at(sent_at).min(target.ends_at)
+    }
 }
 
 impl Worker {
@@ -54,36 +77,91 @@ impl Worker {
             let lost = Trouble::off("it can no longer be understood");
             return self.failed(&target, target.done, lost).await;
         };
+        if target.state == State::Handshake {
+            return self.shake_hands(&target, &told).await;
+        }
+        let together = match told.subscription.topic() {
+            Some(_) => told.subscription.channel.count_max,
+            None => 1,
+        };
         loop {
-            let (events, found) = self.batch(&target).await?;
-            let mut done = target.done;
-            let mut trouble = None;
-            for (event, found) in events.iter().zip(&found) {
-                match self.send(&target, &told, event, found.as_ref()).await {
-                    Outcome::Delivered => {
-                        done = event.number;
-                        self.app.dispatch.delivered.add(1);
-                    }
-                    outcome => {
-                        self.app.dispatch.failed.add(1);
-                        let before = if done > target.done {
-                            0
-                        } else {
-                            target.attempts
-                        };
-                        trouble = Some(self.trouble(&target, before, event, outcome));
+            let events = self.batch(&target).await?;
+            let (mut done, mut sent_at, mut trouble) = (target.done, target.sent_at, None);
+            for some in events.chunks(together) {
+                let outcome = self.send(&target, &told, some).await;
+                let number = some.last().map_or(done, |(event, _)| event.number);
+                let before = if done > target.done {
+                    0
+                } else {
+                    target.attempts
+                };
+                match self.judged(&target, (number, before), outcome) {
+                    None => (done, sent_at) = (number, (self.app.clock)().micros()),
+                    failed => {
+                        trouble = failed;
                         break;
                     }
                 }
             }
+            if events.is_empty() && told.is_silent(&target, (self.app.clock)()) {
+                let outcome = self.say(&target, &told, Type::Heartbeat).await;
+                trouble = self.judged(&target, (done, target.attempts), outcome);
+                sent_at = (self.app.clock)().micros();
+            }
             if let Some(trouble) = trouble {
                 return self.failed(&target, done, trouble).await;
             }
-            match self.progressed(&target, done).await? {
+            let idle_at = told.idle_at(&target, sent_at);
+            match self.progressed(&target, done, sent_at, idle_at).await? {
                 Some(next) => target = next,
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Nothing is told before it has answered once; who does not answer is not told at all.
+    async fn shake_hands(&self, target: &Target, told: &Told) -> Result<(), Fault> {
+        match self.say(target, told, Type::Handshake).await {
+            Outcome::Delivered => {}
+            Outcome::Gone(why) | Outcome::Failed(why, _) => {
+                let trouble = Trouble {
+                    state: Some(State::Error),
+                    ..Trouble::off(&format!("handshake: {why}"))
+                };
+                return self.failed(target, target.done, trouble).await;
+            }
+        }
+        let (app, target) = (Arc::clone(&self.app), target.clone());
+        let written = self.app.store.write(permit()?, move |tx| {
+            let now = (app.clock)();
+            if tx.target_activated(&target, &app.node, now)? {
+                let at = (target.id.as_str(), target.version);
+                if let Some(version) = status::write(tx, &app, at, State::Active, "", now)? {
+                    tx.target_version(target.rid, version)?;
+                }
+                return Ok::<_, Error>(());
+            }
+            tx.release_target(target.rid, &app.node)
+        });
+        written.await?;
+        self.app.dispatch.wake();
+        Ok(())
+    }
+
+    /// What follows from an attempt; None: it has arrived.
+    fn judged(
+        &self,
+        target: &Target,
+        (number, before): (i64, u32),
+        outcome: Outcome,
+    ) -> Option<Trouble> {
+        if outcome == Outcome::Delivered {
+            self.app.dispatch.delivered.add(1);
+            tracing::debug!(subscription = target.id, event = number, "delivered");
+            return None;
+        }
+        self.app.dispatch.failed.add(1);
+        Some(self.trouble(target, before, number, outcome))
     }
 
     /// None: it makes no sense.
@@ -112,13 +190,13 @@ impl Worker {
     }
 
     /// The next events with what is to be sent of them, as far as it may be read: asked anew for each of them.
-    async fn batch(&self, target: &Target) -> Result<(Vec<Event>, Vec<Option<Found>>), Fault> {
+    async fn batch(&self, target: &Target) -> Result<Vec<(Event, Option<Found>)>, Fault> {
         let (rid, done) = (target.rid, target.done);
         let permit = may(&Caller::Kiln, Action::Deliver)?;
         let read = self.app.store.read(permit, move |view| {
             view.events_after(rid, done, limits::DELIVERY_UNSETTLED_MAX)
         });
-        let mut events: Vec<Event> = read.await.map_err(|error: Error| Fault::from(error))?;
+        let events: Vec<Event> = read.await.map_err(|error: Error| Fault::from(error))?;
         let types = events
             .iter()
             .filter_map(|event| resource_type(&event.resource_type));
@@ -141,28 +219,76 @@ impl Worker {
             Ok::<_, Error>(found)
         });
         let found = read.await?;
-        events.truncate(found.len());
-        Ok((events, found))
+        Ok(events.into_iter().zip(found).collect())
     }
 
     async fn send(
         &self,
         target: &Target,
         told: &Told,
-        event: &Event,
-        found: Option<&Found>,
+        events: &[(Event, Option<Found>)],
     ) -> Outcome {
-        let Some(found) = found else {
-            // It was erased for good: there is nothing to tell.
-            return Outcome::Delivered;
-        };
         let definitions = self.app.definitions();
-        let made =
-            notification::of_resource(&target.id, &told.subscription, event, found, definitions);
+        let made = match (told.subscription.topic(), events) {
+            (None, [(event, Some(found)), ..]) => {
+                let subscription = &told.subscription;
+                notification::of_resource(&target.id, subscription, event, found, definitions)
+            }
+            // It was erased for good: there is nothing to tell.
+            (None, _) => return Outcome::Delivered,
+            (Some(_), _) => {
+                let (first, last) = (events.first(), events.last());
+                let number =
+                    |event: Option<&(Event, _)>| event.map_or(0, |(event, _)| event.number);
+                let id = match (number(first), number(last)) {
+                    (first, last) if first == last => format!("{}-{first}", target.id),
+                    (first, last) => format!("{}-{first}-{last}", target.id),
+                };
+                self.bundle(target, told, Type::EventNotification, id, events)
+            }
+        };
         match made {
             Ok(notification) => self.post(target, told, &notification).await,
             Err(why) => Outcome::Failed(why, None),
         }
+    }
+
+    /// A notification about the subscription itself.
+    async fn say(&self, target: &Target, told: &Told, kind: Type) -> Outcome {
+        let number = match kind {
+            Type::Handshake => i64::try_from(target.version).unwrap_or_default(),
+            _ => (self.app.clock)().micros(),
+        };
+        let id = format!("{}-{}-{number}", target.id, kind.code());
+        match self.bundle(target, told, kind, id, &[]) {
+            Ok(notification) => self.post(target, told, &notification).await,
+            Err(why) => Outcome::Failed(why, None),
+        }
+    }
+
+    fn bundle(
+        &self,
+        target: &Target,
+        told: &Told,
+        kind: Type,
+        id: String,
+        events: &[(Event, Option<Found>)],
+    ) -> Result<Notification, String> {
+        let about = About {
+            base: &self.app.base(),
+            id: &target.id,
+            subscription: &told.subscription,
+            state: target.state,
+            // More may have been born since the target was looked at.
+            born: events
+                .last()
+                .map_or(target.born, |(event, _)| event.number.max(target.born)),
+            content: told.subscription.channel.content,
+            now: (self.app.clock)(),
+        };
+        let events = events.iter().map(|(event, found)| (event, found.as_ref()));
+        let bundle = about.bundle(kind, &id, &events.collect::<Vec<_>>());
+        notification::of_bundle(id, &told.subscription, bundle, self.app.definitions())
     }
 
     async fn post(&self, target: &Target, told: &Told, notification: &Notification) -> Outcome {
@@ -186,17 +312,16 @@ impl Worker {
     }
 
     /// What follows from a failure.
-    fn trouble(&self, target: &Target, before: u32, event: &Event, outcome: Outcome) -> Trouble {
+    fn trouble(&self, target: &Target, before: u32, number: i64, outcome: Outcome) -> Trouble {
         let now = (self.app.clock)();
         let attempts = before.saturating_add(1);
         let (problem, wanted) = match outcome {
-            Outcome::Gone(told) => return Trouble::off(&format!("event {}: {told}", event.number)),
+            Outcome::Gone(told) => return Trouble::off(&format!("event {number}: {told}")),
             Outcome::Failed(told, wanted) => (told, wanted),
             Outcome::Delivered => (String::new(), None),
         };
         let [chance, ..] = now.micros().to_le_bytes();
         let pause = pause(&self.app.deliveries.attempts_s, attempts, wanted, chance);
-        let number = event.number;
         tracing::warn!(
             subscription = target.id,
             event = number,
@@ -213,12 +338,24 @@ impl Worker {
     }
 
     /// Notes what has arrived. The target while there is more.
-    async fn progressed(&self, target: &Target, done: i64) -> Result<Option<Target>, Fault> {
+    async fn progressed(
+        &self,
+        target: &Target,
+        done: i64,
+        sent_at: i64,
+        idle_at: i64,
+    ) -> Result<Option<Target>, Fault> {
         let (node, target) = (self.app.node.clone(), target.clone());
-        let progressed = self.progress(done);
+        let progressed = Progressed {
+            sent_at,
+            idle_at,
+            ..self.progress(done)
+        };
         let written = self.app.store.write(permit()?, move |tx| {
             let range = (target.done, done);
-            tx.settle_events(target.rid, range, Fate::Delivered, progressed.at)?;
+            if done > target.done {
+                tx.settle_events(target.rid, range, Fate::Delivered, progressed.at)?;
+            }
             tx.target_progressed(&target, &node, progressed)
         });
         written.await.map_err(|error: Error| Fault::from(error))
@@ -229,6 +366,7 @@ impl Worker {
         Progressed {
             done,
             at: now,
+            sent_at: now.micros(),
             idle_at: NEVER,
             until: now.plus(Duration::from_millis(self.app.limits.delivery_lease_ms)),
         }
@@ -241,7 +379,7 @@ impl Worker {
             let (id, problem) = (&target.id, &trouble.problem);
             tracing::error!(subscription = id, "a subscription is given up: {problem}");
         }
-        let (app, target) = (std::sync::Arc::clone(&self.app), target.clone());
+        let (app, target) = (Arc::clone(&self.app), target.clone());
         let progressed = self.progress(done);
         let written = self.app.store.write(permit()?, move |tx| {
             let now = progressed.at;

@@ -22,7 +22,7 @@ use crate::store::{
     self, Before, Entry, Found, Lease, NewEvent, Position, Progress, State, Target, View,
 };
 use crate::subscriptions::trigger::Changed;
-use crate::subscriptions::{FOLLOWER as NAME, Status, Subscription, TYPE, status};
+use crate::subscriptions::{FOLLOWER as NAME, Status, Subscription, TYPE, status, topic};
 use book::Book;
 
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Follows {
     work: Work,
     /// Behind which entry all is handled, whether that is stored or not.
     handled: Option<Position>,
+    /// A topic has changed.
+    is_stale: bool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -70,6 +72,7 @@ impl Follows {
             stored_at: long_ago,
             work: Work::default(),
             handled: None,
+            is_stale: false,
         }
     }
 
@@ -149,7 +152,9 @@ impl Follows {
     }
 
     fn is_wanted(&self, entry: &Entry) -> bool {
-        entry.resource_type == TYPE || self.book.has(&entry.resource_type)
+        entry.resource_type == TYPE
+            || self.book.has(&entry.resource_type)
+            || (entry.resource_type == topic::HOLDER && self.book.has_topics())
     }
 
     /// A Subscription was written or deleted.
@@ -182,8 +187,8 @@ impl Follows {
     fn follow(&mut self, target: Target, found: &Found) {
         let subscription = understood(found).filter(|_| target.state != State::Off);
         if let Some(subscription) = subscription {
-            let now = (self.app.clock)();
-            self.book.put(&self.registry, target, &subscription, now);
+            self.book
+                .put(&self.app, &self.registry, target, &subscription);
         }
         self.progress.is_eager(!self.book.is_empty());
     }
@@ -214,8 +219,13 @@ impl Follows {
             target.problem = "its end is over".to_owned();
             return (target, Some(State::Off));
         }
-        target.state = State::Active;
         target.due_at = now.micros();
+        if subscription.shakes_hands() {
+            target.state = State::Handshake;
+            let told = (subscription.status == Status::Active).then_some(State::Handshake);
+            return (target, told);
+        }
+        target.state = State::Active;
         (target, Some(State::Active))
     }
 
@@ -302,6 +312,12 @@ fn asked(app: &App, resource_type: &'static str, query: &Query, id: &str) -> Res
     Ok(!found.map_err(Error::Store)?.is_empty())
 }
 
+/// What was deleted may have been one.
+fn may_be_a_topic(found: &Found) -> bool {
+    let document = parse(&found.body).ok();
+    document.is_none_or(|document| topic::of_basic(&document).is_some())
+}
+
 fn understood(found: &Found) -> Option<Subscription> {
     let document = parse(&found.body).ok()?;
     Subscription::read(&document).ok()
@@ -310,6 +326,7 @@ fn understood(found: &Found) -> Option<Subscription> {
 impl Follower for Follows {
     fn begin(&mut self) -> Result<Position, Error> {
         self.work = Work::default();
+        self.is_stale = false;
         self.progress.reach(None);
         let store = self.app.store.clone();
         let permit = may(&Caller::Kiln, Action::Follow)?;
@@ -339,7 +356,10 @@ impl Follower for Follows {
         self.book = Book::default();
         for (target, found) in known {
             match understood(&found) {
-                Some(subscription) => self.book.put(&self.registry, target, &subscription, now),
+                Some(subscription) => {
+                    self.book
+                        .put(&self.app, &self.registry, target, &subscription);
+                }
                 None => tracing::warn!(subscription = target.id, "it can no longer be understood"),
             }
         }
@@ -377,6 +397,9 @@ impl Follower for Follows {
                 continue;
             };
             let found = read.swap_remove(at);
+            if entry.resource_type == topic::HOLDER {
+                self.is_stale |= self.book.has_topics() && may_be_a_topic(&found);
+            }
             match entry.resource_type == TYPE {
                 true => self.look(entry, &found)?,
                 false => self.matched(entry, &found)?,
@@ -401,7 +424,7 @@ impl Follower for Follows {
     fn rest(&mut self) {}
 
     fn is_in_doubt(&mut self) -> bool {
-        if self.registry.generation() != self.app.search().generation() {
+        if self.is_stale || self.registry.generation() != self.app.search().generation() {
             return true;
         }
         let now = (self.app.clock)();
@@ -422,23 +445,5 @@ impl Follower for Follows {
 
     fn progress(&self) -> &Arc<Progress> {
         &self.progress
-    }
-}
-
-impl Target {
-    fn new(rid: i64, id: &str) -> Self {
-        Self {
-            rid,
-            id: id.to_owned(),
-            version: 0,
-            state: State::Off,
-            born: 0,
-            done: 0,
-            attempts: 0,
-            due_at: store::NEVER,
-            sent_at: 0,
-            ends_at: store::NEVER,
-            problem: String::new(),
-        }
     }
 }

@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::interactions::{capabilities, conditional, create, read, vread};
 use crate::operations::{Answer, Call, Operation, Run, declared};
 use crate::store::Found;
+use crate::subscriptions::topic;
 
 pub(super) async fn create(
     cx: &Cx,
@@ -193,6 +194,10 @@ pub(super) fn capabilities(app: &App, http: &HttpRequest) -> Result<HttpResponse
     let shape = Shape::of(http, Some("CapabilityStatement"))?;
     let base = base::of(&app.outside, http);
     let registry = app.search();
-    let make = || capabilities::run(app, &base, declared).to_string();
-    reply::text(&shape, app.capabilities.text(&registry, &base, make))
+    let topics = topic::all_of(app)?;
+    let topics: Vec<&str> = topics.iter().map(|topic| topic.url.as_str()).collect();
+    let make = || capabilities::run(app, &base, &topics, declared).to_string();
+    // Topics come and go like search parameters.
+    let of = format!("{base} {}", topics.join(" "));
+    reply::text(&shape, app.capabilities.text(&registry, &of, make))
 }

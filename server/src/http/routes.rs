@@ -7,8 +7,9 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, bundle, convert, criteria, documents, health, history, hl7, interactions as handlers,
-    messages, metrics, overlays, page, reply, request, routes_api, search, shown, smart, writes,
+    Front, bundle, convert, criteria, deliveries, documents, health, history, hl7,
+    interactions as handlers, messages, metrics, overlays, page, reply, request, routes_api,
+    search, shown, smart, writes,
 };
 use crate::accept::resource_type;
 use crate::app::App;
@@ -34,6 +35,7 @@ const DOORS: &[(&str, Action)] = &[
     ("messages", Action::Messages),
     ("routes", Action::Arrange),
     ("overlays", Action::Arrange),
+    ("deliveries", Action::Deliver),
 ];
 
 pub(super) type Answer = Result<HttpResponse, Fault>;
@@ -50,6 +52,7 @@ const OTHERS: &[&str] = &[
     "messages",
     "routes",
     "overlays",
+    "deliveries",
     "capabilities",
     "options",
     "refused",
@@ -165,6 +168,13 @@ async fn api(
             let rest = path.trim_start_matches("overlays");
             let answer = overlays::follow(front, &cx, request, payload, rest);
             ("overlays", Box::pin(answer).await)
+        }
+        _ if is_below(path, "deliveries") => {
+            let rest = path.trim_start_matches("deliveries");
+            (
+                "deliveries",
+                Box::pin(deliveries::follow(&cx, request, rest)).await,
+            )
         }
         _ if is_below(path, "messages") => {
             let rest = path.trim_start_matches("messages");

@@ -14,9 +14,16 @@ use search::types::SearchType;
 use super::ALL;
 use crate::app::App;
 use crate::config::Auth;
+use crate::subscriptions;
+use crate::subscriptions::channel::BACKPORT;
 
 /// `operations` names those of a level: of a type, or of the system.
-pub fn run(app: &App, base: &str, operations: fn(Option<&str>) -> Vec<Value>) -> Value {
+pub fn run(
+    app: &App,
+    base: &str,
+    topics: &[&str],
+    operations: fn(Option<&str>) -> Vec<Value>,
+) -> Value {
     let version = env!("CARGO_PKG_VERSION");
     let search = app.search();
     let referring = Referring::of(&search);
@@ -24,7 +31,13 @@ pub fn run(app: &App, base: &str, operations: fn(Option<&str>) -> Vec<Value>) ->
     let resources: Vec<Value> = app
         .definitions()
         .resource_types()
-        .map(|name| resource(has_text, &search, &referring, name, operations(Some(name))))
+        .map(|name| {
+            let mut told = resource(has_text, &search, &referring, name, operations(Some(name)));
+            if name == subscriptions::TYPE {
+                subscribed(&mut told, topics);
+            }
+            told.into()
+        })
         .collect();
     let rest = Object::from_iter([
         ("mode", Value::from("server")),
@@ -73,7 +86,7 @@ fn resource(
     referring: &Referring,
     resource_type: &str,
     operations: Vec<Value>,
-) -> Value {
+) -> Object {
     let known = registry.of(resource_type);
     let parameters = || {
         let known = known.into_iter();
@@ -109,7 +122,23 @@ fn resource(
     for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
         resource.set(name, list);
     }
-    resource.into()
+    resource
+}
+
+/// What can be subscribed to. <https://hl7.org/fhir/uv/subscriptions-backport/conformance.html>
+fn subscribed(resource: &mut Object, topics: &[&str]) {
+    let topic = |url: &&str| {
+        let name = "capabilitystatement-subscriptiontopic-canonical";
+        let extension = format!("{BACKPORT}{name}");
+        Value::from(Object::from_iter([
+            ("url", Value::from(extension)),
+            ("valueCanonical", (*url).into()),
+        ]))
+    };
+    let topics: Vec<Value> = topics.iter().map(topic).collect();
+    resource.insert_at(0, "extension", topics);
+    let profile = format!("{BACKPORT}backport-subscription");
+    resource.set("supportedProfile", vec![Value::from(profile)]);
 }
 
 /// What can be asked of all types at once.

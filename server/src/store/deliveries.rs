@@ -2,6 +2,7 @@
 //! events; how far it has come is one number, so that order needs nobody to keep it.
 
 mod events;
+mod list;
 mod targets;
 
 use diesel::sql_types::BigInt;
@@ -16,6 +17,7 @@ use crate::instant::Instant;
 
 use super::reindex::Lease;
 pub use events::{Event, Fate, NewEvent};
+pub use list::{Delivery, Listing};
 pub use targets::{Counts, Progressed, State, Target, Trouble};
 
 /// Nothing is to be done, ever.

@@ -29,16 +29,56 @@ pub struct Channel {
     /// None: nothing but that something has happened.
     pub payload: Option<Format>,
     pub timeout_ms: u64,
+    /// Of those that follow a topic,
+    pub content: Content,
+    /// how many events one notification has at most,
+    pub count_max: usize,
+    /// and after how much silence it is said that there is nothing to say.
+    pub heartbeat_s: Option<u64>,
 }
 
 impl Kind {
     pub const ALL: &[Self] = &[Self::RestHook];
+
+    /// Whether a notification is a request that is answered.
+    pub fn shakes_hands(self) -> bool {
+        match self {
+            Self::RestHook => true,
+        }
+    }
 
     /// <https://hl7.org/fhir/R4/valueset-subscription-channel-type.html>
     pub fn code(self) -> &'static str {
         match self {
             Self::RestHook => "rest-hook",
         }
+    }
+}
+
+/// How much is told of a resource. <https://hl7.org/fhir/uv/subscriptions-backport/payloads.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    Empty,
+    IdOnly,
+    FullResource,
+}
+
+impl Content {
+    pub const ALL: &[Self] = &[Self::Empty, Self::IdOnly, Self::FullResource];
+
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::IdOnly => "id-only",
+            Self::FullResource => "full-resource",
+        }
+    }
+
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|content| content.code() == code)
     }
 }
 
@@ -89,6 +129,40 @@ pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Opti
             format!("a timeout is 1 to {most} seconds"),
         );
     }
+    let secrets = secrets(channel, note);
+    let beside = channel.get("_payload");
+    let code = beside
+        .and_then(|beside| backport(beside, "backport-payload-content", "valueCode")?.as_str());
+    let content = code.map_or(Some(Content::Empty), Content::of_code);
+    if content.is_none() {
+        note(
+            "channel.payload.extension",
+            "expected empty, id-only or full-resource".into(),
+        );
+    }
+    let count = backport(channel, "backport-max-count", "valuePositiveInt").map(Value::as_u64);
+    let heartbeat =
+        backport(channel, "backport-heartbeat-period", "valueUnsignedInt").map(Value::as_u64);
+    if count == Some(None) || heartbeat == Some(None) {
+        note("channel.extension", "expected a whole number".into());
+    }
+    let most = u64::try_from(limits::DELIVERY_UNSETTLED_MAX).unwrap_or(u64::MAX);
+    let count = count.flatten().unwrap_or(1).clamp(1, most);
+    Some(Channel {
+        content: content?,
+        count_max: usize::try_from(count).unwrap_or(1),
+        heartbeat_s: heartbeat.flatten().filter(|seconds| *seconds > 0),
+        kind: kind?,
+        endpoint: endpoint?,
+        headers,
+        secrets,
+        payload: payload.flatten(),
+        timeout_ms,
+    })
+}
+
+/// What notifications are signed with.
+fn secrets(channel: &Value, note: &mut impl FnMut(&str, String)) -> Vec<String> {
     let secrets = channel.items_of("extension").iter();
     let secrets = secrets.filter(|extension| extension.str_of("url") == Some(SECRET));
     let secrets: Vec<String> = secrets
@@ -103,14 +177,7 @@ pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Opti
         let told = "two secrets are signed with at most: the old one and the new one";
         note("channel.extension", told.into());
     }
-    Some(Channel {
-        kind: kind?,
-        endpoint: endpoint?,
-        headers,
-        secrets,
-        payload: payload.flatten(),
-        timeout_ms,
-    })
+    secrets
 }
 
 fn payload(mime: &str) -> Option<Format> {

@@ -1,4 +1,4 @@
-//! What is sent: the resource itself, as R4 has it. <https://hl7.org/fhir/R4/subscription.html#rest-hook>
+//! What is sent: the resource itself as R4 has it, or a Bundle about a topic. <https://hl7.org/fhir/R4/subscription.html#rest-hook>
 
 use bytes::Bytes;
 use fhir_spec::definitions::Definitions;
@@ -7,6 +7,7 @@ use fhir_spec::json::parse;
 use hyper::{Method, Uri};
 
 use super::Subscription;
+use super::bundle::written;
 use crate::store::{Event, Found};
 
 /// One message to somebody.
@@ -54,6 +55,24 @@ pub fn of_resource(
         uri: below(&channel.endpoint.uri, &event.resource_type, &event.id)?,
         media_type: Some(format.media_type()),
         body,
+    })
+}
+
+/// A Bundle, sent to the endpoint itself.
+pub fn of_bundle(
+    id: String,
+    subscription: &Subscription,
+    bundle: String,
+    definitions: &Definitions,
+) -> Result<Notification, String> {
+    let channel = &subscription.channel;
+    let format = channel.payload.unwrap_or(Format::Json);
+    Ok(Notification {
+        id,
+        method: Method::POST,
+        uri: channel.endpoint.uri.clone(),
+        media_type: Some(format.media_type()),
+        body: written(bundle, format, definitions)?,
     })
 }
 

@@ -173,6 +173,10 @@ impl Question {
         })
     }
 
+    pub fn into_query(self) -> Query {
+        self.query
+    }
+
     fn holds<E>(&self, subject: &Subject<'_>, ask: &mut Ask<'_, E>) -> Result<bool, E> {
         if !self.is_about_one {
             return ask(&self.query, subject.id);

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use search::{Registry, Rows};
 
-use crate::instant::Instant;
+use crate::app::App;
 use crate::store::Target;
 use crate::subscriptions::Subscription;
 use crate::subscriptions::index::Index;
+use crate::subscriptions::topic::{self, Topic};
 use crate::subscriptions::trigger::Trigger;
 
 #[derive(Debug, Default)]
@@ -16,25 +17,36 @@ pub(super) struct Book {
     index: Index<i64>,
     /// Types of which the version before is looked at, and by how many.
     looking_back: HashMap<&'static str, usize>,
+    /// How many follow a topic, and the topics that there are.
+    topics: usize,
+    known: Vec<Topic>,
 }
 
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) target: Target,
     pub(super) triggers: Vec<Trigger>,
+    has_topic: bool,
 }
 
 impl Book {
     /// What cannot be understood any more, because a search parameter is gone, fires for nothing until it can.
     pub(super) fn put(
         &mut self,
+        app: &App,
         registry: &Registry,
         target: Target,
         subscription: &Subscription,
-        now: Instant,
     ) {
-        let triggers = match Trigger::of_criteria(registry, &subscription.criteria, now) {
-            Ok(trigger) => vec![trigger],
+        if subscription.topic().is_some() && self.topics == 0 {
+            // While nobody follows one, nobody looks whether they change.
+            self.known = topic::all_of(app).unwrap_or_else(|fault| {
+                tracing::warn!(kind = ?fault.kind, "topics cannot be read");
+                Vec::new()
+            });
+        }
+        let triggers = match subscription.triggers(registry, &self.known, (app.clock)()) {
+            Ok(triggers) => triggers,
             Err(issues) => {
                 let told = issues.first().map_or("", |issue| &issue.diagnostics);
                 tracing::warn!(
@@ -50,11 +62,19 @@ impl Book {
                 *self.looking_back.entry(trigger.resource_type).or_default() += 1;
             }
         }
-        self.all.insert(target.rid, Followed { target, triggers });
+        let has_topic = subscription.topic().is_some();
+        self.topics += usize::from(has_topic);
+        let followed = Followed {
+            target,
+            triggers,
+            has_topic,
+        };
+        self.all.insert(followed.target.rid, followed);
     }
 
     pub(super) fn take(&mut self, rid: i64) -> Option<Followed> {
         let followed = self.all.remove(&rid)?;
+        self.topics = self.topics.saturating_sub(usize::from(followed.has_topic));
         for trigger in &followed.triggers {
             self.index.remove(rid, trigger);
             if let (true, Some(count)) = (
@@ -69,6 +89,11 @@ impl Book {
 
     pub(super) fn get_mut(&mut self, rid: i64) -> Option<&mut Followed> {
         self.all.get_mut(&rid)
+    }
+
+    /// Whether it matters what topics say.
+    pub(super) fn has_topics(&self) -> bool {
+        self.topics > 0
     }
 
     pub(super) fn is_empty(&self) -> bool {

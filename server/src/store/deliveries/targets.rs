@@ -51,6 +51,8 @@ pub struct Progressed {
     /// The number of the last event that arrived.
     pub done: i64,
     pub at: Instant,
+    /// When something last arrived.
+    pub sent_at: i64,
     /// When it is heard of again, when there are no more events.
     pub idle_at: i64,
     pub until: Instant,
@@ -101,13 +103,19 @@ const PUT: &str = "INSERT INTO targets (rid, id, version, state, born, done, att
      state = excluded.state, attempts = 0, due_at = excluded.due_at, ends_at = excluded.ends_at, problem = excluded.problem";
 const GROW: &str = "UPDATE targets SET born = ?, due_at = CASE WHEN state = 2 AND attempts = 0 AND due_at > ? THEN ? ELSE due_at END WHERE rid = ?";
 const RENEW: &str = "UPDATE targets SET until = ? WHERE node = ?";
-const PROGRESS: &str = "UPDATE targets SET done = ?, attempts = 0, sent_at = ?, problem = '', \
+const PROGRESS: &str = "UPDATE targets SET done = CASE WHEN done > ? THEN done ELSE ? END, attempts = 0, sent_at = ?, problem = '', \
      due_at = CASE WHEN state <> 2 OR version <> ? THEN due_at WHEN born > ? THEN ? ELSE ? END, \
      node = CASE WHEN state = 2 AND version = ? AND born > ? THEN node ELSE '' END, \
      until = CASE WHEN state = 2 AND version = ? AND born > ? THEN ? ELSE 0 END \
      WHERE rid = ? AND node = ?";
 const FAIL: &str = "UPDATE targets SET attempts = ?, due_at = ?, problem = ?, state = ?, node = '', until = 0 \
      WHERE rid = ? AND node = ? AND version = ?";
+const ACTIVATE: &str = "UPDATE targets SET state = 2, attempts = 0, sent_at = ?, due_at = ?, node = '', until = 0, problem = '' \
+     WHERE rid = ? AND node = ? AND version = ? AND state = 1";
+const RESUME: &str = "UPDATE targets SET state = CASE WHEN state = 3 THEN 2 ELSE state END, attempts = 0, due_at = ?, problem = '' \
+     WHERE rid = ? AND state <> 4";
+const SKIP: &str = "UPDATE targets SET done = ?, attempts = 0, due_at = CASE WHEN state = 2 THEN ? ELSE due_at END \
+     WHERE rid = ? AND done = ?";
 const RELEASE: &str = "UPDATE targets SET node = '', until = 0 WHERE rid = ? AND node = ?";
 const VERSION: &str = "UPDATE targets SET version = ? WHERE rid = ?";
 const ADOPT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body, r.id FROM resources r \
@@ -140,6 +148,25 @@ impl State {
         let mut all = Self::ALL.iter().copied();
         all.find(|state| state.number() == number)
             .unwrap_or(Self::Off)
+    }
+}
+
+impl Target {
+    /// One that nobody has followed yet.
+    pub fn new(rid: i64, id: &str) -> Self {
+        Self {
+            rid,
+            id: id.to_owned(),
+            version: 0,
+            state: State::Off,
+            born: 0,
+            done: 0,
+            attempts: 0,
+            due_at: NEVER,
+            sent_at: 0,
+            ends_at: NEVER,
+            problem: String::new(),
+        }
     }
 }
 
@@ -361,7 +388,8 @@ impl Tx<'_> {
         let now = Bind::Int(progressed.at.micros());
         let binds = [
             done,
-            now,
+            done,
+            Bind::Int(progressed.sent_at),
             version,
             done,
             now,
@@ -382,6 +410,46 @@ impl Tx<'_> {
         Ok(now.filter(|now| {
             now.state == State::Active && now.version == target.version && now.born > now.done
         }))
+    }
+
+    /// It has shown that it is there: from now on it is told.
+    pub fn target_activated(
+        &mut self,
+        target: &Target,
+        node: &str,
+        now: Instant,
+    ) -> Result<bool, Error> {
+        self.demand(&[Action::Deliver])?;
+        self.writes();
+        let at = Bind::Int(now.micros());
+        let version = Bind::Int(int(target.version));
+        let binds = [at, at, Bind::Int(target.rid), Bind::Text(node), version];
+        let done = self.connection.execute(Statement::new(ACTIVATE, &binds));
+        Ok(self.noted(done.map_err(Error::from))? == 1)
+    }
+
+    /// An operator wants it to be tried again. False: it is off, or not there.
+    pub fn resume_target(&mut self, rid: i64, now: Instant) -> Result<bool, Error> {
+        self.demand(&[Action::Deliver])?;
+        self.writes();
+        let binds = [Bind::Int(now.micros()), Bind::Int(rid)];
+        let done = self.connection.execute(Statement::new(RESUME, &binds));
+        Ok(self.noted(done.map_err(Error::from))? == 1)
+    }
+
+    /// Events up to this number are not delivered. False: they were meanwhile.
+    pub fn skip_events(
+        &mut self,
+        target: &Target,
+        up_to: i64,
+        now: Instant,
+    ) -> Result<bool, Error> {
+        self.demand(&[Action::Deliver])?;
+        self.writes();
+        let (up_to, now) = (Bind::Int(up_to), Bind::Int(now.micros()));
+        let binds = [up_to, now, Bind::Int(target.rid), Bind::Int(target.done)];
+        let done = self.connection.execute(Statement::new(SKIP, &binds));
+        Ok(self.noted(done.map_err(Error::from))? == 1)
     }
 
     /// What was not. False: the lease is lost, or the Subscription was changed meanwhile.
