@@ -28,6 +28,8 @@ struct Fact {
 #[derive(Default)]
 pub(super) struct Facts {
     facts: Vec<Fact>,
+    /// By segment map and type: what its rows write, for blocks that use it elsewhere.
+    written: HashMap<(String, String), BTreeSet<Vec<String>>>,
     /// What the condition of the row at hand asks for by name.
     asked: Vec<String>,
     labels: Labels,
@@ -76,6 +78,14 @@ impl Facts {
                 let source = family(&part.source.text);
                 let begin = facts.facts.len();
                 facts.rows(&source, &part.target.text, &part.rows);
+                let key = (part.name.text.clone(), part.target.text.clone());
+                let steps = facts
+                    .facts
+                    .iter()
+                    .skip(begin)
+                    .map(|fact| fact.steps.clone());
+                let steps: BTreeSet<Vec<String>> = steps.collect();
+                facts.written.entry(key).or_default().extend(steps);
                 let read = facts.facts.iter().skip(begin);
                 let read = read.map(|fact| segment(&fact.field).to_owned());
                 let key = (part.name.text.clone(), part.target.text.clone());
@@ -185,6 +195,12 @@ impl Facts {
                 here = &head.type_name.text;
                 self.add(source, here, Vec::new(), false);
                 self.rows(source, here, &block.rows);
+                if let Some(used) = &head.uses {
+                    let key = (used.text.clone(), here.to_owned());
+                    for steps in self.written.get(&key).cloned().unwrap_or_default() {
+                        self.add(source, here, steps, false);
+                    }
+                }
                 assignments.extend(&head.assignments);
             }
             for assignment in assignments {
@@ -224,7 +240,9 @@ impl Facts {
     fn carries_field(&self, row: &GuideRow, is_datatype: bool) -> Option<bool> {
         let (source, kind) = named(&row.table);
         let field = match row.field.is_empty() {
-            true => source,
+            true => source.clone(),
+            // Some datatypes are written with a dash.
+            false if is_datatype => family(&row.field.replace('-', ".")),
             false => family(&row.field),
         };
         let whole = matches!(row.target.as_str(), "$value" | "$this");
@@ -234,6 +252,7 @@ impl Facts {
         }
         let named = elements(&row.target);
         let element = named.first().copied().unwrap_or_default();
+        let last = named.last().copied().unwrap_or_default();
         let inner = types_within(&row.target);
         let found = self.facts.iter().filter(|fact| {
             let is_here = fact.kind == kind
@@ -241,10 +260,17 @@ impl Facts {
                 || whole;
             let is_within = inner.contains(&fact.kind.as_str());
             let reads = |path: &String| covers(path, &field);
-            // The elements of a datatype, wherever it stands.
+            // The elements of a datatype, wherever it stands, and what is made of it as a whole.
             let is_part = is_datatype
-                && fact.steps.iter().any(|step| step == element)
-                && fact.aliases.iter().any(reads);
+                && (fact
+                    .steps
+                    .iter()
+                    .any(|step| step == element || step == last)
+                    || whole)
+                && fact.aliases.iter().any(|alias| {
+                    reads(alias)
+                        || *alias == source && (element != "extension" || field.ends_with(".1"))
+                });
             (is_here || is_within) && reads(&fact.field) || is_part
         });
         found
