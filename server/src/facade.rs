@@ -14,6 +14,7 @@ mod plan;
 mod planner;
 mod provenance;
 mod step;
+mod visits;
 mod world;
 
 use std::sync::Arc;

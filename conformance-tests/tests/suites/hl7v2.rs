@@ -3,9 +3,11 @@
 //! Compared are resource types and core values (names, identifiers, codes, dates, values with their units, status), not
 //! bytes: ids, references, extensions and systems that a converter made up are its own. A value counts as found when the
 //! same type of resource has it at the same place. Differences that have a reason stand as rules in
-//! `hl7v2/explained.tsv`; a rule names types and places, never a message.
+//! `hl7v2/explained.tsv`; a rule names types and places, never a message. `KILN_LIST=1` prints every value that is missing
+//! and where else it stands.
 
 mod core;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +18,8 @@ use interop::mapping::{Occasion, Zone};
 
 use crate::material::{files, folder};
 use crate::results::Tally;
-use core::{Core, Value, cores};
-
-const EXPLAINED: &str = include_str!("hl7v2/explained.tsv");
+use core::{Core, Value, cores, every};
+use rules::{Held, Rules};
 
 #[test]
 fn microsoft() {
@@ -47,47 +48,12 @@ fn reportstream_messages() {
     );
 }
 
-/// `origin<TAB>type<TAB>place<TAB>reason`; `*` stands for all, and at the end of a place for what begins so.
-struct Rule {
-    origin: &'static str,
-    kind: &'static str,
-    place: &'static str,
-    reason: &'static str,
-}
-
-impl Rule {
-    fn all() -> Vec<Self> {
-        let lines = EXPLAINED.lines();
-        let rows = lines.filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-        rows.map(|line| {
-            let cells: Vec<&'static str> = line.split('\t').collect();
-            let [origin, kind, place, reason] = cells[..] else {
-                panic!("explained.tsv: four columns wanted: {line}");
-            };
-            Self {
-                origin,
-                kind,
-                place,
-                reason,
-            }
-        })
-        .collect()
-    }
-
-    fn fits(&self, origin: &str, kind: &str, place: &str) -> bool {
-        let same = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
-            Some(begin) => text.starts_with(begin),
-            None => pattern == text,
-        };
-        same(self.origin, origin) && same(self.kind, kind) && same(self.place, place)
-    }
-}
-
-/// What was found of what was expected.
+/// What became of the values that were expected.
 #[derive(Default)]
 struct Recall {
     found: usize,
-    all: usize,
+    explained: usize,
+    missing: usize,
 }
 
 fn run(origin: &'static str, values: &'static str, types: &'static str) {
@@ -95,11 +61,10 @@ fn run(origin: &'static str, values: &'static str, types: &'static str) {
         return;
     };
     let converter = Converter::shipped(Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"));
-    let rules = Rule::all();
+    let rules = Rules::read(origin);
     let mut of_values = Tally::new(values, &[]);
     let mut of_types = Tally::new(types, &[]);
-    let mut by_segment: BTreeMap<String, Recall> = BTreeMap::new();
-    let mut missing: BTreeMap<String, usize> = BTreeMap::new();
+    let mut table = Table::default();
     for (name, bytes) in files(&folder.join(origin), ".hl7") {
         let stem = name.trim_end_matches(".hl7");
         let expected = folder.join(origin).join(format!("{stem}.expected.json"));
@@ -108,10 +73,7 @@ fn run(origin: &'static str, values: &'static str, types: &'static str) {
         let text = opened.text(0).unwrap();
         let message = text.message().unwrap();
         let ours = ours(&converter, &message);
-        let keys: BTreeSet<(&str, &str, &str)> = (ours.iter())
-            .flat_map(|core| core.keys().map(|key| (&*core.kind, &*core.place, key)))
-            .collect();
-        let kinds: BTreeSet<&str> = ours.iter().map(|core| &*core.kind).collect();
+        let held = Held::of(&ours);
         let expected = cores(
             expected
                 .items_of("entry")
@@ -121,61 +83,63 @@ fn run(origin: &'static str, values: &'static str, types: &'static str) {
         let wanted: BTreeSet<&str> = expected.iter().map(|core| &*core.kind).collect();
         for kind in wanted {
             let case = format!("{stem} {kind}");
-            let rule = rules.iter().find(|rule| rule.fits(origin, kind, ""));
-            match (kinds.contains(kind), rule) {
-                (false, Some(rule)) => of_types.explain(&case, rule.reason),
-                (true, _) => of_types.count(&case, Ok(())),
-                (false, None) => of_types.count(&case, Err("no resource of this type".to_owned())),
+            match rules.reason_of_type(kind) {
+                _ if held.has_kind(kind) => of_types.count(&case, Ok(())),
+                Some(reason) => of_types.explain(&case, reason),
+                None => of_types.count(&case, Err("no resource of this type".to_owned())),
             }
         }
         let segments = Segments::of(&message);
         for core in &expected {
-            let is_found = core
-                .keys()
-                .any(|key| keys.contains(&(&*core.kind, &*core.place, key)));
-            let case = format!(
-                "{stem} {}.{} = {}",
-                core.kind,
-                core.place,
-                core.value.text()
-            );
-            let rule = rules
-                .iter()
-                .find(|rule| rule.fits(origin, &core.kind, &core.place));
-            match (is_found, rule) {
-                (true, _) => of_values.count(&case, Ok(())),
-                (false, Some(rule)) => {
-                    of_values.explain(&case, rule.reason);
-                    continue;
+            let (kind, place, value) = (&core.kind, &core.place, core.value.text());
+            let case = format!("{stem} {kind}.{place} = {value}");
+            let of = segments.of_core(core);
+            let segment = of.unwrap_or("made of codes or rules");
+            let recall = table.by_segment.entry(segment.to_owned()).or_default();
+            if held.has(core) {
+                recall.found += 1;
+                of_values.count(&case, Ok(()));
+            } else if let Some(reason) = rules.reason(core, of, &held) {
+                recall.explained += 1;
+                of_values.explain(&case, reason);
+            } else {
+                recall.missing += 1;
+                let group = format!("{kind}.{place} ({segment})");
+                *table.missing.entry(group).or_default() += 1;
+                if std::env::var_os("KILN_LIST").is_some() {
+                    let elsewhere = held.places(core).join(", ");
+                    println!("LIST\t{case}\t{segment}\t{elsewhere}");
                 }
-                (false, None) => {
-                    *missing
-                        .entry(format!("{}.{}", core.kind, core.place))
-                        .or_default() += 1;
-                    of_values.count(&case, Err("not there".to_owned()));
-                }
+                of_values.count(&case, Err("not there".to_owned()));
             }
-            let recall = by_segment
-                .entry(segments.of_core(core).to_owned())
-                .or_default();
-            recall.all += 1;
-            recall.found += usize::from(is_found);
         }
     }
-    told(values, &by_segment, missing);
+    table.tell(values);
     of_types.finish();
     of_values.finish();
 }
 
-fn told(values: &str, by_segment: &BTreeMap<String, Recall>, missing: BTreeMap<String, usize>) {
-    println!("{values}: recall by the segment that the value stands in");
-    for (segment, recall) in by_segment {
-        println!("  {segment}: {} of {}", recall.found, recall.all);
-    }
-    let mut missing: Vec<_> = missing.into_iter().collect();
-    missing.sort_by_key(|(place, count)| (usize::MAX - count, place.clone()));
-    for (place, count) in &missing {
-        println!("  missing {count} {place}");
+#[derive(Default)]
+struct Table {
+    by_segment: BTreeMap<String, Recall>,
+    /// By type, place and segment.
+    missing: BTreeMap<String, usize>,
+}
+
+impl Table {
+    fn tell(self, values: &str) {
+        println!("{values}: by the segment that the value stands in");
+        println!("  segment: present, explained, missing; present or explained");
+        for (segment, recall) in &self.by_segment {
+            let (found, explained, missing) = (recall.found, recall.explained, recall.missing);
+            let percent = (found + explained) * 100 / (found + explained + missing);
+            println!("  {segment}: {found}, {explained}, {missing}; {percent} %");
+        }
+        let mut missing: Vec<_> = self.missing.into_iter().collect();
+        missing.sort_by_key(|(place, count)| (usize::MAX - count, place.clone()));
+        for (place, count) in &missing {
+            println!("  missing {count} {place}");
+        }
     }
 }
 
@@ -192,7 +156,7 @@ fn ours(converter: &Converter, message: &Message<'_>) -> Vec<Core> {
                 .into_iter()
                 .map(|entry| entry.resource.into())
                 .collect();
-            cores(resources.iter())
+            every(resources.iter())
         }
         Err(unmapped) => {
             println!("not mapped: {unmapped}");
@@ -201,12 +165,12 @@ fn ours(converter: &Converter, message: &Message<'_>) -> Vec<Core> {
     }
 }
 
-/// Which segments hold a value.
-struct Segments(BTreeMap<String, Vec<String>>);
+/// Which segment holds a value first.
+struct Segments(BTreeMap<String, String>);
 
 impl Segments {
     fn of(message: &Message<'_>) -> Self {
-        let mut held: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut held: BTreeMap<String, String> = BTreeMap::new();
         for segment in message.segments() {
             for field in segment.fields() {
                 for repetition in field.repetitions() {
@@ -214,8 +178,8 @@ impl Segments {
                         for part in component.subcomponents() {
                             let value = Value::of_segment(&part.text());
                             for key in value.keys() {
-                                let names = held.entry(key.to_owned()).or_default();
-                                names.push(segment.name().to_owned());
+                                held.entry(key.to_owned())
+                                    .or_insert_with(|| segment.name().to_owned());
                             }
                         }
                     }
@@ -225,9 +189,9 @@ impl Segments {
         Self(held)
     }
 
-    fn of_core(&self, core: &Core) -> &str {
-        let held = core.keys().find_map(|key| self.0.get(key));
-        held.and_then(|names| names.first())
-            .map_or("made of codes or rules", |name| name)
+    /// None where the value is not in the message as it is.
+    fn of_core(&self, core: &Core) -> Option<&str> {
+        let mut held = core.keys().filter_map(|key| self.0.get(key));
+        held.next().map(String::as_str)
     }
 }

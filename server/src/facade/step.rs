@@ -1,5 +1,7 @@
 //! What a message makes of one resource: merged, validated and written out.
 
+use std::borrow::Cow;
+
 use fhir_spec::Issue;
 use fhir_spec::json::{Object, Value, parse};
 use interop::host::Effect;
@@ -9,6 +11,7 @@ use super::order::{Told, is_late};
 use super::patients::{self, Move, follow_moves};
 use super::plan::{Step, Task};
 use super::planner::{How, Subject, Work, information};
+use super::visits;
 use crate::accept::{Sealed, accept_text};
 use crate::app::App;
 use crate::fault::Fault;
@@ -84,6 +87,8 @@ impl Maker<'_> {
                         deletes: &unlinks,
                     };
                 }
+                let heard = visits::over(&stored, Cow::Borrowed(said.resource), said.deletes);
+                said.resource = &heard;
                 let mut document = stored.clone();
                 follow_moves(resource_type, &mut document, self.moves);
                 patients::lose(&mut document, &lost);

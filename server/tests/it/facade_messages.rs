@@ -14,6 +14,7 @@ on_both_databases!(
     the_older_message_changes_nothing,
     one_of_many_connections_makes_the_patient,
     who_was_merged_is_reached_by_the_old_number,
+    an_update_does_not_reopen_a_visit_that_is_over,
 );
 
 const ER7: (&str, &str) = ("Content-Type", "x-application/hl7-v2+er7");
@@ -121,4 +122,44 @@ fn who_was_merged_is_reached_by_the_old_number(database: &Database) {
     assert_eq!(link.str_of("type"), Some("replaces"));
     let gone = get(kiln.address, "/fhir/Patient?active=false").json();
     assert_eq!(gone.items_of("entry").len(), 1);
+}
+
+fn an_update_does_not_reopen_a_visit_that_is_over(database: &Database) {
+    let kiln = Kiln::start(database);
+    let say = |second: u32, event: &str| {
+        let text = format!(
+            "MSH|^~\\&|ADT1|GOOD HEALTH|KILN|K|202401010000{second:02}+0000||ADT^{event}|{second}|P|2.5.1\r\
+             EVN|{event}|202401010000{second:02}+0000\r\
+             PID|1||4711^^^GH^MR||EVERYMAN^ADAM\r\
+             PV1|1|I|WARD^1^2||||||||||||||||V7^^^GH\r"
+        );
+        let answer = post_hl7(&kiln, &[ER7], &text);
+        assert!(answer.text().contains("MSA|AA|"), "{}", answer.text());
+        let found = get(kiln.address, "/fhir/Encounter").json();
+        let [entry] = found.items_of("entry") else {
+            panic!("{found}");
+        };
+        let visit = entry.get("resource").unwrap();
+        let end = visit.get("period").and_then(|period| period.get("end"));
+        let places = visit.items_of("location").iter();
+        let places = places.map(|place| place.str_of("status").unwrap().to_owned());
+        (
+            visit.str_of("status").unwrap().to_owned(),
+            end.is_some(),
+            places.collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(say(1, "A01").0, "in-progress");
+    let (status, has_end, _) = say(2, "A03");
+    assert_eq!((&*status, has_end), ("finished", true));
+    // What says nothing of the discharge.
+    let (status, has_end, places) = say(3, "A08");
+    assert_eq!((&*status, has_end), ("finished", true));
+    assert!(places.iter().all(|place| place == "completed"), "{places:?}");
+    // What takes it back, and a visit of that number anew.
+    let (status, has_end, _) = say(4, "A13");
+    assert_eq!((&*status, has_end), ("in-progress", false));
+    assert_eq!(say(5, "A03").0, "finished");
+    let (status, has_end, _) = say(6, "A04");
+    assert_eq!((&*status, has_end), ("in-progress", false));
 }

@@ -46,6 +46,12 @@ impl Value {
     fn new(text: &str) -> Self {
         let text = text.trim();
         let mut keys = vec![text.to_owned()];
+        // An assigner is `2.16.840.1.113883.4.6` to one and `urn:oid:2.16.840.1.113883.4.6` to another.
+        for scheme in ["urn:oid:", "urn:uuid:", "urn:id:"] {
+            if let Some(id) = text.strip_prefix(scheme) {
+                keys.push(percent_decoded(id));
+            }
+        }
         if let Some((instant, local)) = time(text) {
             keys.push(instant);
             keys.push(local);
@@ -81,6 +87,24 @@ impl Value {
     pub(super) fn text(&self) -> &str {
         self.0.first().map_or("", String::as_str)
     }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut decoded = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let byte = part
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte {
+            Some(byte) => {
+                decoded.push(byte);
+                decoded.extend(part.bytes().skip(2));
+            }
+            None => decoded.extend(part.bytes()),
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 /// A point in time as seconds in UTC, and as the digits of the clock that it was read from: converters assume zones.
@@ -130,8 +154,22 @@ fn number(text: &str) -> Option<String> {
     Some(format!("number {}", decimal.normalize()))
 }
 
-/// The core values of resources, each once.
+/// The core values that others have in their resources, each once.
 pub(super) fn cores<'r>(resources: impl Iterator<Item = &'r Json>) -> Vec<Core> {
+    let mut cores = every(resources);
+    cores.retain(|core| {
+        let mut names = core.place.split('.');
+        // What a Coding or Identifier has for a system is not in a message, unless it is an OID or a system that all know.
+        let is_made_up = MADE_UP
+            .iter()
+            .any(|begin| core.value.text().starts_with(begin));
+        !names.any(|name| OWN.contains(&name) || name.starts_with('_')) && !(core.place.ends_with("system") && is_made_up)
+    });
+    cores
+}
+
+/// All values of resources, each once.
+pub(super) fn every<'r>(resources: impl Iterator<Item = &'r Json>) -> Vec<Core> {
     let mut cores = Vec::new();
     for resource in resources {
         let kind = resource.str_of("resourceType").unwrap_or_default();
@@ -152,9 +190,6 @@ fn collect(kind: &str, place: &str, value: &Json, cores: &mut Vec<Core>) {
     match &value.data {
         Data::Object(object) => {
             for (name, value) in object.iter() {
-                if OWN.contains(&name) || name.starts_with('_') {
-                    continue;
-                }
                 let below = match place {
                     "" => name.to_string(),
                     place => format!("{place}.{name}"),
@@ -175,15 +210,18 @@ fn collect(kind: &str, place: &str, value: &Json, cores: &mut Vec<Core>) {
 }
 
 fn push(kind: &str, place: &str, text: &str, cores: &mut Vec<Core>) {
-    let is_system = place == "system" || place.ends_with(".system");
-    let is_made_up = MADE_UP.iter().any(|begin| text.starts_with(begin));
-    // What a Coding or Identifier has for a system is not in a message, unless it is an OID or a system that all know.
-    if text.trim().is_empty() || is_system && is_made_up {
+    if text.trim().is_empty() {
         return;
+    }
+    let mut value = Value::new(text);
+    if place.ends_with("display") {
+        // Who has no number is named where he takes part, in one line.
+        let words = text.split(char::is_whitespace).map(str::to_owned);
+        value.0.extend(words.filter(|word| word != text));
     }
     cores.push(Core {
         kind: kind.to_owned(),
         place: place.to_owned(),
-        value: Value::new(text),
+        value,
     });
 }
