@@ -9,6 +9,7 @@ mod draft;
 mod links;
 mod merge;
 mod order;
+mod orders;
 mod patients;
 mod plan;
 mod planner;

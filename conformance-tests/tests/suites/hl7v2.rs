@@ -7,6 +7,7 @@
 //! and where else it stands.
 
 mod core;
+mod messages;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,8 +9,9 @@ use std::cmp::Ordering;
 use fhir_spec::json::{Object, Value, parse};
 
 use super::draft::Drafts;
+use super::orders;
 use super::patients::escaped;
-use super::planner::{How, Planner, Subject, Work, information};
+use super::planner::{How, Planner, Work, information};
 use super::provenance::{Behind, participant};
 use super::world::World;
 use crate::fault::Fault;
@@ -78,11 +79,7 @@ fn gone(head: Head, found: Found) -> Work {
     mark(&mut said);
     Work {
         resource_type: DOCUMENT,
-        subject: Subject {
-            id: head.id,
-            found: Some(found),
-            told: head.told,
-        },
+        subject: orders::subject((head, found)),
         how: How::Update,
         // It has happened, and holds however late it is told.
         event: Some(said.clone()),

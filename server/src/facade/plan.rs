@@ -43,8 +43,8 @@ pub(super) struct LookedAt {
     pub(super) head: Option<(Rid, u64)>,
 }
 
-/// Two are enough to know that there are several; of patients some may have been replaced.
-pub(super) const FOUND_MAX: u32 = 8;
+/// Two are enough to know that there are several; of patients some may have been replaced, and an order may be many tests.
+pub(super) const FOUND_MAX: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Step {

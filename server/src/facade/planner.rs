@@ -9,6 +9,7 @@ use super::documents;
 use super::draft::{Ask, Draft, Drafts, Key};
 use super::links::links;
 use super::merge::{Said, merged};
+use super::orders;
 use super::patients;
 use super::plan::{FOUND_MAX, LookedAt, Plan, Seen, Step};
 use super::provenance::{Behind, provenance};
@@ -22,6 +23,9 @@ use crate::interactions::bundle::parallel;
 use crate::interactions::conditional::Criteria;
 use crate::store::{Found, Head};
 
+/// Of more resources that a number finds than these and two the names are not told.
+const NAMED_MAX: usize = 6;
+
 /// The resource that a draft turned out to be about.
 #[derive(Debug)]
 pub(super) struct Subject {
@@ -29,6 +33,8 @@ pub(super) struct Subject {
     pub(super) found: Option<Found>,
     /// When what is known of it was so.
     pub(super) told: Option<Instant>,
+    /// Others that the same is said of.
+    pub(super) also: Vec<Self>,
 }
 
 /// All that a message says of one resource, its links leading to what is stored.
@@ -174,17 +180,28 @@ impl<'p, W: World> Planner<'p, W> {
             }
             found = patients::meant(self, draft, found)?;
         }
+        let is_whole = found.len() < usize::try_from(FOUND_MAX).unwrap_or(usize::MAX);
+        if found.len() > 1 && is_whole && orders::is_bare(draft) {
+            let Some(patient) = self.patient_of(draft, known) else {
+                return Ok(None);
+            };
+            if orders::are_of(&patient, &found) {
+                let mut all = found.into_iter().map(orders::subject);
+                let first = all.next().map(|first| Subject {
+                    also: all.collect(),
+                    ..first
+                });
+                return Ok(first);
+            }
+        }
         let mut found = found.into_iter();
         Ok(Some(match (found.next(), found.next()) {
             (None, _) => self.new_subject(),
-            (Some((head, found)), None) => Subject {
-                id: head.id,
-                found: Some(found),
-                told: head.told,
-            },
+            (Some(found), None) => orders::subject(found),
             (Some((first, _)), Some((second, _))) => {
                 let ids = [first.id, second.id];
-                let ids = ids.into_iter().chain(found.map(|(head, _)| head.id));
+                let others = found.take(NAMED_MAX).map(|(head, _)| head.id);
+                let ids = ids.into_iter().chain(others);
                 self.issues
                     .push(ambiguous(draft, key, &ids.collect::<Vec<_>>()));
                 self.new_subject()
@@ -197,6 +214,7 @@ impl<'p, W: World> Planner<'p, W> {
             id: (self.app.ids)(self.now),
             found: None,
             told: None,
+            also: Vec::new(),
         }
     }
 
@@ -215,6 +233,7 @@ impl<'p, W: World> Planner<'p, W> {
             id: id.to_owned(),
             found,
             told,
+            also: Vec::new(),
         })
     }
 
@@ -261,7 +280,15 @@ impl<'p, W: World> Planner<'p, W> {
         let mut links = links(self.app, drafts, &subjects);
         let mut works: Vec<Work> = Vec::with_capacity(subjects.len());
         let mut places: HashMap<(&'static str, String), usize> = HashMap::new();
-        for (draft, subject) in drafts.all.iter().zip(subjects) {
+        let mut add = |work: Work, app: &App| {
+            let key = (work.resource_type, work.subject.id.clone());
+            let place = *places.entry(key).or_insert(works.len());
+            match works.get_mut(place) {
+                None => works.push(work),
+                Some(earlier) => earlier.join(work, app),
+            }
+        };
+        for (draft, mut subject) in drafts.all.iter().zip(subjects) {
             let is_kept = matches!(draft.ask, Ask::Once(_)) && subject.found.is_some();
             let said = match is_kept {
                 true => Value::from(Object::new()),
@@ -275,7 +302,8 @@ impl<'p, W: World> Planner<'p, W> {
                 self.issues.push(information(told));
                 continue;
             }
-            let work = Work {
+            let also = std::mem::take(&mut subject.also);
+            let work = |subject: Subject, said: Value| Work {
                 resource_type: draft.resource_type,
                 how: draft.how(),
                 deletes: self.deletes(draft, &links),
@@ -284,12 +312,10 @@ impl<'p, W: World> Planner<'p, W> {
                 subject,
                 lost: Vec::new(),
             };
-            let key = (work.resource_type, work.subject.id.clone());
-            let place = *places.entry(key).or_insert(works.len());
-            match works.get_mut(place) {
-                None => works.push(work),
-                Some(earlier) => earlier.join(work, self.app),
+            for other in also {
+                add(work(other, said.clone()), self.app);
             }
+            add(work(subject, said), self.app);
         }
         Ok(works)
     }

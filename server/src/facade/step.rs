@@ -45,13 +45,16 @@ impl Maker<'_> {
     fn made(&self, work: Work, issues: &mut Vec<Issue>) -> Result<Option<Step>, Fault> {
         let Work {
             resource_type,
-            subject: Subject { id, found, told },
+            subject,
             how,
             said,
             deletes,
             event,
             lost,
         } = work;
+        let Subject {
+            id, found, told, ..
+        } = subject;
         let is_told = matches!(how, How::Update | How::Place);
         let step = |id, found, task| Step {
             resource_type,
@@ -87,13 +90,7 @@ impl Maker<'_> {
                         deletes: &unlinks,
                     };
                 }
-                let heard = visits::over(&stored, Cow::Borrowed(said.resource), said.deletes);
-                said.resource = &heard;
-                let mut document = stored.clone();
-                follow_moves(resource_type, &mut document, self.moves);
-                patients::lose(&mut document, &lost);
-                let mut document = merged(&document, said, self.app.definitions().types());
-                patients::revive(&stored, said.resource, &mut document);
+                let document = self.laid_over(resource_type, &stored, said, &lost);
                 if document == stored {
                     return Ok(Some(step(id, found, Task::Keep(Effect::Unchanged))));
                 }
@@ -121,6 +118,27 @@ impl Maker<'_> {
             (None, _) => Task::Create(sealed),
         };
         Ok(Some(step(id, found, task)))
+    }
+
+    /// What is said, over what is stored.
+    fn laid_over(
+        &self,
+        resource_type: &str,
+        stored: &Value,
+        said: Said<'_>,
+        lost: &[Value],
+    ) -> Value {
+        let resource = visits::over(stored, Cow::Borrowed(said.resource), said.deletes);
+        let said = Said {
+            resource: &resource,
+            ..said
+        };
+        let mut document = stored.clone();
+        follow_moves(resource_type, &mut document, self.moves);
+        patients::lose(&mut document, lost);
+        let mut document = merged(&document, said, self.app.definitions().types());
+        patients::revive(stored, said.resource, &mut document);
+        document
     }
 
     /// Why the message comes too late for a resource.

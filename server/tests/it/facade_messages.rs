@@ -15,6 +15,7 @@ on_both_databases!(
     one_of_many_connections_makes_the_patient,
     who_was_merged_is_reached_by_the_old_number,
     an_update_does_not_reopen_a_visit_that_is_over,
+    an_order_that_is_cancelled_by_its_number_is_cancelled_with_all_its_tests,
 );
 
 const ER7: (&str, &str) = ("Content-Type", "x-application/hl7-v2+er7");
@@ -155,11 +156,41 @@ fn an_update_does_not_reopen_a_visit_that_is_over(database: &Database) {
     // What says nothing of the discharge.
     let (status, has_end, places) = say(3, "A08");
     assert_eq!((&*status, has_end), ("finished", true));
-    assert!(places.iter().all(|place| place == "completed"), "{places:?}");
+    assert!(
+        places.iter().all(|place| place == "completed"),
+        "{places:?}"
+    );
     // What takes it back, and a visit of that number anew.
     let (status, has_end, _) = say(4, "A13");
     assert_eq!((&*status, has_end), ("in-progress", false));
     assert_eq!(say(5, "A03").0, "finished");
     let (status, has_end, _) = say(6, "A04");
     assert_eq!((&*status, has_end), ("in-progress", false));
+}
+
+fn an_order_that_is_cancelled_by_its_number_is_cancelled_with_all_its_tests(database: &Database) {
+    let kiln = Kiln::start(database);
+    let say = |control_id: &str, patient: &str, lines: &str| {
+        let text = format!(
+            "MSH|^~\\&|HIS|GH|LIS|LAB|2024010100000{control_id}+0000||ORM^O01|{control_id}|P|2.3.1\r\
+             PID|1||{patient}^^^GH^MR||EVERYMAN^ADAM\r{lines}"
+        );
+        post_hl7(&kiln, &[ER7], &text).text()
+    };
+    let states = || {
+        let found = get(kiln.address, "/fhir/ServiceRequest?_sort=code").json();
+        let orders = found.items_of("entry").iter();
+        let orders = orders.map(|entry| entry.get("resource").unwrap().str_of("status").unwrap());
+        orders.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let panel = "ORC|NW|P1\rOBR|1|P1||A^Sodium^L\rORC|NW|P1\rOBR|2|P1||B^Potassium^L\r";
+    assert!(say("1", "4711", panel).contains("MSA|AA|"));
+    assert_eq!(states(), ["active", "active"]);
+    // The number of this patient's order, said of somebody else.
+    let answer = say("2", "4712", "ORC|CA|P1\r");
+    assert!(answer.contains("MSA|AE|"), "{answer}");
+    assert_eq!(states(), ["active", "active"]);
+    let answer = say("3", "4711", "ORC|CA|P1\r");
+    assert!(answer.contains("MSA|AA|"), "{answer}");
+    assert_eq!(states(), ["revoked", "revoked"]);
 }

@@ -110,6 +110,13 @@ fn percent_decoded(text: &str) -> String {
 /// A point in time as seconds in UTC, and as the digits of the clock that it was read from: converters assume zones.
 fn time(text: &str) -> Option<(String, String)> {
     let (date, clock) = text.split_once('T')?;
+    let is_date = date.len() == 10
+        && date
+            .chars()
+            .all(|letter| letter.is_ascii_digit() || letter == '-');
+    if !is_date || !clock.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return None;
+    }
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let zone_at = clock.find(['Z', '+', '-']).unwrap_or(clock.len());
     let (clock, zone) = clock.split_at(zone_at);
@@ -163,7 +170,8 @@ pub(super) fn cores<'r>(resources: impl Iterator<Item = &'r Json>) -> Vec<Core> 
         let is_made_up = MADE_UP
             .iter()
             .any(|begin| core.value.text().starts_with(begin));
-        !names.any(|name| OWN.contains(&name) || name.starts_with('_')) && !(core.place.ends_with("system") && is_made_up)
+        !names.any(|name| OWN.contains(&name) || name.starts_with('_'))
+            && !(core.place.ends_with("system") && is_made_up)
     });
     cores
 }
@@ -218,6 +226,10 @@ fn push(kind: &str, place: &str, text: &str, cores: &mut Vec<Core>) {
         // Who has no number is named where he takes part, in one line.
         let words = text.split(char::is_whitespace).map(str::to_owned);
         value.0.extend(words.filter(|word| word != text));
+    }
+    if let Some((_, number)) = text.split_once("?identifier=") {
+        // Who is looked for when the message is applied.
+        value.0.extend(number.rsplit('|').next().map(str::to_owned));
     }
     cores.push(Core {
         kind: kind.to_owned(),

@@ -57,7 +57,8 @@ struct Rule {
     place: &'static str,
     /// `place = code | code`: the rule is about these values alone, codes and constants of the other converter.
     values: Vec<&'static str>,
-    /// Where we keep the value: the rule holds when it does stand in one of these places. Empty where it is kept nowhere.
+    /// Where we keep the value: the rule holds when it does stand in one of these places. `-`, nothing here: it is kept nowhere.
+    /// `none`: the rule holds when we have no resource of the type at all.
     kept: Vec<&'static str>,
     reason: &'static str,
 }
@@ -73,7 +74,10 @@ impl Rules {
             let [of, segments, kind, place, kept, reason] = cells[..] else {
                 panic!("explained.tsv: six columns wanted: {line}");
             };
-            assert!(!reason.trim().is_empty(), "explained.tsv: no reason: {line}");
+            assert!(
+                !reason.trim().is_empty(),
+                "explained.tsv: no reason: {line}"
+            );
             let (place, values) = match place.split_once(" = ") {
                 Some((place, values)) => (place, values.split(" | ").collect()),
                 None => (place, Vec::new()),
@@ -104,7 +108,12 @@ impl Rules {
     }
 
     /// Why a value is not where it was expected.
-    pub(super) fn reason(&self, core: &Core, segment: Option<&str>, held: &Held<'_>) -> Option<&'static str> {
+    pub(super) fn reason(
+        &self,
+        core: &Core,
+        segment: Option<&str>,
+        held: &Held<'_>,
+    ) -> Option<&'static str> {
         let about = |rule: &&Rule| {
             fits(rule.kind, &core.kind)
                 && fits(rule.place, &core.place)
@@ -113,6 +122,7 @@ impl Rules {
         };
         let holds = |rule: &&Rule| {
             rule.kept.is_empty()
+                || rule.kept == ["none"] && !held.has_kind(&core.kind)
                 || held
                     .places(core)
                     .iter()
