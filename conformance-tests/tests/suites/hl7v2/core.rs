@@ -227,6 +227,10 @@ fn push(kind: &str, place: &str, text: &str, cores: &mut Vec<Core>) {
         let words = text.split(char::is_whitespace).map(str::to_owned);
         value.0.extend(words.filter(|word| word != text));
     }
+    if (kind, place) == ("Location", "identifier.value") {
+        // A place is known by all that it is in, from the site down to the bed.
+        value.0.extend(text.split('/').map(str::to_owned));
+    }
     if let Some((_, number)) = text.split_once("?identifier=") {
         // Who is looked for when the message is applied.
         value.0.extend(number.rsplit('|').next().map(str::to_owned));
