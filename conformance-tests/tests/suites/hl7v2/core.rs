@@ -170,8 +170,9 @@ pub(super) fn cores<'r>(resources: impl Iterator<Item = &'r Json>) -> Vec<Core> 
         let is_made_up = MADE_UP
             .iter()
             .any(|begin| core.value.text().starts_with(begin));
-        !names.any(|name| OWN.contains(&name) || name.starts_with('_'))
-            && !(core.place.ends_with("system") && is_made_up)
+        let is_own = names.any(|name| OWN.contains(&name) || name.starts_with('_'));
+        let is_system = core.place.ends_with("system");
+        !(is_own || is_system && is_made_up)
     });
     cores
 }
