@@ -75,6 +75,12 @@ fn of_message(converter: &Converter, message: &Message<'_>) -> Result<String, Tr
     let converted = converter
         .convert(message, None, occasion)
         .map_err(|unmapped| Trouble::Refused(unmapped.to_string()))?;
+    let trace = converted
+        .mapped
+        .trace_text(converted.plan(), &converted.source());
+    if trace.is_empty() && !converted.mapped.entries.is_empty() {
+        return Err(Trouble::Wrong("no trace".to_owned()));
+    }
     let wrong = invalid(&converted);
     if converted.has_errors() {
         let mut issues = converted.issues();
@@ -84,12 +90,6 @@ fn of_message(converter: &Converter, message: &Message<'_>) -> Result<String, Tr
     }
     if !wrong.is_empty() {
         return Err(Trouble::Wrong(wrong));
-    }
-    let trace = converted
-        .mapped
-        .trace_text(converted.plan(), &converted.source());
-    if trace.is_empty() && !converted.mapped.entries.is_empty() {
-        return Err(Trouble::Wrong("no trace".to_owned()));
     }
     Ok(converted.map().to_owned())
 }
