@@ -48,7 +48,7 @@ impl Service {
         let key = match algorithm {
             Algorithm::ES384 => EncodingKey::from_ec_der(&self.curve.serialize_der()),
             Algorithm::HS256 | Algorithm::HS384 => {
-                EncodingKey::from_secret(rsa_key::MODULUS.as_bytes()).unwrap()
+                EncodingKey::from_secret(rsa_key::MODULUS.as_bytes())
             }
             _ => EncodingKey::from_rsa_der(&STANDARD.decode(rsa_key::PRIVATE).unwrap()),
         };
