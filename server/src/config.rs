@@ -267,6 +267,12 @@ impl Settings {
             .any(|route| route.listen == mllp || route.listen.is_none());
         let is_unasked = self.mllp.is_none() && !is_configured;
         let allow_plaintext = self.allow_plaintext.unwrap_or(false);
+        let auth = self.auth.unwrap_or(Auth::Open);
+        let mut deliveries = self.deliveries.unwrap_or_default();
+        if auth == Auth::Open {
+            // Whoever reaches such a server is on this machine and reaches what is here anyway.
+            deliveries.allow.extend(Network::LOOPBACK);
+        }
         let config = Config {
             database: self
                 .database
@@ -275,8 +281,8 @@ impl Settings {
             routes: routes::resolve(configured, mllp, allow_plaintext)?,
             mllp_unasked: mllp.filter(|_| is_unasked),
             messages: self.messages.unwrap_or_default(),
-            deliveries: self.deliveries.unwrap_or_default(),
-            auth: self.auth.unwrap_or(Auth::Open),
+            deliveries,
+            auth,
             packages: self.packages.unwrap_or_default(),
             maps: self.maps.unwrap_or_default(),
             outside: Outside {

@@ -98,18 +98,20 @@ async fn serve(config: &Config) -> Result<(), Error> {
         }
         tracing::info!("stopping: finishing the requests under way");
     };
-    if config.auth == Auth::Open {
-        tracing::warn!(
-            "auth is open: everyone who can reach this address may read and write everything"
-        );
-    }
+    let is_open = config.auth == Auth::Open;
+    let announce = |address, mllp: &[SocketAddr]| announce(is_open, address, mllp);
     crate::run(config, announce, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// The one line on stdout: scripts wait for it.
-fn announce(address: SocketAddr, mllp: &[SocketAddr]) -> Result<(), Error> {
+fn announce(is_open: bool, address: SocketAddr, mllp: &[SocketAddr]) -> Result<(), Error> {
+    if is_open {
+        tracing::warn!(
+            "auth is open: everyone who can reach this address may read and write everything"
+        );
+    }
     let mut out = std::io::stdout().lock();
     let mllp: String = mllp
         .iter()

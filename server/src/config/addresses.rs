@@ -1,7 +1,7 @@
 //! Addresses among the settings: where clients find the server, whom it believes about that, and whose pages may ask.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -95,6 +95,18 @@ pub fn is_host(host: &str) -> bool {
 }
 
 impl Network {
+    /// This machine.
+    pub const LOOPBACK: [Self; 2] = [
+        Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            bits: 8,
+        },
+        Self {
+            address: IpAddr::V6(Ipv6Addr::LOCALHOST),
+            bits: 128,
+        },
+    ];
+
     pub fn contains(self, address: IpAddr) -> bool {
         let (own, other) = (self.address, address.to_canonical());
         own.is_ipv4() == other.is_ipv4() && leading(own, self.bits) == leading(other, self.bits)

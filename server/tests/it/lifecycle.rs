@@ -217,7 +217,8 @@ fn what_cannot_be_done_is_told_with_status_1() {
     let database = sqlite();
     let path = |name: &str| database.directory.join(name).display().to_string();
     assert_refused(&output(&["--listen", "0.0.0.0:0"]), 1, "loopback");
-    assert_refused(&output(&["--auth", "smart"]), 1, "not built yet");
+    let open_to_all = ["--auth", "smart", "--listen", "0.0.0.0:0"];
+    assert_refused(&output(&open_to_all), 1, "in the clear");
     assert_refused(
         &output(&["--config", &path("absent.toml")]),
         1,
