@@ -89,7 +89,9 @@ impl Tally {
             "{}: {passed} of {total}, {explained} explained, {waiting} waiting",
             self.suite
         );
-        let _guard = TABLE.lock().unwrap();
+        let _guard = TABLE
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("RESULTS.md");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let mut rows = rows(&text);
