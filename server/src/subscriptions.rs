@@ -187,7 +187,9 @@ impl Subscription {
 /// A topic is named by its address.
 fn asked(document: &Value, note: &mut impl FnMut(&str, String)) -> Option<Asked> {
     let written = document.str_of("criteria").unwrap_or_default();
-    if !written.contains("://") && !written.starts_with("urn:") {
+    // Criteria may hold addresses: the system of a code.
+    let beginning = written.split(['?', '/']).next().unwrap_or_default();
+    if !beginning.ends_with(':') && !written.starts_with("urn:") {
         let criteria = Criteria::parse(written).map_err(|told| note("criteria", told));
         return criteria.ok().map(Asked::Criteria);
     }

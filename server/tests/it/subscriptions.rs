@@ -11,6 +11,7 @@ use crate::receiver::{Answer, PATIENCE, Receiver};
 
 on_both_databases!(
     a_change_that_meets_the_criteria_is_told,
+    criteria_may_name_systems,
     what_failed_is_tried_again_in_order,
     who_is_gone_is_left_alone,
     who_never_answers_is_given_up_and_can_come_back,
@@ -70,6 +71,28 @@ fn patient(family: &str) -> String {
 }
 
 const PAYLOAD: &str = r#","payload":"application/fhir+json""#;
+
+fn criteria_may_name_systems(database: &Database) {
+    let kiln = Kiln::configured(database, SETTINGS);
+    let receiver = Receiver::start();
+    let criteria = "Observation?status=final&code=http://loinc.org|789-8";
+    subscribe(&kiln, &wanted(criteria, &receiver.url(), ""));
+    let observation = |code: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"{code}"}}]}}}}"#
+        )
+    };
+    assert_eq!(
+        post(&kiln, "Observation", &observation("718-7")).status,
+        201
+    );
+    assert_eq!(
+        post(&kiln, "Observation", &observation("789-8")).status,
+        201
+    );
+    let said = receiver.wait(1);
+    assert!(said[0].header("webhook-id").unwrap().ends_with("-1"));
+}
 
 fn a_change_that_meets_the_criteria_is_told(database: &Database) {
     let kiln = Kiln::configured(database, SETTINGS);
