@@ -362,10 +362,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let engine = Arc::clone(&self.engine);
-        tokio::task::spawn_blocking(move || attempts::read(engine.readers(), &permit, &work))
-            .await
-            .unwrap_or_else(|_| Err(Error::Panicked.into()))
+        self.read_by(Engine::readers, permit, work).await
     }
 
     /// The same before a write that depends on what is found.
@@ -378,8 +375,21 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.read_by(Engine::scouts, permit, work).await
+    }
+
+    async fn read_by<T, E>(
+        &self,
+        pool: fn(&Engine) -> &Pool,
+        permit: Permit,
+        work: impl Fn(&mut View<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let engine = Arc::clone(&self.engine);
-        tokio::task::spawn_blocking(move || attempts::read(engine.scouts(), &permit, &work))
+        tokio::task::spawn_blocking(move || attempts::read(pool(&engine), &permit, &work))
             .await
             .unwrap_or_else(|_| Err(Error::Panicked.into()))
     }

@@ -11,10 +11,10 @@ use fhir_spec::{Issue, IssueCode, Severity};
 
 use crate::mapping::source::Sink;
 use crate::mapping::{
-    Asked, BadMap, BadSettings, Change, Emitted, Library, Outgoing, Pack, Page, Stamp, Zone,
-    shipped_hl7v2_out,
+    Asked, Change, Emitted, Library, Outgoing, Pack, Page, Stamp, Zone, shipped_hl7v2_out,
 };
 
+pub use super::convert::Unready;
 use super::convert::{NoMaps, schema_of};
 use super::dictionary::{Dictionary, Version};
 use super::page::{MessagePage, Writer};
@@ -39,15 +39,6 @@ struct Ready {
     kinds: Vec<String>,
     schema: MessageSchema,
     outgoing: OnceLock<Result<Outgoing, Unready>>,
-}
-
-/// Why a definition cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unready {
-    #[error(transparent)]
-    Map(#[from] BadMap),
-    #[error(transparent)]
-    Settings(#[from] BadSettings),
 }
 
 /// Why there is no message.
