@@ -37,6 +37,7 @@ async fn run(cx: &Cx, call: &Call) -> Result<Answer, Fault> {
     let until = number(call, "eventsUntilNumber")?.unwrap_or(i64::MAX);
     let id = call.id.clone().unwrap_or_default();
     let permit = may(&cx.caller, Action::Read(TYPE))?;
+    let is_limited = permit.rights().is_some();
     let wanted = id.clone();
     let stored = cx
         .app
@@ -64,9 +65,15 @@ async fn run(cx: &Cx, call: &Call) -> Result<Answer, Fault> {
         .map_err(|error: crate::store::Error| Fault::from(error))?;
     events.retain(|event| event.number <= until);
     let found = match content {
-        Content::FullResource => bodies(cx, events.clone()).await?,
-        _ => events.iter().map(|_| None).collect(),
+        Content::Empty => events.iter().map(|_| None).collect(),
+        _ => bodies(cx, events.clone()).await?,
     };
+    // Whoever does not see all learns of nothing that they may not read, its id included.
+    let (events, found): (Vec<Event>, Vec<Option<Found>>) = events
+        .into_iter()
+        .zip(found)
+        .filter(|(_, found)| content == Content::Empty || !is_limited || found.is_some())
+        .unzip();
     let about = About {
         base: &call.base,
         id: &id,

@@ -21,6 +21,7 @@ on_both_databases!(
     what_is_labelled_is_hidden,
     what_is_not_about_resources_wants_a_role,
     a_key_that_is_revoked_lets_nobody_in_for_long,
+    what_was_told_is_told_again_only_to_who_may_read_it,
 );
 
 const SMART: &str = "auth = \"smart\"\n";
@@ -541,4 +542,37 @@ fn a_key_that_is_revoked_lets_nobody_in_for_long(database: &Database) {
     assert!(is_out);
     assert_eq!(next.get("/fhir/Patient").status, 200);
     assert!(!cli(database, &["key", "revoke", "nobody"]).status.success());
+}
+
+fn what_was_told_is_told_again_only_to_who_may_read_it(database: &Database) {
+    let settings = format!("{SMART}[deliveries]\nallow = [\"127.0.0.0/8\"]\n");
+    let kiln = Kiln::configured(database, &settings);
+    let receiver = crate::receiver::Receiver::start();
+    let admin = seeder(&kiln, database);
+    let endpoint = receiver.url();
+    admin.put(&format!(
+        r#"{{"resourceType":"Subscription","id":"s","status":"requested","reason":"r","criteria":"Observation?status=final",
+        "channel":{{"type":"rest-hook","endpoint":"{endpoint}"}}}}"#
+    ));
+    let is_active = (0..400).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(25));
+        admin
+            .get("/fhir/Subscription/s")
+            .text()
+            .contains("\"active\"")
+    });
+    assert!(is_active);
+    admin.put(&observation("seen", "1", "laboratory"));
+    admin.put(&observation("hidden", "1", "survey"));
+    receiver.wait(2);
+    let scope = "system/Subscription.r system/Observation.r?category=laboratory";
+    let limited = holder(&kiln, database, "limited", &["--scope", scope]);
+    for content in ["id-only", "full-resource"] {
+        let path = format!("/fhir/Subscription/s/$events?content={content}");
+        let (all, some) = (admin.get(&path), limited.get(&path));
+        assert_eq!((all.status, some.status), (200, 200), "{}", some.text());
+        assert!(all.text().contains("Observation/hidden"), "{}", all.text());
+        assert!(some.text().contains("Observation/seen"), "{}", some.text());
+        assert!(!some.text().contains("hidden"), "{}", some.text());
+    }
 }
