@@ -28,6 +28,8 @@ pub enum Shown<'a> {
         key: &'a str,
     },
     Token(&'a str),
+    /// A certificate, by its hash: TLS has seen that the caller has its key.
+    Certificate(&'a str),
 }
 
 /// Those who came in lately.
@@ -45,15 +47,15 @@ pub async fn caller(app: &App, shown: Shown<'_>) -> Result<Caller, Fault> {
     if app.auth == Auth::Open {
         return Ok(Caller::Open);
     }
-    let key = match shown {
+    let hash = match shown {
         Shown::Nothing => {
             return Err(unknown(
                 "show who you are: an access token, or a key in X-Api-Key",
             ));
         }
-        Shown::Key(key) | Shown::Password { key, .. } | Shown::Token(key) => key,
+        Shown::Key(key) | Shown::Password { key, .. } | Shown::Token(key) => hash(key),
+        Shown::Certificate(hash) => hash.to_owned(),
     };
-    let hash = hash(key);
     let found = match app.callers.known(&hash, app) {
         Some(known) => Some(known),
         None => {
@@ -83,6 +85,13 @@ fn unknown(told: &str) -> Fault {
 pub fn hash(key: &str) -> String {
     let digest = Sha256::digest(key.as_bytes());
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// By what the key is found that a certificate stands for: never what the hash of a text could be.
+pub fn hash_of_certificate(der: &[u8]) -> String {
+    let digest = Sha256::digest(der);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("certificate:{hex}")
 }
 
 async fn looked_up(app: &App, hash: &str) -> Result<Option<Arc<Principal>>, Fault> {

@@ -30,6 +30,8 @@ pub struct Settings {
     pub database: Option<DatabaseUrl>,
     pub listen: Option<SocketAddr>,
     pub mllp: Option<Mllp>,
+    /// In the file only.
+    pub tls: Option<Tls>,
     pub allow_plaintext: Option<bool>,
     pub auth: Option<Auth>,
     pub packages: Option<Vec<PathBuf>>,
@@ -55,6 +57,8 @@ pub struct Settings {
 pub struct Config {
     pub database: Database,
     pub listen: SocketAddr,
+    /// With it HTTP is spoken by TLS only.
+    pub tls: Option<Tls>,
     /// How messages come in.
     pub routes: Vec<RouteSettings>,
     /// The usual address for MLLP, which nobody has asked for: when it is taken, the server goes without.
@@ -84,6 +88,8 @@ pub struct Outside {
     pub trusted_proxies: Vec<Network>,
     /// Whose pages may ask; none by default: without sign-in a page of anybody could read what is here.
     pub cors_origins: Vec<Origin>,
+    /// Whether the server itself speaks TLS.
+    pub is_https: bool,
     /// Whether HL7 v2 may travel in the clear to addresses that others reach.
     pub allow_plaintext: bool,
     /// Where routes that are arranged while the server runs may fetch files, and where their secrets are.
@@ -99,6 +105,11 @@ impl Outside {
             Some(url) => registry.at(&format!("{url}/fhir")),
             None => registry,
         }
+    }
+
+    /// What addresses of this server begin with, where nobody stands before it.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_https { "https" } else { "http" }
     }
 
     /// Whether this is a proxy that is believed.
@@ -198,7 +209,7 @@ pub enum Error {
     #[error(transparent)]
     Limit(#[from] OutOfRange),
     #[error(
-        "HTTP on {0} would travel in the clear: put a proxy with TLS before it and set `allow_plaintext = true`"
+        "HTTP on {0} would travel in the clear: give it `tls`, or put a proxy with TLS before it and set `allow_plaintext = true`"
     )]
     InTheClear(SocketAddr),
 }
@@ -232,6 +243,7 @@ impl Settings {
             database: self.database.or(other.database),
             listen: self.listen.or(other.listen),
             mllp: self.mllp.or(other.mllp),
+            tls: self.tls.or(other.tls),
             allow_plaintext: self.allow_plaintext.or(other.allow_plaintext),
             auth: self.auth.or(other.auth),
             packages: self.packages.or(other.packages),
@@ -278,6 +290,7 @@ impl Settings {
                 .database
                 .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0),
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
+            tls: self.tls.clone(),
             routes: routes::resolve(configured, mllp, allow_plaintext)?,
             mllp_unasked: mllp.filter(|_| is_unasked),
             messages: self.messages.unwrap_or_default(),
@@ -289,6 +302,7 @@ impl Settings {
                 public_url: self.public_url,
                 trusted_proxies: self.trusted_proxies.unwrap_or_default(),
                 cors_origins: self.cors_origins.unwrap_or_default(),
+                is_https: self.tls.is_some(),
                 allow_plaintext,
                 folders: self.folders.unwrap_or_default(),
                 secrets: self.secrets.unwrap_or_default(),
@@ -304,7 +318,11 @@ impl Settings {
         config.limits.check()?;
         match config.auth {
             Auth::Open if !config.listen.ip().is_loopback() => Err(Error::OpenToAll(config.listen)),
-            Auth::Smart if !config.listen.ip().is_loopback() && !allow_plaintext => {
+            Auth::Smart
+                if !config.listen.ip().is_loopback()
+                    && config.tls.is_none()
+                    && !allow_plaintext =>
+            {
                 Err(Error::InTheClear(config.listen))
             }
             Auth::Open | Auth::Smart => Ok(config),
@@ -497,12 +515,14 @@ mod tests {
             log_format,
             limits,
             mllp,
+            tls,
             allow_plaintext,
             routes,
             messages,
             deliveries,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
+        assert!(tls.is_some());
         assert!(mllp.is_some() && allow_plaintext.is_some() && messages.is_some());
         assert!(routes.is_some_and(|routes| routes.iter().all(|route| route.route().is_ok())));
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());

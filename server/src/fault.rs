@@ -64,6 +64,7 @@ table! {
     TargetTooLong    414 TooLong      DEBUG "send a shorter address";
     UnsupportedMedia 415 NotSupported DEBUG "send application/fhir+json";
     Unprocessable    422 Invalid      DEBUG "correct the resource: every problem is named";
+    Throttled        429 Throttled    DEBUG "come more slowly";
     HeadersTooLarge  431 TooLong      DEBUG "send fewer or shorter headers";
     Internal         500 Exception    ERROR "tell the operator the request id";
     NotImplemented   501 NotSupported DEBUG "leave out what is not supported";

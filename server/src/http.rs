@@ -1,5 +1,6 @@
 //! HTTP: the only room, with the console, that knows actix.
 
+mod address;
 mod arranged;
 mod base;
 mod binary;
@@ -46,6 +47,7 @@ use std::time::Duration;
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
+use actix_web::http::header;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App as HttpApp, HttpRequest, HttpResponse};
@@ -58,6 +60,8 @@ use crate::instant::Instant;
 use crate::limits;
 use crate::messages::Desk;
 use crate::metrics::Traffic;
+use crate::rate::Rate;
+use crate::tls::Certificates;
 use connection::{Admission, Connection, Watch};
 
 /// What the room knows besides the parts of the server.
@@ -66,15 +70,23 @@ struct Front {
     app: Arc<App>,
     desk: Arc<Desk>,
     traffic: Traffic,
+    /// Requests of each caller.
+    callers: Option<Rate>,
+    /// Requests from each address that showed nothing which lets anybody in.
+    strangers: Option<Rate>,
     /// Set when the server has been told to stop.
     stopping: AtomicBool,
 }
+
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
 
 /// Answers requests until `stop` is done, then finishes those under way.
 pub async fn serve(
     app: Arc<App>,
     desk: Arc<Desk>,
     listen: SocketAddr,
+    certificates: Option<Certificates>,
     ready: impl FnOnce(SocketAddr) -> Result<(), Error>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
@@ -83,15 +95,18 @@ pub async fn serve(
         app,
         desk,
         traffic: Traffic::of(routes::names()),
+        callers: Rate::new(limits.requests_per_caller_s_max, SECOND),
+        strangers: Rate::new(limits.strangers_per_address_min_max, 60 * SECOND),
         stopping: AtomicBool::new(false),
     });
     let told = |error| Error::Listen(listen, error);
     let listener = bind(listen).map_err(told)?;
     let address = listener.local_addr().map_err(told)?;
-    let running = server(Arc::clone(&front), listener).map_err(told)?;
+    let running = server(Arc::clone(&front), listener, certificates).map_err(told)?;
     let handle = running.handle();
     // Nobody else says where it is.
-    let _said = front.app.served_at.set(format!("http://{address}"));
+    let scheme = front.app.outside.scheme();
+    let _said = front.app.served_at.set(format!("{scheme}://{address}"));
     ready(address)?;
     let stopping = async {
         stop.await;
@@ -119,7 +134,11 @@ fn bind(listen: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 }
 
 /// The library's server, over connections of our own: see there for why.
-fn server(front: Arc<Front>, listener: std::net::TcpListener) -> std::io::Result<Server> {
+fn server(
+    front: Arc<Front>,
+    listener: std::net::TcpListener,
+    certificates: Option<Certificates>,
+) -> std::io::Result<Server> {
     let limits = front.app.limits;
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let builder = Server::build()
@@ -129,7 +148,7 @@ fn server(front: Arc<Front>, listener: std::net::TcpListener) -> std::io::Result
         .shutdown_timeout(limits.stop_wait_ms.div_ceil(1000))
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
-    let admission = Admission::new(Arc::clone(&front));
+    let admission = Admission::new(Arc::clone(&front), certificates);
     let front = Data::from(front);
     let server = builder.listen("http", listener, move || {
         let (admission, stopping) = (Arc::clone(&admission), stopping.clone());
@@ -147,6 +166,7 @@ fn server(front: Arc<Front>, listener: std::net::TcpListener) -> std::io::Result
             .client_request_timeout(Duration::from_millis(limits.headers_wait_ms))
             .on_connect_ext(|connection: &Connection, extensions| {
                 extensions.insert(Rc::clone(&connection.watch));
+                extensions.insert(connection.certificate());
             })
             // Nothing asks the library under which address it runs.
             .finish(map_config(answers, |()| AppConfig::default()));
@@ -199,6 +219,10 @@ async fn answered(
         response = Box::pin(coding::packed(coding, response)).await;
     }
     reply::name_request(&mut response, id);
+    if app.outside.is_https {
+        let headers = response.headers_mut();
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, reply::A_YEAR);
+    }
     cors::allow(&app.outside, request, &mut response);
     let status = response.status().as_u16();
     let time_us = (app.clock)().micros() - started.micros();

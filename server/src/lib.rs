@@ -28,6 +28,7 @@ pub mod metrics;
 pub mod mllp;
 pub mod operations;
 pub mod packages;
+pub mod rate;
 pub mod schedule;
 pub mod shelf;
 pub mod smart;
@@ -35,6 +36,7 @@ pub mod store;
 pub mod subscriptions;
 pub mod telemetry;
 pub mod texts;
+pub mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::messages::Desk;
 use crate::store::Store;
+use crate::tls::{Callers, Certificates};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -60,6 +63,8 @@ pub enum Error {
     Listen(SocketAddr, #[source] std::io::Error),
     #[error("a thread that follows the feed cannot be started")]
     Follower(#[source] std::io::Error),
+    #[error(transparent)]
+    Tls(#[from] tls::Error),
     #[error(transparent)]
     Mllp(#[from] mllp::Error),
     #[error("the routes and overlays in the database cannot be read: {0}")]
@@ -87,6 +92,9 @@ pub async fn run(
     }
     let definitions = Arc::new(definitions);
     let registry = config.outside.registry(Arc::clone(&definitions));
+    let certificates = config.tls.as_ref();
+    let certificates = certificates.map(|files| Certificates::read(files, Callers::MayShow));
+    let certificates = certificates.transpose()?;
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
     app.shelf.read_maps()?;
@@ -113,7 +121,7 @@ pub async fn run(
     let started = tokio::task::spawn_blocking(move || mllp::start(&started, unasked)).await;
     let (listeners, addresses) = started.map_err(|_| Error::Stopped)??;
     let ready = |address| ready(address, &addresses);
-    let served = http::serve(app, desk, config.listen, ready, stop).await;
+    let served = http::serve(app, desk, config.listen, certificates, ready, stop).await;
     if tokio::task::spawn_blocking(move || listeners.stop())
         .await
         .is_err()

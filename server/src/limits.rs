@@ -90,6 +90,11 @@ limits! {
     connections_max: usize = 4_096, from 8, to 1_000_000;
     /// Connections open at a time from one address that is not a trusted proxy.
     connections_per_address_max: usize = 512, from 1, to 1_000_000;
+    /// Requests a second of one caller (of one address where everybody is let in) on this node, and as many at once after a
+    /// pause; 0: any number.
+    requests_per_caller_s_max: u32 = 0, from 0, to 1_000_000;
+    /// Requests a minute from one address which show nothing that lets in, and as many at once; 0: any number.
+    strangers_per_address_min_max: u32 = 120, from 0, to 1_000_000;
     /// Entries of a page, of a history or of a search, when the client does not say how many.
     page_size_default: u32 = 50, from 1, to 1_000_000;
     /// Entries of a page at most, whatever the client says.

@@ -5,7 +5,6 @@
 mod admission;
 mod connection;
 mod listener;
-mod tls;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -17,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::config::Transport;
 use crate::messages::{Desk, Running};
+use crate::tls;
 use admission::Admission;
 
 /// The listeners, and the threads that they run on.

@@ -1,10 +1,13 @@
 //! `kiln key`: keys by which programs come in.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fhir_spec::time::DateTime;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 
 use super::packages;
 use super::place::{self, Place};
@@ -30,7 +33,8 @@ enum Command {
     /// Make a key and print it: it is shown once
     #[command(
         after_help = "Two keys of one name may hold at a time: make the new one, hand it out, revoke the old one.\n\n\
-Example:\n  kiln key add lab --scope \"system/Observation.crus system/Patient.rs\" --role integrator --expires 2027-01-01"
+Example:\n  kiln key add lab --scope \"system/Observation.crus system/Patient.rs\" --role integrator --expires 2027-01-01\n  \
+kiln key add lab --role sender --certificate lab.pem"
     )]
     Add(AddFlags),
     /// List keys: what they may do and whether they hold
@@ -65,6 +69,9 @@ struct AddFlags {
     /// The id of the patient whom scopes of the level `patient` are about
     #[arg(long, value_name = "ID")]
     patient: Option<String>,
+    /// A certificate (PEM) that stands for the key: callers who show it by TLS need no other
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// From when on it does not hold: a date or a time
     #[arg(long, value_name = "DATE")]
     expires: Option<String>,
@@ -110,6 +117,10 @@ pub(super) enum Error {
     Role(String),
     #[error("a key needs --scope or --role: without them it allows nothing")]
     Nothing,
+    #[error("--certificate {path}: {told}")]
+    Certificate { path: String, told: String },
+    #[error("that certificate stands for a key already, one that may have been revoked")]
+    Shown,
     #[error("--expires {0}: expected a date or a time to come, such as 2027-01-01")]
     Expires(String),
     #[error("a name has 1 to 64 letters, digits, dots, dashes and underscores")]
@@ -148,8 +159,26 @@ pub(super) fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 
 fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
     let (_, store) = open(&flags.place)?;
-    let key = format!("{BEGINS}{}", URL_SAFE_NO_PAD.encode(chance()?));
-    let kept = checked(flags, &store, callers::hash(&key))?;
+    let (hash, told) = match &flags.certificate {
+        Some(path) => {
+            let told = |error: pem::Error| Error::Certificate {
+                path: path.display().to_string(),
+                told: error.to_string(),
+            };
+            let certificate = CertificateDer::from_pem_file(path).map_err(told)?;
+            let hash = callers::hash_of_certificate(&certificate);
+            (hash.clone(), hash)
+        }
+        None => {
+            let key = format!("{BEGINS}{}", URL_SAFE_NO_PAD.encode(chance()?));
+            (callers::hash(&key), key)
+        }
+    };
+    let kept = checked(flags, &store, hash)?;
+    let permit = may(&Caller::Kiln, Action::Admit)?;
+    if store.look(&permit, |view| view.key(&kept.hash))?.is_some() {
+        return Err(Error::Shown);
+    }
     let added = within(async {
         let permit = may(&Caller::Kiln, Action::Admit)?;
         let added = store.write(permit, move |tx| tx.add_key(&kept));
@@ -158,7 +187,7 @@ fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
     if !added {
         return Err(Error::Several(flags.name.clone()));
     }
-    print(&format!("{key}\n")).map_err(Error::Print)?;
+    print(&format!("{told}\n")).map_err(Error::Print)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -99,14 +99,20 @@ async fn serve(config: &Config) -> Result<(), Error> {
         tracing::info!("stopping: finishing the requests under way");
     };
     let is_open = config.auth == Auth::Open;
-    let announce = |address, mllp: &[SocketAddr]| announce(is_open, address, mllp);
+    let scheme = config.outside.scheme();
+    let announce = |address, mllp: &[SocketAddr]| announce(is_open, scheme, address, mllp);
     crate::run(config, announce, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
 /// The one line on stdout: scripts wait for it.
-fn announce(is_open: bool, address: SocketAddr, mllp: &[SocketAddr]) -> Result<(), Error> {
+fn announce(
+    is_open: bool,
+    scheme: &str,
+    address: SocketAddr,
+    mllp: &[SocketAddr],
+) -> Result<(), Error> {
     if is_open {
         tracing::warn!(
             "auth is open: everyone who can reach this address may read and write everything"
@@ -119,7 +125,7 @@ fn announce(is_open: bool, address: SocketAddr, mllp: &[SocketAddr]) -> Result<(
         .collect();
     writeln!(
         out,
-        "kiln is ready: http://{address} (FHIR R4 base http://{address}/fhir){mllp}"
+        "kiln is ready: {scheme}://{address} (FHIR R4 base {scheme}://{address}/fhir){mllp}"
     )
     .and_then(|()| out.flush())
     .map_err(Error::Print)

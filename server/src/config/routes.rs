@@ -103,7 +103,7 @@ pub struct Tls {
     /// The certificate and those that lead to its root.
     pub certificate: PathBuf,
     pub key: PathBuf,
-    /// Whose certificates senders must show; without it anybody may send.
+    /// Whose certificates are believed: senders by MLLP must show one, callers by HTTP may (`kiln key add --certificate`).
     pub client_ca: Option<PathBuf>,
 }
 

@@ -19,7 +19,7 @@ pub(super) fn of(outside: &Outside, request: &HttpRequest) -> String {
         .unwrap_or_default();
     let host = proxy.host.or_else(|| header(request, &header::HOST));
     match host.filter(|host| is_host(host)) {
-        Some(host) if proxy.is_https => format!("https://{host}{FHIR}"),
+        Some(host) if proxy.is_https || outside.is_https => format!("https://{host}{FHIR}"),
         Some(host) => format!("http://{host}{FHIR}"),
         None => FHIR.to_owned(),
     }

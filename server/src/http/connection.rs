@@ -16,15 +16,20 @@ use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_rustls::server::TlsStream;
 
 use super::{Front, reply};
+use crate::callers;
 use crate::fault::{Fault, Kind};
 use crate::limits;
+use crate::tls::Certificates;
 
 /// Who lets connections in, and counts them.
 pub(super) struct Admission {
     front: Arc<Front>,
+    /// None: HTTP in the clear.
+    certificates: Option<Certificates>,
     connections_max: usize,
     open: Mutex<Open>,
 }
@@ -43,7 +48,7 @@ struct Place {
 }
 
 impl Admission {
-    pub(super) fn new(front: Arc<Front>) -> Arc<Self> {
+    pub(super) fn new(front: Arc<Front>, certificates: Option<Certificates>) -> Arc<Self> {
         let wanted = front.app.limits.connections_max;
         // Without a file for each the whole server would stand still, the database too.
         let possible = files_max().saturating_sub(limits::FILES_BESIDE_CONNECTIONS);
@@ -56,6 +61,7 @@ impl Admission {
         }
         Arc::new(Self {
             front,
+            certificates,
             connections_max: wanted.min(possible).max(1),
             open: Mutex::default(),
         })
@@ -64,16 +70,33 @@ impl Admission {
     /// The connection, when there is a place for it. One that there is none for is told so and closed.
     pub(super) async fn admit(self: Arc<Self>, stream: TcpStream) -> io::Result<Connection> {
         let peer = stream.peer_addr()?;
-        match self.place(peer.ip()) {
+        match Arc::clone(&self).place(peer.ip()) {
             Ok(place) => {
                 stream.set_nodelay(true)?;
+                let stream = self.secured(stream).await?;
                 Ok(Connection::new(stream, peer, place))
             }
             Err(fault) => {
-                tell_refused(&stream, &fault).await;
+                if self.certificates.is_none() {
+                    tell_refused(&stream, &fault).await;
+                }
                 Err(io::ErrorKind::ConnectionRefused.into())
             }
         }
+    }
+
+    /// What the client and the server speak over. A client has as long to agree as it has for the headers of a request.
+    async fn secured(&self, stream: TcpStream) -> io::Result<Stream> {
+        let Some(certificates) = &self.certificates else {
+            return Ok(Stream::Clear(stream));
+        };
+        let wait = Duration::from_millis(self.front.app.limits.headers_wait_ms);
+        let agreed = timeout(wait, certificates.accept(stream)).await;
+        let stream = agreed.map_err(|_| io::ErrorKind::TimedOut)?;
+        let stream = stream.inspect_err(|error| {
+            tracing::debug!("a client does not agree on TLS: {error}");
+        })?;
+        Ok(Stream::Secured(Box::new(stream)))
     }
 
     fn place(self: Arc<Self>, address: IpAddr) -> Result<Place, Fault> {
@@ -142,9 +165,17 @@ async fn tell_refused(stream: &TcpStream, fault: &Fault) {
     }
 }
 
+enum Stream {
+    Clear(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+/// The certificate that the client of a connection has shown, by what keys are found with.
+pub(super) struct Certificate(pub(super) Option<String>);
+
 /// A connection with a client, on which time is kept.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pub(super) peer: SocketAddr,
     place: Place,
     pub(super) watch: Rc<Watch>,
@@ -187,7 +218,7 @@ impl Drop for UnderWay {
 }
 
 impl Connection {
-    fn new(stream: TcpStream, peer: SocketAddr, place: Place) -> Self {
+    fn new(stream: Stream, peer: SocketAddr, place: Place) -> Self {
         Self {
             stream,
             peer,
@@ -195,6 +226,15 @@ impl Connection {
             watch: Rc::default(),
             alarm: None,
         }
+    }
+
+    pub(super) fn certificate(&self) -> Certificate {
+        let Stream::Secured(stream) = &self.stream else {
+            return Certificate(None);
+        };
+        let shown = stream.get_ref().1.peer_certificates();
+        let shown = shown.and_then(<[_]>::first);
+        Certificate(shown.map(|certificate| callers::hash_of_certificate(certificate)))
     }
 
     /// The moment at which the client will have kept the server waiting for too long.
@@ -222,6 +262,46 @@ impl Connection {
                 tracing::debug!("a client kept a connection waiting for too long");
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Secured(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Secured(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Secured(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Secured(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

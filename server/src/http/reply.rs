@@ -32,6 +32,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 pub(super) const KEPT_BY_THE_CLIENT: HeaderValue = HeaderValue::from_static("private, no-cache");
 /// Of an answer that is another in another format.
 pub(super) const BY_FORMAT: HeaderValue = HeaderValue::from_static("Accept");
+/// For how long browsers ask for nothing here without TLS.
+pub(super) const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 pub(super) const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// 201 with the address of the first version, or 200 for what was there before.
@@ -237,7 +239,10 @@ pub(super) fn fault(request: &HttpRequest, request_id: &str, fault: &Fault) -> H
     if status == StatusCode::UNAUTHORIZED {
         response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"kiln\""));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    ) {
         response.insert_header((header::RETRY_AFTER, "1"));
     }
     if within_fhir(request.path()).is_some() {

@@ -7,15 +7,15 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, bundle, convert, criteria, deliveries, documents, health, history, hl7,
+    Front, address, bundle, convert, criteria, deliveries, documents, health, history, hl7,
     interactions as handlers, messages, metrics, overlays, page, reply, request, routes_api,
     search, shown, smart, writes,
 };
 use crate::accept::resource_type;
-use crate::app::App;
-use crate::auth::{Action, may};
+use crate::auth::{Action, Caller, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
+use crate::instant::Instant;
 use crate::interactions::search::Scope;
 use crate::interactions::{self, Interaction, Level};
 use crate::operations;
@@ -114,7 +114,7 @@ async fn lead(
         }
         _ if path.starts_with(API) => api(front, request, path, payload).await,
         _ => match within_fhir(path) {
-            Some(rest) => fhir(&front.app, request, rest, payload).await,
+            Some(rest) => fhir(front, request, rest, payload).await,
             None => ("unknown", Err(unknown_path())),
         },
     }
@@ -127,7 +127,7 @@ async fn api(
     path: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
-    let cx = match cx(&front.app, request).await {
+    let cx = match cx(front, request).await {
         Ok(cx) => cx,
         Err(fault) => return ("refused", Err(fault)),
     };
@@ -191,17 +191,50 @@ fn is_below(path: &str, place: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-async fn cx(app: &Arc<App>, request: &HttpRequest) -> Result<Cx, Fault> {
+async fn cx(front: &Front, request: &HttpRequest) -> Result<Cx, Fault> {
+    let app = &front.app;
+    let now = (app.clock)();
+    let caller = shown::caller(app, request).await;
+    within_rates(front, request, caller.as_ref(), now)?;
     Ok(Cx {
-        caller: shown::caller(app, request).await?,
+        caller: caller?,
         app: Arc::clone(app),
-        now: (app.clock)(),
+        now,
     })
+}
+
+/// Whether whoever asks does not do so too often.
+fn within_rates(
+    front: &Front,
+    request: &HttpRequest,
+    caller: Result<&Caller, &Fault>,
+    now: Instant,
+) -> Result<(), Fault> {
+    let rate = match caller {
+        Ok(_) => &front.callers,
+        Err(fault) if fault.kind == Kind::Unauthorized => &front.strangers,
+        Err(_) => &None,
+    };
+    let Some(rate) = rate else {
+        return Ok(());
+    };
+    let address = || address::of(&front.app.outside, request).map(|address| address.to_string());
+    let is_allowed = match caller {
+        Ok(Caller::Known(principal)) => rate.allows(&principal.name, now),
+        Ok(_) | Err(_) => rate.allows(&address().unwrap_or_default(), now),
+    };
+    match is_allowed {
+        true => Ok(()),
+        false => Err(Fault::new(
+            Kind::Throttled,
+            "that is too often: try again in a moment",
+        )),
+    }
 }
 
 /// The metrics, for those who may see them.
 async fn watched(front: &Front, request: &HttpRequest) -> Answer {
-    let cx = cx(&front.app, request).await?;
+    let cx = cx(front, request).await?;
     may(&cx.caller, Action::Watch)?;
     only_get(request, || Ok(metrics::page(front)))
 }
@@ -213,11 +246,12 @@ pub(super) fn within_fhir(path: &str) -> Option<&str> {
 }
 
 async fn fhir(
-    app: &Arc<App>,
+    front: &Front,
     request: &HttpRequest,
     path: &str,
     payload: &mut Payload,
 ) -> (&'static str, Answer) {
+    let app = &front.app;
     if path == smart::DISCOVERY {
         let found = only_get(request, || smart::discovered(app, request));
         return ("auth", found);
@@ -228,7 +262,7 @@ async fn fhir(
             only_get(request, || handlers::capabilities(app, request)),
         );
     }
-    let cx = match cx(app, request).await {
+    let cx = match cx(front, request).await {
         Ok(cx) => cx,
         Err(fault) => return ("refused", Err(fault)),
     };

@@ -1,4 +1,4 @@
-//! What a request shows of who it comes from: a key, a token, or a name with a password.
+//! What a request shows of who it comes from: a key, a token, a name with a password, or a certificate.
 //! <https://www.rfc-editor.org/rfc/rfc6750#section-2.1>
 
 use actix_web::HttpRequest;
@@ -6,6 +6,7 @@ use actix_web::http::header;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::connection::Certificate;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::callers::{self, Shown};
@@ -31,6 +32,11 @@ pub(super) async fn caller(app: &App, request: &HttpRequest) -> Result<Caller, F
             let shown = pair.map_or(Shown::Nothing, |(name, key)| Shown::Password { name, key });
             callers::caller(app, shown).await
         }
-        _ => callers::caller(app, Shown::Nothing).await,
+        _ => {
+            let certificate = request.conn_data::<Certificate>();
+            let shown = certificate.and_then(|certificate| certificate.0.as_deref());
+            let shown = shown.map_or(Shown::Nothing, Shown::Certificate);
+            callers::caller(app, shown).await
+        }
     }
 }

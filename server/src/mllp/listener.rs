@@ -1,5 +1,6 @@
 //! One route's address: connections are let in while the route is started.
 
+use crate::tls::{Callers, Certificates};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,6 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection;
-use super::tls::Certificates;
 use super::{Error, Shared};
 use crate::limits;
 use crate::messages::{Mode, Running};
@@ -28,7 +28,8 @@ pub(super) async fn bind(running: &Running) -> Result<Bound, Error> {
         route: running.name().to_owned(),
         source,
     };
-    let certificates = running.settings.tls.as_ref().map(Certificates::read);
+    let files = running.settings.tls.as_ref();
+    let certificates = files.map(|files| Certificates::read(files, Callers::MustShow));
     let certificates = certificates.transpose().map_err(tls)?.map(Arc::new);
     let wanted = running
         .settings

@@ -24,7 +24,7 @@ on_both_databases!(
     what_was_told_is_told_again_only_to_who_may_read_it,
 );
 
-const SMART: &str = "auth = \"smart\"\n";
+pub(crate) const SMART: &str = "auth = \"smart\"\n";
 
 pub(crate) fn guarded(database: &Database) -> Kiln {
     Kiln::configured(database, SMART)

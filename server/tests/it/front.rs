@@ -8,6 +8,7 @@ use server::fault::Kind;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 
+use crate::authorised::{Holder, SMART, key};
 use crate::client::{Answer, FHIR_JSON, connect, get, receive, send};
 use crate::databases::{postgres, sqlite};
 use crate::kiln::Kiln;
@@ -233,4 +234,36 @@ fn a_database_that_does_not_answer_in_time_is_not_waited_for() {
     }
     other.batch_execute("ROLLBACK").unwrap();
     assert_eq!(get(kiln.address, &path).status, 200);
+}
+
+#[test]
+fn nobody_comes_too_often() {
+    let database = &sqlite();
+    let limits = "limits = { requests_per_caller_s_max = 1, strangers_per_address_min_max = 1 }\n";
+    let kiln = Kiln::configured(database, &format!("{SMART}{limits}"));
+    let holder = |name: &str| Holder {
+        kiln: &kiln,
+        key: key(database, name, &["--scope", "system/Patient.s"]),
+    };
+    let (busy, calm) = (holder("busy"), holder("calm"));
+    // A request a second would be answered for ever.
+    let refused = (0..1000)
+        .map(|_| busy.get("/fhir/Patient"))
+        .find(|answer| answer.status != 200);
+    let refused = refused.unwrap();
+    assert_eq!(refused.status, Kind::Throttled.row().status);
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert!(
+        refused.text().contains("\"throttled\""),
+        "{}",
+        refused.text()
+    );
+    let stranger = || get(kiln.address, "/fhir/Patient").status;
+    assert_eq!(stranger(), 401);
+    assert!((0..1000).any(|_| stranger() == 429));
+    assert_eq!(
+        calm.get("/fhir/Patient").status,
+        200,
+        "who shows what holds is not held up by strangers"
+    );
 }

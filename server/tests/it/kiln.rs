@@ -85,7 +85,9 @@ impl Kiln {
         });
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let Some(address) = addresses_in(&line, "http://").first().copied() else {
+        let mut addresses = addresses_in(&line, "http://");
+        addresses.extend(addresses_in(&line, "https://"));
+        let Some(address) = addresses.first().copied() else {
             let complaint = log.join().unwrap();
             panic!("no address in {line:?}; stderr: {complaint}");
         };

@@ -8,6 +8,7 @@ mod databases;
 
 mod arranged;
 mod authorised;
+mod authority;
 mod backend;
 mod binary;
 mod bundles;
@@ -35,6 +36,7 @@ mod folders;
 mod folders_sftp;
 mod front;
 mod house;
+mod http_tls;
 mod kiln;
 mod leaks;
 mod lifecycle;

@@ -1,55 +1,15 @@
 //! MLLP over TLS: certificates of a small authority of our own, senders with and without one, and a renewal.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use interop::formats::hl7v2::mllp::frame;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use crate::authority::{Authority, Secured, connect};
 use crate::databases::{Database, sqlite};
 use crate::kiln::Kiln;
 use crate::mllp::{adt, messages, said};
-
-/// Who signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key.
-struct Identity {
-    certificate: CertificateDer<'static>,
-    key: KeyPair,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn issue(&self, name: &str) -> Identity {
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity {
-            pem: certificate.pem(),
-            certificate: certificate.der().clone(),
-            key,
-        }
-    }
-}
-
-impl Identity {
-    fn write(&self, directory: &Path) {
-        std::fs::write(directory.join("cert.pem"), &self.pem).unwrap();
-        std::fs::write(directory.join("key.pem"), self.key.serialize_pem()).unwrap();
-    }
-}
 
 /// A server with one route that asks for TLS.
 fn secured(database: &Database, authority: &Authority, client_ca: Option<&Authority>) -> Kiln {
@@ -62,7 +22,7 @@ fn secured(database: &Database, authority: &Authority, client_ca: Option<&Author
         path("key.pem")
     );
     if let Some(client_ca) = client_ca {
-        std::fs::write(directory.join("ca.pem"), client_ca.0.pem()).unwrap();
+        std::fs::write(directory.join("ca.pem"), client_ca.pem()).unwrap();
         tls += &format!(", client_ca = {:?}", path("ca.pem"));
     }
     Kiln::configured(
@@ -71,32 +31,6 @@ fn secured(database: &Database, authority: &Authority, client_ca: Option<&Author
             "[[routes]]\nname = \"mllp\"\ntransport = \"mllp\"\nlisten = \"127.0.0.1:0\"\ntls = {{ {tls} }}\n"
         ),
     )
-}
-
-type Secured = StreamOwned<ClientConnection, TcpStream>;
-
-fn connect(address: SocketAddr, trusted: &Authority, own: Option<&Identity>) -> Secured {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.0.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let config = match own {
-        None => builder.with_no_client_auth(),
-        Some(own) => {
-            let key = PrivateKeyDer::try_from(own.key.serialize_der()).unwrap();
-            let chain = vec![own.certificate.clone()];
-            builder.with_client_auth_cert(chain, key).unwrap()
-        }
-    };
-    let name = ServerName::try_from("127.0.0.1").unwrap();
-    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let stream = TcpStream::connect(address).unwrap();
-    let wait = Some(Duration::from_secs(60));
-    stream.set_read_timeout(wait).unwrap();
-    StreamOwned::new(connection, stream)
 }
 
 /// The answer; None: the connection was not wanted.

@@ -48,7 +48,7 @@ fn serve(data: &Path, during: impl FnOnce(SocketAddr)) {
         };
         let stop = async { drop(stopped.await) };
         runtime
-            .block_on(http::serve(app, desk, listen, ready, stop))
+            .block_on(http::serve(app, desk, listen, None, ready, stop))
             .unwrap();
         store.close();
     });

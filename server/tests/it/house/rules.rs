@@ -26,6 +26,8 @@ const STOREYS: &[&[&str]] = &[
         "telemetry",
         "instant",
         "metrics",
+        "rate",
+        "tls",
     ],
     &["auth", "accept"],
     &["store"],

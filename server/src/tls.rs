@@ -1,4 +1,4 @@
-//! TLS for MLLP: certificates from files, read again when they change, so that a renewal needs no restart.
+//! TLS for those who call, by HTTP and by MLLP: certificates from files, read again when they change, so that a renewal needs no restart.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,17 @@ pub enum Error {
     Verifier(String),
 }
 
-pub(super) struct Certificates {
+/// Whether callers must show a certificate where there is a `client_ca`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callers {
+    MustShow,
+    /// There are other ways to say who one is.
+    MayShow,
+}
+
+pub struct Certificates {
     files: Tls,
+    callers: Callers,
     current: Mutex<Current>,
 }
 
@@ -46,10 +55,11 @@ impl std::fmt::Debug for Certificates {
 }
 
 impl Certificates {
-    pub(super) fn read(files: &Tls) -> Result<Self, Error> {
+    pub fn read(files: &Tls, callers: Callers) -> Result<Self, Error> {
         Ok(Self {
+            callers,
             current: Mutex::new(Current {
-                config: Arc::new(config(files)?),
+                config: Arc::new(config(files, callers)?),
                 written: written(files),
                 looked: Instant::now(),
             }),
@@ -57,7 +67,7 @@ impl Certificates {
         })
     }
 
-    pub(super) async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         TlsAcceptor::from(self.config()).accept(stream).await
     }
 
@@ -68,7 +78,7 @@ impl Certificates {
             current.looked = Instant::now();
             let now = written(&self.files);
             if now != current.written {
-                match config(&self.files) {
+                match config(&self.files, self.callers) {
                     Ok(config) => {
                         current.config = Arc::new(config);
                         current.written = now;
@@ -106,7 +116,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     all.collect::<Result<_, _>>().map_err(told)
 }
 
-fn config(tls: &Tls) -> Result<ServerConfig, Error> {
+fn config(tls: &Tls, callers: Callers) -> Result<ServerConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?;
@@ -118,6 +128,10 @@ fn config(tls: &Tls) -> Result<ServerConfig, Error> {
                 roots.add(certificate)?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = match callers {
+                Callers::MustShow => verifier,
+                Callers::MayShow => verifier.allow_unauthenticated(),
+            };
             let verifier = verifier
                 .build()
                 .map_err(|error| Error::Verifier(error.to_string()))?;
