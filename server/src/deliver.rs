@@ -4,8 +4,11 @@
 //! was sent and not noted when a node dies is sent again by the next one.
 
 pub mod backoff;
+mod channel;
 pub mod client;
 pub mod connect;
+mod message;
+mod rest_hook;
 pub mod signature;
 mod task;
 

@@ -8,7 +8,6 @@ pub mod channel;
 pub mod dispatch;
 pub mod endpoint;
 pub mod index;
-pub mod notification;
 pub mod sealing;
 pub mod status;
 pub mod topic;

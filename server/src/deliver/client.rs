@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -17,9 +17,19 @@ use super::Outcome;
 use super::connect::Connect;
 use crate::config::Deliveries;
 use crate::limits;
-use crate::subscriptions::notification::Notification;
 
 const AGENT: &str = concat!("Kiln/", env!("CARGO_PKG_VERSION"));
+
+/// One request to somebody.
+#[derive(Debug, Clone)]
+pub struct Notification {
+    /// The same however often it is sent.
+    pub id: String,
+    pub method: Method,
+    pub uri: Uri,
+    pub media_type: Option<&'static str>,
+    pub body: Bytes,
+}
 
 #[derive(Debug, Clone)]
 pub struct Client {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::pause;
-use super::signature::signatures;
+use super::channel::{Delivery, What};
 use super::{Outcome, Worker, permit};
 use crate::accept::resource_type;
 use crate::auth::{Action, Caller, may, may_all};
@@ -12,17 +12,15 @@ use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::limits;
 use crate::store::{Error, Event, Fate, Found, NEVER, Progressed, State, Target, Trouble};
-use crate::subscriptions::bundle::{About, Type};
-use crate::subscriptions::notification::{self, Notification};
 use crate::subscriptions::sealing::Seal;
 use crate::subscriptions::{Subscription, TYPE, status};
 
 /// What is known of a target while it is worked for.
-struct Told {
-    subscription: Subscription,
+pub(super) struct Told {
+    pub(super) subscription: Subscription,
     /// Headers and secrets as they are sent.
-    headers: Vec<(String, String)>,
-    secrets: Vec<String>,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) secrets: Vec<String>,
 }
 
 impl Told {
@@ -88,7 +86,7 @@ impl Worker {
             let events = self.batch(&target).await?;
             let (mut done, mut sent_at, mut trouble) = (target.done, target.sent_at, None);
             for some in events.chunks(together) {
-                let outcome = self.send(&target, &told, some).await;
+                let outcome = self.say(&target, &told, What::Events(some)).await;
                 let number = some.last().map_or(done, |(event, _)| event.number);
                 let before = if done > target.done {
                     0
@@ -104,7 +102,7 @@ impl Worker {
                 }
             }
             if events.is_empty() && told.is_silent(&target, (self.app.clock)()) {
-                let outcome = self.say(&target, &told, Type::Heartbeat).await;
+                let outcome = self.say(&target, &told, What::Heartbeat).await;
                 trouble = self.judged(&target, (done, target.attempts), outcome);
                 sent_at = (self.app.clock)().micros();
             }
@@ -121,7 +119,7 @@ impl Worker {
 
     /// Nothing is told before it has answered once; who does not answer is not told at all.
     async fn shake_hands(&self, target: &Target, told: &Told) -> Result<(), Fault> {
-        match self.say(target, told, Type::Handshake).await {
+        match self.say(target, told, What::Handshake).await {
             Outcome::Delivered => {}
             Outcome::Gone(why) | Outcome::Failed(why, _) => {
                 let trouble = Trouble {
@@ -222,93 +220,18 @@ impl Worker {
         Ok(events.into_iter().zip(found).collect())
     }
 
-    async fn send(
-        &self,
-        target: &Target,
-        told: &Told,
-        events: &[(Event, Option<Found>)],
-    ) -> Outcome {
-        let definitions = self.app.definitions();
-        let made = match (told.subscription.topic(), events) {
-            (None, [(event, Some(found)), ..]) => {
-                let subscription = &told.subscription;
-                notification::of_resource(&target.id, subscription, event, found, definitions)
-            }
-            // It was erased for good: there is nothing to tell.
-            (None, _) => return Outcome::Delivered,
-            (Some(_), _) => {
-                let (first, last) = (events.first(), events.last());
-                let number =
-                    |event: Option<&(Event, _)>| event.map_or(0, |(event, _)| event.number);
-                let id = match (number(first), number(last)) {
-                    (first, last) if first == last => format!("{}-{first}", target.id),
-                    (first, last) => format!("{}-{first}-{last}", target.id),
-                };
-                self.bundle(target, told, Type::EventNotification, id, events)
-            }
-        };
-        match made {
-            Ok(notification) => self.post(target, told, &notification).await,
-            Err(why) => Outcome::Failed(why, None),
-        }
-    }
-
-    /// A notification about the subscription itself.
-    async fn say(&self, target: &Target, told: &Told, kind: Type) -> Outcome {
-        let number = match kind {
-            Type::Handshake => i64::try_from(target.version).unwrap_or_default(),
-            _ => (self.app.clock)().micros(),
-        };
-        let id = format!("{}-{}-{number}", target.id, kind.code());
-        match self.bundle(target, told, kind, id, &[]) {
-            Ok(notification) => self.post(target, told, &notification).await,
-            Err(why) => Outcome::Failed(why, None),
-        }
-    }
-
-    fn bundle(
-        &self,
-        target: &Target,
-        told: &Told,
-        kind: Type,
-        id: String,
-        events: &[(Event, Option<Found>)],
-    ) -> Result<Notification, String> {
-        let about = About {
-            base: &self.app.base(),
-            id: &target.id,
-            subscription: &told.subscription,
-            state: target.state,
-            // More may have been born since the target was looked at.
-            born: events
-                .last()
-                .map_or(target.born, |(event, _)| event.number.max(target.born)),
-            content: told.subscription.channel.content,
+    /// Tells it by the channel that the subscription asks for.
+    async fn say(&self, target: &Target, told: &Told, what: What<'_>) -> Outcome {
+        let base = self.app.base();
+        let delivery = Delivery {
+            base: &base,
+            definitions: self.app.definitions(),
+            target,
+            told,
+            what,
             now: (self.app.clock)(),
         };
-        let events = events.iter().map(|(event, found)| (event, found.as_ref()));
-        let bundle = about.bundle(kind, &id, &events.collect::<Vec<_>>());
-        notification::of_bundle(id, &told.subscription, bundle, self.app.definitions())
-    }
-
-    async fn post(&self, target: &Target, told: &Told, notification: &Notification) -> Outcome {
-        let room = match target.attempts {
-            0 => None,
-            _ => self.troubled.acquire().await.ok(),
-        };
-        let mut headers = told.headers.clone();
-        let now_s = (self.app.clock)().since_epoch().as_secs();
-        let mut add = |name: &str, value| headers.push((name.to_owned(), value));
-        add("webhook-id", notification.id.clone());
-        add("webhook-timestamp", now_s.to_string());
-        let signed = signatures(&told.secrets, &notification.id, now_s, &notification.body);
-        if !signed.is_empty() {
-            add("webhook-signature", signed);
-        }
-        let timeout = Duration::from_millis(told.subscription.channel.timeout_ms);
-        let outcome = self.client.send(notification, &headers, timeout).await;
-        drop(room);
-        outcome
+        self.deliver(&delivery).await
     }
 
     /// What follows from a failure.

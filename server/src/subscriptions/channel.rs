@@ -13,9 +13,12 @@ pub const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport/Struct
 /// Our own: a secret of Standard Webhooks that notifications are signed with; two while one replaces the other.
 pub const SECRET: &str = "urn:kiln:webhook-secret";
 
+/// A kind of channel; how each of them tells stands in `deliver/channel.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     RestHook,
+    /// FHIR messaging over HTTP.
+    Message,
 }
 
 #[derive(Debug, Clone)]
@@ -38,19 +41,28 @@ pub struct Channel {
 }
 
 impl Kind {
-    pub const ALL: &[Self] = &[Self::RestHook];
+    pub const ALL: &[Self] = &[Self::RestHook, Self::Message];
 
-    /// Whether a notification is a request that is answered.
+    /// Whether who follows a topic must answer before it is told of anything.
     pub fn shakes_hands(self) -> bool {
         match self {
-            Self::RestHook => true,
+            Self::RestHook | Self::Message => true,
         }
     }
 
-    /// <https://hl7.org/fhir/R4/valueset-subscription-channel-type.html>
+    /// <https://hl7.org/fhir/R4/valueset-subscription-channel-type.html>; a kind that R4 does not know is named by the
+    /// extension backport-channel-type at `channel.type`.
     pub fn code(self) -> &'static str {
         match self {
             Self::RestHook => "rest-hook",
+            Self::Message => "message",
+        }
+    }
+
+    /// How its endpoints begin.
+    pub fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::RestHook | Self::Message => &["http", "https"],
         }
     }
 }
@@ -93,7 +105,10 @@ pub fn backport<'v>(element: &'v Value, name: &str, kind: &str) -> Option<&'v Va
 
 /// Reads `Subscription.channel`; what is wrong is noted with its place.
 pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Option<Channel> {
-    let code = channel.str_of("type").unwrap_or_default();
+    let beside = channel.get("_type");
+    let named = beside.and_then(|beside| backport(beside, "backport-channel-type", "valueCoding"));
+    let named = named.and_then(|coding| coding.str_of("code"));
+    let code = named.or_else(|| channel.str_of("type")).unwrap_or_default();
     let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == code);
     if kind.is_none() {
         let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
@@ -102,7 +117,9 @@ pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Opti
             format!("`{code}` is not served: {}", all.join(", ")),
         );
     }
-    let endpoint = Endpoint::parse(channel.str_of("endpoint").unwrap_or_default());
+    // Of a kind that is not known at least the usual is expected.
+    let schemes = kind.unwrap_or(Kind::RestHook).schemes();
+    let endpoint = Endpoint::parse(channel.str_of("endpoint").unwrap_or_default(), schemes);
     let endpoint = endpoint.map_err(|told| note("channel.endpoint", told)).ok();
     let mut headers = Vec::new();
     for (index, line) in channel.items_of("header").iter().enumerate() {

@@ -38,15 +38,20 @@ const OURS: &[&str] = &[
 const PORTS: &[u16] = &[80, 443];
 
 impl Endpoint {
-    pub fn parse(url: &str) -> Result<Self, String> {
+    /// `schemes`: how it may begin.
+    pub fn parse(url: &str, schemes: &[&str]) -> Result<Self, String> {
+        let usual = schemes.last().copied().unwrap_or_default();
         let expected =
-            |told: &str| format!("expected a URL such as https://example.org/hook: {told}");
+            |told: &str| format!("expected a URL such as {usual}://example.org/hook: {told}");
         if url.contains('#') || url.contains(char::is_whitespace) {
             return Err(expected("no fragment and no spaces"));
         }
         let uri: Uri = url.parse().map_err(|_| expected("this is none"))?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(expected("http or https"));
+        if !uri
+            .scheme_str()
+            .is_some_and(|scheme| schemes.contains(&scheme))
+        {
+            return Err(expected(&schemes.join(" or ")));
         }
         let authority = uri.authority().map_or("", |authority| authority.as_str());
         if authority.contains('@') {
@@ -200,7 +205,7 @@ mod tests {
                 .collect(),
             ..Deliveries::default()
         };
-        Endpoint::parse(url)?.check(&settings)
+        Endpoint::parse(url, &["http", "https"])?.check(&settings)
     }
 
     /// T-13
@@ -328,7 +333,7 @@ mod tests {
 
     #[test]
     fn credentials_are_bound_to_scheme_host_and_port() {
-        let origin = |url: &str| Endpoint::parse(url).unwrap().origin();
+        let origin = |url: &str| Endpoint::parse(url, &["http", "https"]).unwrap().origin();
         assert_eq!(origin("https://Example.org/a?b"), "https://example.org:443");
         assert_ne!(origin("https://example.org"), origin("http://example.org"));
         assert_ne!(

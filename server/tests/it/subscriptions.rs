@@ -14,6 +14,8 @@ on_both_databases!(
     criteria_may_name_systems,
     what_failed_is_tried_again_in_order,
     who_is_gone_is_left_alone,
+    a_message_carries_the_resource,
+    a_message_carries_the_notification_of_a_topic,
     who_never_answers_is_given_up_and_can_come_back,
     secrets_are_not_shown_again,
     what_cannot_be_served_is_refused,
@@ -217,6 +219,79 @@ fn who_is_gone_is_left_alone(database: &Database) {
     let off = becomes(&kiln, &id, "off");
     assert!(off.str_of("error").unwrap().contains("410"), "{off}");
     assert_eq!(receiver.seen().len(), 1);
+}
+
+/// Of the bundle of a message: what stands in the header, and the rest.
+fn message(said: &crate::receiver::Request) -> (Value, Vec<Value>) {
+    assert_eq!(
+        (said.method.as_str(), said.path.as_str()),
+        ("POST", "/hook")
+    );
+    let bundle = said.json();
+    assert_eq!(bundle.str_of("type"), Some("message"));
+    let mut entries = bundle.items_of("entry").to_vec();
+    let header = entries.remove(0).get("resource").unwrap().clone();
+    assert_eq!(header.str_of("resourceType"), Some("MessageHeader"));
+    (header, entries)
+}
+
+/// Others may take it: there is nothing wrong with it.
+fn is_sound(kiln: &Kiln, bundle: &[u8]) {
+    let path = "/fhir/Bundle/$validate";
+    let judged = send(kiln.address, "POST", path, &[FHIR_JSON], bundle).unwrap();
+    assert_eq!(judged.status, 200, "{}", judged.text());
+    let told = judged.text();
+    assert!(!told.contains(r#""severity":"error""#), "{told}");
+}
+
+fn a_message_carries_the_resource(database: &Database) {
+    let kiln = Kiln::configured(database, &hurried("[0, 0, 0]"));
+    let receiver = Receiver::start();
+    receiver.then(&[Answer::Status(500)]);
+    let wanted = wanted("Patient?family=Meier", &receiver.url(), PAYLOAD);
+    subscribe(&kiln, &wanted.replace("rest-hook", "message"));
+    let made = post(&kiln, "Patient", &patient("Meier"));
+    assert_eq!(made.status, 201);
+    let said = receiver.wait(2);
+    assert_eq!(
+        said[0].body, said[1].body,
+        "the second attempt says the same"
+    );
+    let (header, rest) = message(&said[1]);
+    assert_eq!(header.str_of("eventUri"), Some("urn:kiln:event:changed"));
+    let to = header.items_of("destination")[0]
+        .str_of("endpoint")
+        .unwrap();
+    assert_eq!(to, receiver.url());
+    assert_eq!(
+        header.items_of("focus")[0].str_of("reference"),
+        rest[0].str_of("fullUrl")
+    );
+    assert_eq!(rest[0].get("resource").unwrap().to_string(), made.text());
+    is_sound(&kiln, &said[1].body);
+}
+
+fn a_message_carries_the_notification_of_a_topic(database: &Database) {
+    let kiln = Kiln::configured(database, SETTINGS);
+    let receiver = Receiver::start();
+    let more = r#","payload":"application/fhir+json","_payload":{"extension":[{"url":"http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-payload-content","valueCode":"id-only"}]}"#;
+    let topic = "urn:kiln:topic:patient-admin";
+    let wanted = wanted(topic, &receiver.url(), more);
+    subscribe(&kiln, &wanted.replace("rest-hook", "message"));
+    let made = post(&kiln, "Patient", &patient("Meier"));
+    let said = receiver.wait(2);
+    for (one, kind) in said.iter().zip(["handshake", "event-notification"]) {
+        let (header, rest) = message(one);
+        assert_eq!(header.str_of("eventUri"), Some(topic));
+        let notification = rest[0].get("resource").unwrap();
+        assert_eq!(notification.str_of("type"), Some("history"));
+        assert!(notification.to_string().contains(kind), "{notification}");
+        is_sound(&kiln, &one.body);
+    }
+    let id = made.json().str_of("id").unwrap().to_owned();
+    let told = String::from_utf8(said[1].body.clone()).unwrap();
+    assert!(told.contains(&format!("/Patient/{id}")), "{told}");
+    assert!(!told.contains("Meier"), "{told}");
 }
 
 fn who_never_answers_is_given_up_and_can_come_back(database: &Database) {
