@@ -4,3 +4,4 @@ pub mod formats;
 pub mod host;
 pub mod mapping;
 pub mod route;
+pub mod transports;

@@ -17,6 +17,7 @@ mod place;
 mod progress;
 mod refill;
 mod reindex;
+mod send;
 mod serve;
 mod validate;
 mod verify;
@@ -51,6 +52,8 @@ enum Command {
     Import(import::Flags),
     /// Print what files of HL7 v2 and CSV say as FHIR
     Convert(convert::Flags),
+    /// Send messages of HL7 v2 to a receiver by MLLP
+    Send(send::Flags),
     /// Write what is stored as NDJSON
     Export(export::Flags),
     /// Copy one moment of the store into a file
@@ -98,6 +101,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Some(Command::Serve(flags)) => serve(flags)?,
         Some(Command::Import(flags)) => import::run(&flags)?,
         Some(Command::Convert(flags)) => convert::run(&flags)?,
+        Some(Command::Send(flags)) => send::run(&flags)?,
         Some(Command::Export(flags)) => export::run(&flags)?,
         Some(Command::Backup(flags)) => backup::backup(&flags)?,
         Some(Command::Restore(flags)) => backup::restore(&flags)?,

@@ -5,6 +5,7 @@
 mod admission;
 mod connection;
 mod listener;
+pub mod sender;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -108,7 +108,7 @@ fn written(tls: &Tls) -> Vec<Option<SystemTime>> {
     files(tls).map(of).collect()
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let told = |error: rustls::pki_types::pem::Error| {
         Error::File(path.display().to_string(), error.to_string())
     };
@@ -138,7 +138,10 @@ fn config(tls: &Tls, callers: Callers) -> Result<ServerConfig, Error> {
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let key = PrivateKeyDer::from_pem_file(&tls.key)
-        .map_err(|error| Error::File(tls.key.display().to_string(), error.to_string()))?;
-    Ok(builder.with_single_cert(certificates(&tls.certificate)?, key)?)
+    Ok(builder.with_single_cert(certificates(&tls.certificate)?, key(&tls.key)?)?)
+}
+
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
+    PrivateKeyDer::from_pem_file(path)
+        .map_err(|error| Error::File(path.display().to_string(), error.to_string()))
 }

@@ -68,6 +68,7 @@ mod search_pages;
 mod search_plans;
 mod search_system;
 mod search_time;
+mod send;
 mod smallest;
 mod store;
 mod subscriptions;
