@@ -97,7 +97,9 @@ pub async fn run(
     let certificates = certificates.transpose()?;
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
-    app.shelf.read_maps()?;
+    if !config.maps.is_empty() {
+        app.shelf.read_maps()?;
+    }
     let desk = Desk::new(Arc::clone(&app), config).map_err(config::Error::from)?;
     if let Err(fault) = arranged::load(&app, &desk).await {
         return Err(Error::Arranged(

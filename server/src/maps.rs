@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::{Issue, IssueCode};
@@ -34,10 +35,10 @@ pub enum Error {
 /// Maps for tables, for messages that come in and go out, and for clinical documents.
 #[derive(Debug, Clone)]
 pub struct Maps {
-    tables: Pack,
-    messages: Pack,
-    out: Pack,
-    documents: Pack,
+    tables: Arc<Pack>,
+    messages: Arc<Pack>,
+    out: Arc<Pack>,
+    documents: Arc<Pack>,
 }
 
 /// A map as it is listed.
@@ -54,10 +55,10 @@ pub struct Listed {
 impl Maps {
     pub fn shipped() -> Result<Self, BadMap> {
         Ok(Self {
-            tables: shipped()?.clone(),
-            messages: shipped_hl7v2()?.clone(),
-            out: shipped_hl7v2_out()?.clone(),
-            documents: shipped_cda()?.clone(),
+            tables: Arc::clone(shipped()?),
+            messages: Arc::clone(shipped_hl7v2()?),
+            out: Arc::clone(shipped_hl7v2_out()?),
+            documents: Arc::clone(shipped_cda()?),
         })
     }
 
@@ -76,10 +77,10 @@ impl Maps {
                 .map(|(name, text)| (name.as_str(), text.as_str()))
         };
         Ok(Self {
-            tables: Pack::read(DELIMITED.iter().copied().chain(own()))?,
-            messages: Pack::read(HL7V2.iter().copied().chain(own()))?,
-            out: Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied().chain(own()))?,
-            documents: Pack::read(CDA.iter().copied().chain(own()))?,
+            tables: Pack::read(DELIMITED.iter().copied().chain(own()))?.into(),
+            messages: Pack::read(HL7V2.iter().copied().chain(own()))?.into(),
+            out: Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied().chain(own()))?.into(),
+            documents: Pack::read(CDA.iter().copied().chain(own()))?.into(),
         })
     }
 
@@ -98,25 +99,25 @@ impl Maps {
         let is_about =
             |pack: &Pack| bases.is_empty() || pack.maps().any(|(map, _)| bases.contains(&map));
         let mut gone = Vec::new();
-        let mut lay = |pack: &Pack| -> Result<Pack, BadMap> {
+        let mut lay = |pack: &Pack| -> Result<Arc<Pack>, BadMap> {
             let laid = pack.with_overlay(name, text)?;
             gone.extend(laid.gone);
-            Ok(laid.pack)
+            Ok(Arc::new(laid.pack))
         };
         // What names a map that nobody knows is told so by one of them.
         let is_outward = !file.out_overlays.is_empty() || !file.out_parts.is_empty();
         let is_of_others = is_about(&self.tables) || is_about(&self.documents) || is_outward;
         let out = match is_outward {
             true => lay(&self.out)?,
-            false => self.out.clone(),
+            false => Arc::clone(&self.out),
         };
         let messages = match (is_about(&self.messages) && !is_outward) || !is_of_others {
             true => lay(&self.messages)?,
-            false => self.messages.clone(),
+            false => Arc::clone(&self.messages),
         };
-        let mut lay_where_meant = |pack: &Pack| match is_about(pack) {
+        let mut lay_where_meant = |pack: &Arc<Pack>| match is_about(pack) {
             true => lay(pack),
-            false => Ok(pack.clone()),
+            false => Ok(Arc::clone(pack)),
         };
         let laid = Self {
             messages,
@@ -176,7 +177,7 @@ impl Maps {
     /// Compiles the definitions of messages that go out.
     fn check_outward(&self) -> Result<(), BadMap> {
         use hl7v2::emit::{Speaker, Unready, Unspoken};
-        let speaker = Speaker::new(self.out.clone(), Zone::utc(), &[]);
+        let speaker = Speaker::new(Arc::clone(&self.out), Zone::utc(), &[]);
         match speaker.map(|speaker| speaker.check()) {
             Ok(Err(Unspoken::Unready(_, Unready::Map(bad)))) => Err(bad),
             _ => Ok(()),
@@ -226,14 +227,14 @@ impl Maps {
         constants: &[(String, String)],
     ) -> Result<Translator, Error> {
         Ok(Translator {
-            tables: delimited::Converter::new(self.tables.clone(), zone.clone(), constants),
+            tables: delimited::Converter::new(Arc::clone(&self.tables), zone.clone(), constants),
             messages: hl7v2::convert::Converter::new(
-                self.messages.clone(),
+                Arc::clone(&self.messages),
                 zone.clone(),
                 constants,
             )?,
-            documents: cda::Converters::new(self.documents.clone(), zone.clone(), constants),
-            speaker: hl7v2::emit::Speaker::new(self.out.clone(), zone.clone(), constants)?,
+            documents: cda::Converters::new(Arc::clone(&self.documents), zone.clone(), constants),
+            speaker: hl7v2::emit::Speaker::new(Arc::clone(&self.out), zone.clone(), constants)?,
         })
     }
 }

@@ -2,6 +2,7 @@
 //! have the same blocks twice.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::error::Problem;
 use super::pack::Pack;
@@ -197,7 +198,9 @@ fn forget(blocks: &mut [Block], missing: &HashSet<String>) {
         }
         block.assignments.retain(stays);
         for row in &mut block.rows {
-            row.assignments.retain(stays);
+            if !row.assignments.iter().all(stays) {
+                Arc::make_mut(row).assignments.retain(stays);
+            }
         }
         forget(&mut block.children, missing);
     }
@@ -216,7 +219,9 @@ fn each_assignment(blocks: &mut [Block], visit: &mut dyn FnMut(&mut Assignment))
     for block in blocks {
         let heads = block.resource.iter_mut();
         let of_head = heads.flat_map(|head| &mut head.assignments);
-        let of_rows = block.rows.iter_mut().flat_map(|row| &mut row.assignments);
+        let of_rows = block.rows.iter_mut();
+        let of_rows = of_rows.filter(|row| !row.assignments.is_empty());
+        let of_rows = of_rows.flat_map(|row| &mut Arc::make_mut(row).assignments);
         of_head
             .chain(of_rows)
             .chain(&mut block.assignments)

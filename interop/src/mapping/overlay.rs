@@ -6,6 +6,7 @@ use super::pack::Pack;
 use super::parse::parse;
 use super::row::outward::{OutChange, OutChangeKind, OutLine, OutOverlay, OutPart};
 use super::row::{Block, Change, ChangeKind, Map, Overlay, Row, Word};
+use std::sync::Arc;
 
 /// A pack with an overlay laid over it.
 #[derive(Debug, Clone)]
@@ -257,15 +258,15 @@ fn id_of(kind: &ChangeKind) -> &str {
     }
 }
 
-fn holds(rows: &[Row], kind: &ChangeKind) -> bool {
+fn holds(rows: &[Arc<Row>], kind: &ChangeKind) -> bool {
     matches!(kind, ChangeKind::Add(_)) || rows.iter().any(|row| row.id == id_of(kind))
 }
 
-fn apply(rows: &mut Vec<Row>, change: &Change, gone: &mut Vec<Problem>) {
+fn apply(rows: &mut Vec<Arc<Row>>, change: &Change, gone: &mut Vec<Problem>) {
     let place = rows.iter().position(|row| row.id == id_of(&change.kind));
     match (&change.kind, place) {
         // Before the others: the first row that has a value gives it.
-        (ChangeKind::Add(row), None) => rows.insert(0, row.clone()),
+        (ChangeKind::Add(row), None) => rows.insert(0, Arc::new(row.clone())),
         (ChangeKind::Add(row), Some(_)) => {
             gone.push(
                 Problem::new(change.at.clone(), "replace: there is a row of this id")
@@ -274,7 +275,7 @@ fn apply(rows: &mut Vec<Row>, change: &Change, gone: &mut Vec<Problem>) {
         }
         (ChangeKind::Replace(row), Some(place)) => {
             if let Some(below) = rows.get_mut(place) {
-                *below = row.clone();
+                *below = Arc::new(row.clone());
             }
         }
         (ChangeKind::Remove(_), Some(place)) => {

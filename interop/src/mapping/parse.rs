@@ -15,6 +15,7 @@ use super::row::{
 };
 use line::{BlockLine, Cursor};
 pub(super) use outward::target_of;
+use std::sync::Arc;
 
 /// Blocks within blocks; conditions within conditions have the same bound.
 pub const DEPTH_MAX: u32 = 32;
@@ -193,7 +194,7 @@ impl Section<'_> {
                             "a row to stand below a resource, such as PID -> Patient",
                         ));
                     }
-                    block.rows.push(*row);
+                    block.rows.push(Arc::new(*row));
                 }
                 Err(problem) => self.problems.push(problem),
             }
@@ -229,7 +230,7 @@ impl Section<'_> {
                 part.ignored.extend(self.told(ignored).unwrap_or_default());
             } else {
                 let row = cursor.row();
-                part.rows.extend(self.told(row));
+                part.rows.extend(self.told(row).map(Arc::new));
             }
         }
         self.file.parts.push(part);

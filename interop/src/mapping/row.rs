@@ -93,7 +93,8 @@ pub struct Part {
     pub name: Word,
     pub source: Word,
     pub target: Word,
-    pub rows: Vec<Row>,
+    /// Shared by all that include them.
+    pub rows: Vec<Arc<Row>>,
     pub ignored: Vec<Ignored>,
 }
 
@@ -108,7 +109,7 @@ pub struct Block {
     pub assignments: Vec<Assignment>,
     /// Nothing but a place for shared blocks: gone when the pack has been read.
     pub include: Option<Include>,
-    pub rows: Vec<Row>,
+    pub rows: Vec<Arc<Row>>,
     pub ignored: Vec<Ignored>,
     pub children: Vec<Block>,
 }

@@ -1,6 +1,6 @@
 //! The maps that Kiln comes with, inside the binary.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::error::BadMap;
 use super::pack::Pack;
@@ -95,16 +95,16 @@ pub const HL7V2_OUT: &[(&str, &str)] = files![
 ];
 
 /// The pack of messages that go out, read once.
-pub fn shipped_hl7v2_out() -> Result<&'static Pack, BadMap> {
-    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
-        LazyLock::new(|| Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied()));
+pub fn shipped_hl7v2_out() -> Result<&'static Arc<Pack>, BadMap> {
+    static SHIPPED: LazyLock<Result<Arc<Pack>, BadMap>> =
+        LazyLock::new(|| Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied()).map(Arc::new));
     SHIPPED.as_ref().map_err(Clone::clone)
 }
 
 /// The pack of HL7 v2, read once.
-pub fn shipped_hl7v2() -> Result<&'static Pack, BadMap> {
-    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
-        LazyLock::new(|| Pack::read(HL7V2.iter().copied()));
+pub fn shipped_hl7v2() -> Result<&'static Arc<Pack>, BadMap> {
+    static SHIPPED: LazyLock<Result<Arc<Pack>, BadMap>> =
+        LazyLock::new(|| Pack::read(HL7V2.iter().copied()).map(Arc::new));
     SHIPPED.as_ref().map_err(Clone::clone)
 }
 
@@ -122,15 +122,15 @@ pub const CDA: &[(&str, &str)] = files![
 ];
 
 /// The pack of clinical documents, read once.
-pub fn shipped_cda() -> Result<&'static Pack, BadMap> {
-    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
-        LazyLock::new(|| Pack::read(CDA.iter().copied()));
+pub fn shipped_cda() -> Result<&'static Arc<Pack>, BadMap> {
+    static SHIPPED: LazyLock<Result<Arc<Pack>, BadMap>> =
+        LazyLock::new(|| Pack::read(CDA.iter().copied()).map(Arc::new));
     SHIPPED.as_ref().map_err(Clone::clone)
 }
 
 /// The pack of delimited text, read once.
-pub fn shipped() -> Result<&'static Pack, BadMap> {
-    static SHIPPED: LazyLock<Result<Pack, BadMap>> =
-        LazyLock::new(|| Pack::read(DELIMITED.iter().copied()));
+pub fn shipped() -> Result<&'static Arc<Pack>, BadMap> {
+    static SHIPPED: LazyLock<Result<Arc<Pack>, BadMap>> =
+        LazyLock::new(|| Pack::read(DELIMITED.iter().copied()).map(Arc::new));
     SHIPPED.as_ref().map_err(Clone::clone)
 }

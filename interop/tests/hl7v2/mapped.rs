@@ -1,5 +1,7 @@
 //! Messages through maps: paths, kinds of nothing, groups, losses with their places.
 
+use std::sync::Arc;
+
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::Value;
 use interop::formats::hl7v2::convert::{Converter, Unmapped};
@@ -8,7 +10,7 @@ use interop::formats::hl7v2::{Intake, MessageSchema, Transmission};
 use interop::mapping::source::Schema;
 use interop::mapping::{HL7V2, Mapped, Occasion, Pack, Zone, shipped_hl7v2};
 
-fn converter(pack: Pack) -> Converter {
+fn converter(pack: impl Into<Arc<Pack>>) -> Converter {
     Converter::new(pack, Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"))
 }
 

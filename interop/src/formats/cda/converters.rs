@@ -1,6 +1,6 @@
 //! The maps of a pack for documents, with what a route or a caller says: each is compiled when the first document asks for it.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::formats::Format;
 use crate::mapping::{Pack, Zone};
@@ -9,7 +9,7 @@ use super::convert::{BadConverter, Converter, MAP};
 
 #[derive(Debug)]
 pub struct Converters {
-    pack: Pack,
+    pack: Arc<Pack>,
     zone: Zone,
     constants: Vec<(String, String)>,
     maps: Vec<Ready>,
@@ -32,7 +32,8 @@ pub enum NoConverter {
 
 impl Converters {
     /// `constants`: values by name; each map takes those that it has.
-    pub fn new(pack: Pack, zone: Zone, constants: &[(String, String)]) -> Self {
+    pub fn new(pack: impl Into<Arc<Pack>>, zone: Zone, constants: &[(String, String)]) -> Self {
+        let pack = pack.into();
         let maps = pack.serving(Format::Cda.name()).map(|(name, _)| Ready {
             name: name.to_owned(),
             converter: OnceLock::new(),

@@ -16,7 +16,7 @@ use crate::mapping::{BadMap, BadSettings, Pack, Runner, Zone};
 /// The maps for tables, with what a route or a caller says: zone and constants.
 #[derive(Debug)]
 pub struct Converter {
-    pack: Pack,
+    pack: Arc<Pack>,
     zone: Zone,
     constants: Vec<(String, String)>,
     maps: Vec<Ready>,
@@ -65,7 +65,8 @@ pub enum NoRows {
 
 impl Converter {
     /// `constants`: values by name; each map takes those that it has.
-    pub fn new(pack: Pack, zone: Zone, constants: &[(String, String)]) -> Self {
+    pub fn new(pack: impl Into<Arc<Pack>>, zone: Zone, constants: &[(String, String)]) -> Self {
+        let pack = pack.into();
         let is_table = |(_, format): &(&str, &str)| *format == Format::Csv.name();
         let maps = pack.maps().filter(is_table).map(|(name, _)| Ready {
             name: name.to_owned(),

@@ -28,7 +28,7 @@ pub const FORMAT: &str = "hl7v2";
 /// A pack of maps, ready for messages.
 #[derive(Debug)]
 pub struct Converter {
-    pack: Pack,
+    pack: Arc<Pack>,
     dictionary: &'static Dictionary,
     zone: Zone,
     constants: Vec<(String, String)>,
@@ -87,11 +87,16 @@ pub struct Converted<'c, 'm, 't> {
 impl Converter {
     /// The maps that Kiln comes with.
     pub fn shipped(zone: Zone, constants: &[(String, String)]) -> Result<Self, NoMaps> {
-        Self::new(shipped_hl7v2()?.clone(), zone, constants)
+        Self::new(Arc::clone(shipped_hl7v2()?), zone, constants)
     }
 
     /// `constants`: values by name; each map takes those that it has.
-    pub fn new(pack: Pack, zone: Zone, constants: &[(String, String)]) -> Result<Self, NoMaps> {
+    pub fn new(
+        pack: impl Into<Arc<Pack>>,
+        zone: Zone,
+        constants: &[(String, String)],
+    ) -> Result<Self, NoMaps> {
+        let pack = pack.into();
         let dictionary = Dictionary::shipped()?;
         let mut maps: Vec<Ready> = Vec::new();
         let mut by_kind = HashMap::new();

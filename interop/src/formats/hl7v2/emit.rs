@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use fhir_spec::definitions::Definitions;
 use fhir_spec::json::Value;
@@ -24,7 +24,7 @@ use super::{Charset, Delimiters, MessageSchema, charset};
 /// Message definitions, ready for resources.
 #[derive(Debug)]
 pub struct Speaker {
-    pack: Pack,
+    pack: Arc<Pack>,
     dictionary: &'static Dictionary,
     zone: Zone,
     constants: Vec<(String, String)>,
@@ -124,10 +124,15 @@ impl Spoken {
 impl Speaker {
     /// The definitions that Kiln comes with.
     pub fn shipped(zone: Zone, constants: &[(String, String)]) -> Result<Self, NoMaps> {
-        Self::new(shipped_hl7v2_out()?.clone(), zone, constants)
+        Self::new(Arc::clone(shipped_hl7v2_out()?), zone, constants)
     }
 
-    pub fn new(pack: Pack, zone: Zone, constants: &[(String, String)]) -> Result<Self, NoMaps> {
+    pub fn new(
+        pack: impl Into<Arc<Pack>>,
+        zone: Zone,
+        constants: &[(String, String)],
+    ) -> Result<Self, NoMaps> {
+        let pack = pack.into();
         let dictionary = Dictionary::shipped()?;
         let mut messages = Vec::new();
         let mut by_kind = HashMap::new();

@@ -1,6 +1,7 @@
 //! Rows: both sides, and what lies between them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use fhir_spec::definitions::{Strength, TypeId};
 use fhir_spec::terminology::Membership;
@@ -31,7 +32,7 @@ impl<'c> Compiler<'c> {
         block: &str,
         of_type: Option<NodeKind>,
         target: TypeId,
-        rows: &[Row],
+        rows: &[Arc<Row>],
         ignored: &[Ignored],
     ) -> RowSet {
         let scope = Scope {
@@ -539,7 +540,7 @@ impl Conversion {
 }
 
 /// A list without words of its own for each row: when several fields give it items, none of them empties it.
-fn tell_shared_lists(rows: &[Row], plans: &mut [RowPlan]) {
+fn tell_shared_lists(rows: &[Arc<Row>], plans: &mut [RowPlan]) {
     let source = |info: &str| {
         let row = rows.iter().find(|row| row.id == info);
         row.map(|row| match &row.source {

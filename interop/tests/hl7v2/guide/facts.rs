@@ -1,6 +1,7 @@
 //! What the shipped maps read and write, taken from their text: which field becomes which element of which type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use interop::mapping::row::{
     Assigned, Assignment, Block, Call, Condition, Direction, Expression, Map, Part, Row, Shared,
@@ -142,7 +143,7 @@ impl Facts {
         });
     }
 
-    fn rows(&mut self, source: &str, kind: &str, rows: &[Row]) {
+    fn rows(&mut self, source: &str, kind: &str, rows: &[Arc<Row>]) {
         for row in rows {
             self.asked.clear();
             if let Some(condition) = &row.condition {

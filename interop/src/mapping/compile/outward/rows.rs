@@ -2,6 +2,7 @@
 
 use fhir_spec::definitions::{Kind, TypeId};
 use fhir_spec::json::Text;
+use std::sync::Arc;
 
 use super::super::super::error::Problem;
 use super::super::super::outward::{
@@ -102,11 +103,11 @@ impl<'c> Compiler<'c> {
         };
         let before = self.problems.len();
         let both = both.map(|part| {
-            let rows: Vec<Row> = part
+            let rows: Vec<Arc<Row>> = part
                 .rows
                 .iter()
                 .filter(|row| row.direction == Direction::Both)
-                .map(|row| self.way_back(&scope, row))
+                .map(|row| Arc::new(self.way_back(&scope, row)))
                 .collect();
             self.row_set(name, kind, id, &rows, &[])
         });
