@@ -1,6 +1,7 @@
 //! The command line: one file per command, and what they share: how they end.
 
 mod backup;
+mod change;
 mod client;
 mod convert;
 mod document;

@@ -5,12 +5,10 @@ use std::process::ExitCode;
 
 use fhir_spec::json::{Data, Value, parse};
 
-use super::key::{Error, open, within};
+use super::change::{self, look, open, open_existing, show, write};
 use super::place::Place;
-use super::print;
-use crate::auth::{Action, Caller, may};
 use crate::smart::{Registration, Unfit};
-use crate::store::{self, Client};
+use crate::store::Client;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
@@ -79,6 +77,24 @@ struct RemoveFlags {
     place: Place,
 }
 
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error(transparent)]
+    Change(#[from] change::Error),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("there is a client {0} already: remove it first")]
+    Registered(String),
+    #[error("no client of that id is registered")]
+    NoClient,
+    #[error("the keys in `{path}` cannot be read")]
+    Keys {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     match &flags.command {
         Command::Add(flags) => add(flags),
@@ -105,16 +121,10 @@ fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
         created_at: std::time::SystemTime::now().into(),
     };
     let shown = shown(&client)?;
-    let added = within(async {
-        let permit = may(&Caller::Kiln, Action::Admit)?;
-        let added = store.write(permit, move |tx| tx.add_client(&client));
-        Ok(added.await.map_err(|error: store::Error| error)?)
-    })?;
-    if !added {
-        return Err(Error::Registered(flags.id.clone()));
+    match write(&store, move |tx| tx.add_client(&client))? {
+        true => Ok(show(&format!("{shown}\n"))?),
+        false => Err(Error::Registered(flags.id.clone())),
     }
-    print(&format!("{shown}\n")).map_err(Error::Print)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What is kept of it, with its id before it.
@@ -132,25 +142,18 @@ fn shown(client: &Client) -> Result<Value, Error> {
 }
 
 fn list(flags: &PlaceFlags) -> Result<ExitCode, Error> {
-    let store = flags.place.open_existing().map_err(Error::Place)?;
-    let permit = may(&Caller::Kiln, Action::Admit)?;
-    let clients: Vec<Client> = store.look(&permit, |view| view.clients())?;
-    for client in &clients {
-        print(&format!("{}\n", shown(client)?)).map_err(Error::Print)?;
+    let store = flags.place.open_existing().map_err(change::Error::from)?;
+    let mut text = String::new();
+    for client in &look(&store, |view| view.clients())? {
+        text += &format!("{}\n", shown(client)?);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(show(&text)?)
 }
 
 fn remove(flags: &RemoveFlags) -> Result<ExitCode, Error> {
-    flags.place.check_existing().map_err(Error::Place)?;
-    let (_, store) = open(&flags.place)?;
+    let (_, store) = open_existing(&flags.place)?;
     let (id, now) = (flags.id.clone(), std::time::SystemTime::now().into());
-    let removed = within(async {
-        let permit = may(&Caller::Kiln, Action::Admit)?;
-        let removed = store.write(permit, move |tx| tx.remove_client(&id, now));
-        Ok(removed.await.map_err(|error: store::Error| error)?)
-    })?;
-    match removed {
+    match write(&store, move |tx| tx.remove_client(&id, now))? {
         true => Ok(ExitCode::SUCCESS),
         false => Err(Error::NoClient),
     }

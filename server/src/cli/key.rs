@@ -9,15 +9,12 @@ use fhir_spec::time::DateTime;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
-use super::packages;
-use super::place::{self, Place};
-use super::print;
-use crate::auth::{Action, BadScope, Caller, Forbidden, Scope, may, role};
+use super::change::{self, look, open, open_existing, show, write};
+use super::place::Place;
+use crate::auth::{BadScope, Scope, role};
 use crate::callers;
-use crate::config::{self, Config};
 use crate::instant::Instant;
-use crate::smart::Unfit;
-use crate::store::{self, KEYS_OF_NAME_MAX, Key, Store, chance};
+use crate::store::{KEYS_OF_NAME_MAX, Key, Store, chance};
 
 /// So that a key is recognised where it should not be.
 const BEGINS: &str = "kiln_";
@@ -90,27 +87,7 @@ struct RevokeFlags {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error(transparent)]
-    Unfit(#[from] Unfit),
-    #[error("there is a client {0} already: remove it first")]
-    Registered(String),
-    #[error("no client of that id is registered")]
-    NoClient,
-    #[error("the keys in `{path}` cannot be read")]
-    Keys {
-        path: String,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error(transparent)]
-    Place(#[from] place::Error),
-    #[error(transparent)]
-    Config(#[from] config::Error),
-    #[error(transparent)]
-    Packages(#[from] crate::packages::Error),
-    #[error("the store failed")]
-    Store(#[from] store::Error),
-    #[error(transparent)]
-    Forbidden(#[from] Forbidden),
+    Change(#[from] change::Error),
     #[error("--scope {text}: {told}")]
     Scope { text: String, told: BadScope },
     #[error("--role {0}: there are admin, clinician, patient, integrator, sender and auditor")]
@@ -129,10 +106,6 @@ pub(super) enum Error {
     Several(String),
     #[error("no key of that name or hash holds")]
     Unknown,
-    #[error("the runtime cannot be started")]
-    Runtime(#[source] std::io::Error),
-    #[error("the answer cannot be printed")]
-    Print(#[source] std::io::Error),
 }
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
@@ -141,20 +114,6 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         Command::List(flags) => list(flags),
         Command::Revoke(flags) => revoke(flags),
     }
-}
-
-/// A store to write to, beside a running server or before there is one.
-pub(super) fn open(place: &Place) -> Result<(Config, Store), Error> {
-    let config = place.config(None)?;
-    let registry = packages::registry(&config)?;
-    let store = Store::open_to_fill(&config.database, &config.limits, &registry)?;
-    Ok((config, store))
-}
-
-pub(super) fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().build().map_err(Error::Runtime)?;
-    runtime.block_on(work)
 }
 
 fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
@@ -170,25 +129,21 @@ fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
             (hash.clone(), hash)
         }
         None => {
-            let key = format!("{BEGINS}{}", URL_SAFE_NO_PAD.encode(chance()?));
+            let key = format!(
+                "{BEGINS}{}",
+                URL_SAFE_NO_PAD.encode(chance().map_err(change::Error::from)?)
+            );
             (callers::hash(&key), key)
         }
     };
     let kept = checked(flags, &store, hash)?;
-    let permit = may(&Caller::Kiln, Action::Admit)?;
-    if store.look(&permit, |view| view.key(&kept.hash))?.is_some() {
+    if look(&store, |view| view.key(&kept.hash))?.is_some() {
         return Err(Error::Shown);
     }
-    let added = within(async {
-        let permit = may(&Caller::Kiln, Action::Admit)?;
-        let added = store.write(permit, move |tx| tx.add_key(&kept));
-        Ok(added.await.map_err(|error: store::Error| error)?)
-    })?;
-    if !added {
-        return Err(Error::Several(flags.name.clone()));
+    match write(&store, move |tx| tx.add_key(&kept))? {
+        true => Ok(show(&format!("{told}\n"))?),
+        false => Err(Error::Several(flags.name.clone())),
     }
-    print(&format!("{told}\n")).map_err(Error::Print)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// What is kept of the key, when all that was said of it makes sense.
@@ -232,9 +187,8 @@ fn checked(flags: &AddFlags, store: &Store, hash: String) -> Result<Key, Error> 
 }
 
 fn list(flags: &PlaceFlags) -> Result<ExitCode, Error> {
-    let store = flags.place.open_existing()?;
-    let permit = may(&Caller::Kiln, Action::Admit)?;
-    let keys: Vec<Key> = store.look(&permit, |view| view.keys())?;
+    let store = flags.place.open_existing().map_err(change::Error::from)?;
+    let keys = look(&store, |view| view.keys())?;
     let now: Instant = std::time::SystemTime::now().into();
     let mut text = String::new();
     for key in &keys {
@@ -258,22 +212,14 @@ fn list(flags: &PlaceFlags) -> Result<ExitCode, Error> {
         text += &parts.join("  ");
         text.push('\n');
     }
-    print(&text).map_err(Error::Print)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(show(&text)?)
 }
 
 fn revoke(flags: &RevokeFlags) -> Result<ExitCode, Error> {
-    flags.place.check_existing()?;
-    let (_, store) = open(&flags.place)?;
+    let (_, store) = open_existing(&flags.place)?;
     let (name, now) = (flags.name.clone(), std::time::SystemTime::now().into());
-    let revoked = within(async {
-        let permit = may(&Caller::Kiln, Action::Admit)?;
-        let revoked = store.write(permit, move |tx| tx.revoke_keys(&name, now));
-        Ok(revoked.await.map_err(|error: store::Error| error)?)
-    })?;
-    if revoked == 0 {
-        return Err(Error::Unknown);
+    match write(&store, move |tx| tx.revoke_keys(&name, now))? {
+        0 => Err(Error::Unknown),
+        revoked => Ok(show(&format!("{revoked} revoked\n"))?),
     }
-    print(&format!("{revoked} revoked\n")).map_err(Error::Print)?;
-    Ok(ExitCode::SUCCESS)
 }
