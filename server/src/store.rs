@@ -3,6 +3,7 @@
 mod arrangements;
 mod attempts;
 mod audit;
+pub mod carried;
 mod catalogue;
 mod clients;
 mod connection;

@@ -18,7 +18,7 @@ const COUNTED_AT_ONCE: u64 = 64;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Works beside a running server: the file holds one moment of the store, with all versions.\n\nExample:\n  kiln backup --data ./kiln-data kiln-2026-01-31.backup"
+    after_help = "Works beside a running server: the file holds one moment of the store: all versions, messages with what became of\nthem, routes, overlays, keys and clients, and how far everybody has come who is told of changes.\n\nExample:\n  kiln backup --data ./kiln-data kiln-2026-01-31.backup"
 )]
 pub(super) struct BackupFlags {
     #[command(flatten)]
@@ -91,9 +91,10 @@ pub(super) fn backup(flags: &BackupFlags) -> Result<ExitCode, Error> {
         if passed != told {
             return Err(Error::Damaged { told, passed });
         }
-        for (source, reached) in view.imports()? {
-            writer.import(&source, reached)?;
-        }
+        view.each_carried(|carried| {
+            writer.carried(&carried)?;
+            Ok::<(), Error>(())
+        })?;
         for (name, handled) in view.followers()? {
             writer.follower(&name, handled)?;
         }
@@ -114,15 +115,11 @@ pub(super) fn restore(flags: &RestoreFlags) -> Result<ExitCode, Error> {
     let mut target = Refill::begin(&config.database, &permit)?;
     let mut progress = Progress::new("restoring", "versions");
     let told = archive.versions();
-    let notes = refill::run(&registry, &mut target, &mut progress, told, |give| {
+    let followers = refill::run(&registry, &mut target, &mut progress, told, |give| {
         archive.each(give).map_err(read)
     })?;
-    let notes = notes.unwrap_or_default();
-    for (source, reached) in &notes.imports {
-        target.note_import(source, *reached)?;
-    }
-    for (name, handled) in &notes.followers {
-        target.note_follower(name, *handled)?;
+    for (name, handled) in followers.unwrap_or_default() {
+        target.note_follower(&name, handled)?;
     }
     target.finish(&registry)?;
     let done = progress.finish();

@@ -12,7 +12,8 @@ use crate::store::{self, Copied, Refill, Store};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The target must be empty or not there yet; nothing is there unless all of it is. What a server writes into the\n\
+    after_help = "All that is stored comes along: versions, messages with what became of them, routes, overlays, keys and clients,\n\
+and how far everybody has come who is told of changes. The target must be empty or not there yet; nothing is there unless all of it is. What a server writes into the\n\
 old store meanwhile does not come along: stop it first, and start it with the new database.\n\n\
 Example:\n  kiln migrate --data ./kiln-data --to postgres://kiln@localhost/kiln"
 )]
@@ -63,14 +64,14 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
                 let _wanted = loader.add(Copied::from(stored));
                 Ok::<(), store::Error>(())
             })?;
-            Ok((view.imports()?, view.followers()?))
+            view.each_carried(|carried| {
+                let _wanted = loader.carry(carried);
+                Ok::<(), store::Error>(())
+            })?;
+            view.followers()
         })
     })?;
-    let (imports, followers) = rest.unwrap_or_default();
-    for (name, reached) in imports {
-        target.note_import(&name, reached)?;
-    }
-    for (name, handled) in followers {
+    for (name, handled) in rest.unwrap_or_default() {
         target.note_follower(&name, handled)?;
     }
     target.finish(&registry)?;

@@ -6,12 +6,15 @@ use search::{Registry, Rows};
 
 use super::ordered;
 use super::progress::Progress;
+use crate::store::carried::Carried;
 use crate::store::{self, Copied, Refill};
 
 /// Versions that travel together.
 #[derive(Debug, Default)]
 pub(super) struct Load {
     versions: Vec<Copied>,
+    /// Behind all of them.
+    carried: Vec<Carried>,
     bytes: usize,
 }
 
@@ -40,10 +43,21 @@ impl<'a> Loader<'a> {
         !is_full || self.give()
     }
 
+    /// What goes along, when all versions are given; false when nobody wants more.
+    pub(super) fn carry(&mut self, carried: Carried) -> bool {
+        self.load.bytes += carried.bytes();
+        self.load.carried.push(carried);
+        let is_full = self.load.carried.len() >= LOAD_VERSIONS || self.load.bytes >= LOAD_BYTES;
+        !is_full || self.give()
+    }
+
     pub(super) fn give(&mut self) -> bool {
         (self.give)(std::mem::take(&mut self.load))
     }
 }
+
+/// A load whose versions have their index rows.
+type Ready = (Vec<(Copied, Arc<Rows>)>, Vec<Carried>);
 
 /// Fills the store with what `feed` hands out, of which there will be `all`. Answers what `feed` has left to say.
 pub(super) fn run<T: Send, E: From<store::Error> + Send>(
@@ -64,18 +78,23 @@ pub(super) fn run<T: Send, E: From<store::Error> + Send>(
             let _wanted = loader.give();
             Ok(())
         },
-        |load: Load| -> Result<Vec<(Copied, Arc<Rows>)>, store::Error> {
+        |load: Load| -> Result<Ready, store::Error> {
             let with_rows = |version: Copied| {
                 let rows = version.rows(registry)?;
                 Ok((version, rows))
             };
-            load.versions.into_iter().map(with_rows).collect()
+            let versions = load.versions.into_iter().map(with_rows);
+            Ok((versions.collect::<Result<_, store::Error>>()?, load.carried))
         },
         |load| {
             let mut count = 0;
-            for (version, rows) in load? {
+            let (versions, carried) = load?;
+            for (version, rows) in versions {
                 target.add(&version, &rows)?;
                 count += 1;
+            }
+            for row in &carried {
+                target.carry(row)?;
             }
             done += count;
             progress.add(count, Some((done, all)));

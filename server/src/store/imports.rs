@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use diesel::sql_types::{BigInt, Text};
 use tokio::sync::watch;
 
-use super::connection::Connection;
 use super::error::Error;
 use super::statement::{Bind, Statement};
 use super::tx::Tx;
@@ -148,18 +147,6 @@ impl Tx<'_> {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Notes it as it was noted in another store.
-pub(super) fn insert(
-    connection: &mut Connection,
-    source: &str,
-    reached: Reached,
-) -> Result<(), Error> {
-    let [documents, entries, bytes, checksum] = numbers(reached).map(Bind::Int);
-    let binds = [documents, entries, bytes, checksum, Bind::Text(source)];
-    connection.execute(Statement::new(INSERT, &binds))?;
-    Ok(())
 }
 
 fn numbers(reached: Reached) -> [i64; 4] {

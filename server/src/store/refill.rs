@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use fhir_spec::json::parse;
 use search::{Registry, Rows, extract};
 
+use super::carried::{self, Carried};
 use super::connection::{Connection, Dialect};
 use super::error::Error;
-use super::imports::{self, Reached};
 use super::index::Pending;
 use super::resources::{self, Change, Version};
 use super::scan::Stored;
@@ -107,7 +107,7 @@ impl Refill {
         if connection.dialect() == Dialect::Postgres {
             connection.batch(LOCK)?;
         }
-        if !connection.is_empty()? {
+        if !connection.is_empty()? || !carried::is_empty(&mut connection)? {
             return Err(Error::NotEmpty);
         }
         Ok(Self {
@@ -155,9 +155,9 @@ impl Refill {
         Ok(())
     }
 
-    /// How far a source had been imported.
-    pub fn note_import(&mut self, source: &str, reached: Reached) -> Result<(), Error> {
-        imports::insert(&mut self.connection, source, reached)
+    /// A row of what goes along; the resources that it is about are there already.
+    pub fn carry(&mut self, carried: &Carried) -> Result<(), Error> {
+        carried::insert(&mut self.connection, carried)
     }
 
     /// How many versions a follower of the feed had handled.
@@ -169,6 +169,7 @@ impl Refill {
     /// is there want beyond is noted, for the server to make.
     pub fn finish(mut self, registry: &Registry) -> Result<(), Error> {
         self.pending.flush(&mut self.connection)?;
+        carried::end(&mut self.connection)?;
         plan::fill(&mut self.connection, registry, SystemTime::now().into())?;
         self.connection.commit()?;
         let Some((building, place)) = self.beside.take() else {

@@ -19,7 +19,7 @@ on_both_databases!(
     a_backup_is_restored_into_an_empty_store_only,
 );
 
-fn run(database: &Database, arguments: &[&str]) -> Output {
+pub(crate) fn run(database: &Database, arguments: &[&str]) -> Output {
     command()
         .args(arguments)
         .args(["--database", &database.url])
@@ -27,7 +27,7 @@ fn run(database: &Database, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn assert_done(output: &Output) {
+pub(crate) fn assert_done(output: &Output) {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
 }
 

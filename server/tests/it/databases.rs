@@ -85,6 +85,15 @@ impl Database {
         }
     }
 
+    /// Waits until a SELECT finds that number.
+    pub(crate) fn wait_for(&self, select: &str, number: i64) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.number(select) != number {
+            assert!(Instant::now() < until, "{select} did not become {number}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.within.is_some()
     }

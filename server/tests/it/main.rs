@@ -16,6 +16,7 @@ mod ccd;
 mod client;
 mod clients;
 mod commands;
+mod commands_carried;
 mod commands_export;
 mod commands_import;
 mod commands_import_foreign;

@@ -1,10 +1,11 @@
 //! The file of a backup: a line that says what it is, then records packed with zstd. Numbers are little endian.
 //!
 //! ```text
-//! kiln backup 1⏎
+//! kiln backup 2⏎
 //! H  versions u64
 //! V  type, id (u8 length each), version u64, at i64, change u8, is current u8, body (u32 length)     in the order of the feed
-//! I  source (u32 length), documents u64, entries u64, bytes u64, checksum u32
+//! T  table (u8 length), columns u8, the name of each (u8 length)                                  what goes along:
+//! R  a value for each column of the last T: n | i and i64 | r and f64 | t or b and bytes (u32 length)    its rows
 //! F  follower of the feed (u32 length), versions it has handled u64
 //! E  versions u64, CRC-32 of all before it u32
 //! ```
@@ -12,20 +13,28 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::Crc;
 
 use crate::cli::draft::{self, Draft};
 use crate::cli::refill::Loader;
 use crate::instant::Instant;
-use crate::store::{Change, Copied, Reached};
+use crate::store::carried::{Carried, Table, Value};
+use crate::store::{Change, Copied};
 
-const TITLE: &[u8] = b"kiln backup 1\n";
+const TITLE: &[u8] = b"kiln backup 2\n";
 const HEADER: u8 = b'H';
 const VERSION: u8 = b'V';
-const IMPORT: u8 = b'I';
+const TABLE: u8 = b'T';
+const ROW: u8 = b'R';
 const FOLLOWER: u8 = b'F';
 const END: u8 = b'E';
+const NULL: u8 = b'n';
+const INT: u8 = b'i';
+const REAL: u8 = b'r';
+const TEXT: u8 = b't';
+const BYTES: u8 = b'b';
 const BUFFER_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +52,8 @@ pub(super) struct Writer {
     out: BufWriter<zstd::Encoder<'static, Draft>>,
     crc: Crc,
     versions: u64,
+    /// Whose rows come.
+    table: Option<Arc<Table>>,
     record: Vec<u8>,
 }
 
@@ -60,6 +71,7 @@ impl Writer {
             out: BufWriter::with_capacity(BUFFER_BYTES, encoder),
             crc: Crc::new(),
             versions: 0,
+            table: None,
             record: Vec::new(),
         };
         writer.record(HEADER, |record| record.extend(versions.to_le_bytes()))?;
@@ -70,10 +82,8 @@ impl Writer {
         self.versions += 1;
         let change = u8::try_from(version.change.number()).unwrap_or_default();
         self.record(VERSION, |record| {
-            for name in [&version.resource_type, &version.id] {
-                record.push(u8::try_from(name.len()).unwrap_or_default());
-                record.extend(name.as_bytes());
-            }
+            short(record, &version.resource_type);
+            short(record, &version.id);
             record.extend(version.version.to_le_bytes());
             record.extend(version.at.micros().to_le_bytes());
             record.extend([change, u8::from(version.is_head)]);
@@ -81,13 +91,40 @@ impl Writer {
         })
     }
 
-    pub(super) fn import(&mut self, source: &str, reached: Reached) -> Result<(), draft::Error> {
-        self.record(IMPORT, |record| {
-            long(record, source.as_bytes());
-            for number in [reached.documents, reached.entries, reached.bytes] {
-                record.extend(number.to_le_bytes());
+    pub(super) fn carried(&mut self, carried: &Carried) -> Result<(), draft::Error> {
+        let is_known = |table: &Arc<Table>| Arc::ptr_eq(table, &carried.table);
+        if !self.table.as_ref().is_some_and(is_known) {
+            self.table = Some(Arc::clone(&carried.table));
+            self.record(TABLE, |record| {
+                short(record, carried.table.name);
+                record.push(u8::try_from(carried.table.columns.len()).unwrap_or_default());
+                for column in &carried.table.columns {
+                    short(record, column);
+                }
+            })?;
+        }
+        self.record(ROW, |record| {
+            for value in &carried.values {
+                match value {
+                    Value::Null => record.push(NULL),
+                    Value::Int(number) => {
+                        record.push(INT);
+                        record.extend(number.to_le_bytes());
+                    }
+                    Value::Real(number) => {
+                        record.push(REAL);
+                        record.extend(number.to_le_bytes());
+                    }
+                    Value::Text(text) => {
+                        record.push(TEXT);
+                        long(record, text.as_bytes());
+                    }
+                    Value::Bytes(bytes) => {
+                        record.push(BYTES);
+                        long(record, bytes);
+                    }
+                }
             }
-            record.extend(reached.checksum.to_le_bytes());
         })
     }
 
@@ -124,22 +161,21 @@ impl Writer {
     }
 }
 
+fn short(record: &mut Vec<u8>, name: &str) {
+    record.push(u8::try_from(name.len()).unwrap_or_default());
+    record.extend(name.as_bytes());
+}
+
 fn long(record: &mut Vec<u8>, bytes: &[u8]) {
     record.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
     record.extend(bytes);
-}
-
-/// What a backup holds beside versions.
-#[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub(super) imports: Vec<(String, Reached)>,
-    pub(super) followers: Vec<(String, u64)>,
 }
 
 pub(super) struct Reader {
     input: Box<dyn BufRead + Send>,
     crc: Crc,
     told: u64,
+    table: Option<Arc<Table>>,
 }
 
 impl Reader {
@@ -156,6 +192,7 @@ impl Reader {
             input: Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)),
             crc: Crc::new(),
             told: 0,
+            table: None,
         };
         if reader.byte()? != HEADER {
             return Err(Error::Strange);
@@ -169,9 +206,10 @@ impl Reader {
         self.told
     }
 
-    /// Hands out the versions, then answers the rest. `Ok` means that everything was there and right.
-    pub(super) fn each(mut self, loader: &mut Loader<'_>) -> Result<Notes, Error> {
-        let mut notes = Notes::default();
+    /// Hands out the versions and what goes along, then answers how far followers were. `Ok` means that everything was
+    /// there and right.
+    pub(super) fn each(mut self, loader: &mut Loader<'_>) -> Result<Vec<(String, u64)>, Error> {
+        let mut followers = Vec::new();
         let mut versions = 0_u64;
         loop {
             let sum = self.crc.sum();
@@ -179,14 +217,19 @@ impl Reader {
                 VERSION => {
                     versions += 1;
                     if !loader.add(self.version()?) {
-                        return Ok(notes);
+                        return Ok(followers);
                     }
                 }
-                IMPORT => notes.imports.push(self.import()?),
+                TABLE => self.table = Some(self.table()?),
+                ROW => {
+                    if !loader.carry(self.row()?) {
+                        return Ok(followers);
+                    }
+                }
                 FOLLOWER => {
                     let name = text(self.long()?)?;
                     let handled = u64::from_le_bytes(self.array()?);
-                    notes.followers.push((name, handled));
+                    followers.push((name, handled));
                 }
                 END => {
                     let counted = u64::from_le_bytes(self.array()?);
@@ -199,7 +242,7 @@ impl Reader {
                     if !self.input.fill_buf()?.is_empty() {
                         return Err(Error::Damaged("it goes on behind its end"));
                     }
-                    return Ok(notes);
+                    return Ok(followers);
                 }
                 _ => return Err(Error::Damaged("a record of an unknown kind")),
             }
@@ -226,15 +269,31 @@ impl Reader {
         })
     }
 
-    fn import(&mut self) -> Result<(String, Reached), Error> {
-        let source = text(self.long()?)?;
-        let reached = Reached {
-            documents: u64::from_le_bytes(self.array()?),
-            entries: u64::from_le_bytes(self.array()?),
-            bytes: u64::from_le_bytes(self.array()?),
-            checksum: u32::from_le_bytes(self.array()?),
-        };
-        Ok((source, reached))
+    fn table(&mut self) -> Result<Arc<Table>, Error> {
+        let name = self.short()?;
+        let count = self.byte()?;
+        let columns: Result<_, Error> = (0..count).map(|_| self.short()).collect();
+        let table = Table::new(&name, columns?);
+        table
+            .map(Arc::new)
+            .ok_or(Error::Damaged("a table that does not go along"))
+    }
+
+    fn row(&mut self) -> Result<Carried, Error> {
+        let table = self.table.clone();
+        let table = table.ok_or(Error::Damaged("a row of no table"))?;
+        let mut values = Vec::with_capacity(table.columns.len());
+        for _ in &table.columns {
+            values.push(match self.byte()? {
+                NULL => Value::Null,
+                INT => Value::Int(i64::from_le_bytes(self.array()?)),
+                REAL => Value::Real(f64::from_le_bytes(self.array()?)),
+                TEXT => Value::Text(text(self.long()?)?),
+                BYTES => Value::Bytes(self.long()?),
+                _ => return Err(Error::Damaged("a value of an unknown kind")),
+            });
+        }
+        Ok(Carried { table, values })
     }
 
     fn byte(&mut self) -> Result<u8, Error> {

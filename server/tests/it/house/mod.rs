@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use server::fault::Kind;
+use server::store::carried::TABLES;
 
 const ROOMS: &[&str] = &[
     "fhir-spec",
@@ -132,6 +133,18 @@ fn migrations_have_twins() {
         .filter(|down| !sqlite.contains(down))
         .collect();
     assert_none(&missing);
+}
+
+#[test]
+fn every_table_goes_along_with_a_backup_or_is_known_not_to() {
+    let named: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
+    for database in ["sqlite", "postgres"] {
+        let mut scripts = files(&format!("migrations/{database}"), "/up.sql");
+        scripts.sort();
+        let texts: Vec<&str> = scripts.iter().map(|(_, text)| text.as_str()).collect();
+        assert!(texts.len() > 10);
+        assert_none(&rules::tables_without_a_fate(&texts, &named));
+    }
 }
 
 #[test]

@@ -383,3 +383,34 @@ pub(crate) fn without_a_twin(one: &[String], other: &[String]) -> Vec<String> {
     };
     [missing(one, other), missing(other, one)].concat()
 }
+
+/// Tables that migrations leave behind of which it is not said whether they go along with a backup, and the other way round.
+pub(crate) fn tables_without_a_fate(scripts: &[&str], named: &[&str]) -> Vec<String> {
+    const PLACE: &str = "`TABLES` of server/src/store/carried.rs";
+    let mut made: Vec<String> = Vec::new();
+    let lines = scripts.iter().flat_map(|script| script.lines());
+    for line in lines {
+        let words: Vec<&str> = line
+            .split(|letter: char| letter.is_whitespace() || "(;\"".contains(letter))
+            .filter(|word| !word.is_empty() && !["IF", "NOT", "EXISTS"].contains(word))
+            .collect();
+        match words.as_slice() {
+            ["CREATE", "TABLE", name, ..] => made.push((*name).to_owned()),
+            ["DROP", "TABLE", name, ..] => made.retain(|table| table != name),
+            ["ALTER", "TABLE", from, "RENAME", "TO", to, ..] => {
+                made.retain(|table| table != from);
+                made.push((*to).to_owned());
+            }
+            _ => {}
+        }
+    }
+    let unnamed = made.iter().filter(|table| !named.contains(&table.as_str()));
+    let unnamed = unnamed.map(|table| {
+        format!("the table {table} is not in {PLACE}: name it there, as one whose rows go along with a backup (and which of its columns are numbers of resources), or as one that is made anew or left")
+    });
+    let gone = named
+        .iter()
+        .filter(|name| !made.iter().any(|table| table == *name));
+    let gone = gone.map(|name| format!("{PLACE} names {name}, which no migration makes"));
+    unnamed.chain(gone).collect()
+}

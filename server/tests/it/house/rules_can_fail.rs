@@ -133,3 +133,14 @@ fn kinds_and_twins() {
         ["3", "2"]
     );
 }
+
+#[test]
+fn tables() {
+    let scripts = [
+        "CREATE TABLE a (\n  x TEXT\n);\nCREATE TABLE IF NOT EXISTS b(x TEXT);",
+        "DROP TABLE a;\nALTER TABLE b RENAME TO c;",
+    ];
+    assert!(tables_without_a_fate(&scripts, &["c"]).is_empty());
+    let broken = tables_without_a_fate(&scripts, &["b"]);
+    assert!(broken[0].contains("the table c is not in") && broken[1].contains("names b"));
+}
