@@ -35,6 +35,7 @@ pub struct Accepted {
     resource_type: &'static str,
     document: Object,
     notes: Vec<Issue>,
+    tells_of: Vec<&'static str>,
 }
 
 /// A sound resource under its id, written out but for its version and time, which only the transaction knows.
@@ -48,6 +49,7 @@ pub struct Sealed {
     rows: Arc<Rows>,
     /// and by what that was made.
     registry: Arc<Registry>,
+    tells_of: Vec<&'static str>,
 }
 
 /// A sound resource with its id, version and time: the bytes that are stored and that every read answers.
@@ -97,6 +99,7 @@ pub fn accept_text(
             resource_type,
             document,
             notes,
+            tells_of: Vec::new(),
         }),
         _ => Err(vec![Issue::error(
             IssueCode::Structure,
@@ -131,6 +134,11 @@ pub fn resource_type(name: &str) -> Option<&'static str> {
 }
 
 impl Accepted {
+    /// Who writes it will be told of resources of these types, and must be one who may read and search them.
+    pub fn tells_of(&mut self, types: Vec<&'static str>) {
+        self.tells_of = types;
+    }
+
     pub fn resource_type(&self) -> &'static str {
         self.resource_type
     }
@@ -156,6 +164,7 @@ impl Accepted {
             resource_type,
             document,
             notes: _,
+            tells_of,
         } = self;
         let document = Value::from(document);
         if resource_type == PARAMETER {
@@ -187,6 +196,7 @@ impl Accepted {
             tail: tail.into(),
             rows: Arc::new(rows),
             registry: Arc::clone(registry),
+            tells_of,
         })
     }
 }
@@ -206,6 +216,11 @@ fn append_members(object: Object, text: &mut String) {
 impl Sealed {
     pub fn resource_type(&self) -> &'static str {
         self.resource_type
+    }
+
+    /// Whoever writes it must be one who may read and search these types.
+    pub fn told_of(&self) -> &[&'static str] {
+        &self.tells_of
     }
 
     pub fn id(&self) -> &str {

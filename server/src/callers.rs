@@ -1,6 +1,8 @@
 //! From what a caller shows, a key or a token, to who it is. What was looked up is remembered for a moment, so that the
 //! next requests of a caller ask nobody; what was revoked meanwhile holds no longer than that.
 
+mod absent;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Moment};
@@ -12,6 +14,7 @@ use crate::auth::{Action, Caller, Grant, Granted, Principal, Rights, Scope, may,
 use crate::config::Auth;
 use crate::fault::{Fault, Kind};
 use crate::store::{Error, Key, Token};
+pub use absent::{absent, remembered};
 
 /// How long what was looked up is believed.
 const KEPT: Duration = Duration::from_millis(1_000);
@@ -74,8 +77,9 @@ pub async fn caller(app: &App, shown: Shown<'_>) -> Result<Caller, Fault> {
     found.map(Caller::Known).ok_or_else(|| unknown(told))
 }
 
-/// How callers with a key are called.
+/// How callers with a key are called, and programs that come by themselves.
 const KEY: &str = "key:";
+const CLIENT: &str = "client:";
 
 fn unknown(told: &str) -> Fault {
     Fault::new(Kind::Unauthorized, told)
@@ -130,8 +134,9 @@ fn of_token(app: &App, token: &Token) -> Principal {
         ..Granted::default()
     };
     Principal {
-        name: format!("client:{}", token.client),
+        name: format!("{CLIENT}{}", token.client),
         fhir_user: None,
+        standing: absent::of_client(&token.client, &token.scope),
         rights: Arc::new(Rights::new(granted, app.search())),
     }
 }
@@ -158,6 +163,7 @@ fn of_key(app: &App, key: &Key) -> Principal {
     }
     Principal {
         name: format!("{KEY}{}", key.name),
+        standing: format!("{KEY}{}", key.name),
         fhir_user: patient.map(|id| format!("Patient/{id}")),
         rights: Arc::new(Rights::new(granted, app.search())),
     }

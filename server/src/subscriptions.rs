@@ -248,7 +248,7 @@ pub fn ready(app: &App, mut accepted: Accepted) -> Result<Accepted, Vec<Issue>> 
     }
     let subscription = Subscription::read(&document)?;
     if subscription.status.is_wanted() {
-        check(app, &subscription)?;
+        accepted.tells_of(check(app, &subscription)?);
     }
     let seal = Seal::of(app.store.secret().map_err(|error| internal(&error))?);
     let channel = accepted.document_mut().get_mut("channel");
@@ -258,23 +258,26 @@ pub fn ready(app: &App, mut accepted: Accepted) -> Result<Accepted, Vec<Issue>> 
     Ok(accepted)
 }
 
-/// All that keeps it from being served.
-fn check(app: &App, subscription: &Subscription) -> Result<(), Vec<Issue>> {
-    let mut wrong = Vec::new();
+/// The types that its author must be able to see, or all that keeps it from being served.
+fn check(app: &App, subscription: &Subscription) -> Result<Vec<&'static str>, Vec<Issue>> {
+    let (mut wrong, mut types) = (Vec::new(), Vec::new());
     let topics = match subscription.topic() {
         Some(_) => topic::all_of(app).map_err(|fault| fault.issues)?,
         None => Vec::new(),
     };
-    if let Err(issues) = subscription.triggers(&app.search(), &topics, (app.clock)()) {
-        let place = |issue: Issue| issue.at(format!("{TYPE}.criteria"));
-        wrong.extend(issues.into_iter().map(place));
+    match subscription.triggers(&app.search(), &topics, (app.clock)()) {
+        Ok(triggers) => types.extend(triggers.iter().flat_map(Trigger::asks_about)),
+        Err(issues) => {
+            let place = |issue: Issue| issue.at(format!("{TYPE}.criteria"));
+            wrong.extend(issues.into_iter().map(place));
+        }
     }
     if let Err(told) = subscription.channel.check(&app.deliveries) {
         let issue = Issue::error(IssueCode::BusinessRule, told);
         wrong.push(issue.at(format!("{TYPE}.channel.endpoint")));
     }
     match wrong.is_empty() {
-        true => Ok(()),
+        true => Ok(types),
         false => Err(wrong),
     }
 }

@@ -21,6 +21,8 @@ pub struct Principal {
     pub name: String,
     /// The resource that stands for the person, such as `Practitioner/1`.
     pub fhir_user: Option<String>,
+    /// By what their rights are found again when they are not there: `callers/absent.rs` reads it, nobody else.
+    pub standing: String,
     pub rights: Arc<Rights>,
 }
 
@@ -31,6 +33,15 @@ impl Caller {
             Self::Open => "open",
             Self::Kiln => "kiln",
             Self::Known(principal) => &principal.name,
+        }
+    }
+
+    /// By what their rights are found again; None: the server itself, which acts for nobody.
+    pub fn standing(&self) -> Option<&str> {
+        match self {
+            Self::Open => Some("open"),
+            Self::Kiln => None,
+            Self::Known(principal) => Some(&principal.standing),
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Permit {
     actions: Vec<Action>,
     /// Which resources it reaches; None: all.
     rights: Option<Arc<Rights>>,
+    /// Whose it is.
+    caller: Caller,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +80,7 @@ pub fn may_all(
     Ok(Permit {
         actions,
         rights: rights.cloned(),
+        caller: caller.clone(),
     })
 }
 
@@ -105,6 +108,11 @@ impl Permit {
     /// What limits it; None: nothing does.
     pub fn rights(&self) -> Option<&Rights> {
         self.rights.as_deref()
+    }
+
+    /// By what the rights of whoever writes with it are found again; None: the server itself.
+    pub fn standing(&self) -> Option<&str> {
+        self.caller.standing()
     }
 
     /// Whether it lets resources of this type be changed.

@@ -28,9 +28,6 @@ const SHARED: &[&str] = &[
     "ValueSet",
 ];
 
-/// Whose resources have others told of what changes.
-const TELLING: &str = "Subscription";
-
 /// Codes of confidentiality that only those with clearance see.
 /// <https://terminology.hl7.org/CodeSystem-v3-Confidentiality.html>
 const SENSITIVE: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R,\
@@ -103,13 +100,6 @@ impl Rights {
         let letters = |letters, resource_type| self.reach(resource_type, letters) != Reach::Nothing;
         let has = |privilege| self.granted.privileges.contains(&privilege);
         match action {
-            // Whoever subscribes is told of everything, for the time being: notifications are not yet held to rights.
-            Action::Create(TELLING) => {
-                has(Privilege::Maintain) && letters(Letters::CREATE, TELLING)
-            }
-            Action::Update(TELLING) => {
-                has(Privilege::Maintain) && letters(Letters::UPDATE, TELLING)
-            }
             Action::Create(name) => letters(Letters::CREATE, name),
             Action::Read(name) | Action::Versions(name) => letters(Letters::READ, name),
             Action::Update(name) => letters(Letters::UPDATE, name),

@@ -8,6 +8,7 @@ use super::channel::{Delivery, What};
 use super::{Outcome, Worker, permit};
 use crate::accept::resource_type;
 use crate::auth::{Action, Caller, may, may_all};
+use crate::callers;
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::limits;
@@ -21,6 +22,17 @@ pub(super) struct Told {
     /// Headers and secrets as they are sent.
     pub(super) headers: Vec<(String, String)>,
     pub(super) secrets: Vec<String>,
+    /// By what the rights of whoever wrote it are found; empty: nobody knows who that was.
+    author: String,
+}
+
+/// Some events of a target, in order.
+struct Batch {
+    events: Vec<(Event, Option<Found>)>,
+    /// The numbers of those between that their author may not see,
+    hidden: Vec<i64>,
+    /// and up to which number this is all there is.
+    last: i64,
 }
 
 impl Told {
@@ -75,6 +87,9 @@ impl Worker {
             let lost = Trouble::off("it can no longer be understood");
             return self.failed(&target, target.done, lost).await;
         };
+        if self.author(&told).await?.is_none() {
+            return self.failed(&target, target.done, Trouble::orphaned()).await;
+        }
         if target.state == State::Handshake {
             return self.shake_hands(&target, &told).await;
         }
@@ -83,7 +98,14 @@ impl Worker {
             None => 1,
         };
         loop {
-            let events = self.batch(&target).await?;
+            let Some(author) = self.author(&told).await? else {
+                return self.failed(&target, target.done, Trouble::orphaned()).await;
+            };
+            let Batch {
+                events,
+                hidden,
+                last,
+            } = self.batch(&target, &author).await?;
             let (mut done, mut sent_at, mut trouble) = (target.done, target.sent_at, None);
             for some in events.chunks(together) {
                 let outcome = self.say(&target, &told, What::Events(some)).await;
@@ -101,6 +123,10 @@ impl Worker {
                     }
                 }
             }
+            // What may not be seen is passed over as if it had never been.
+            if trouble.is_none() {
+                done = done.max(last);
+            }
             if events.is_empty() && told.is_silent(&target, (self.app.clock)()) {
                 let outcome = self.say(&target, &told, What::Heartbeat).await;
                 trouble = self.judged(&target, (done, target.attempts), outcome);
@@ -110,7 +136,11 @@ impl Worker {
                 return self.failed(&target, done, trouble).await;
             }
             let idle_at = told.idle_at(&target, sent_at);
-            match self.progressed(&target, done, sent_at, idle_at).await? {
+            let hidden = hidden.as_slice();
+            match self
+                .progressed(&target, (done, hidden), (sent_at, idle_at))
+                .await?
+            {
                 Some(next) => target = next,
                 None => return Ok(()),
             }
@@ -169,6 +199,10 @@ impl Worker {
         let found = store
             .find(&permit, TYPE, &target.id, Some(target.version))
             .await?;
+        let (rid, version) = (target.rid, target.version);
+        let permit = may(&Caller::Kiln, Action::Deliver)?;
+        let author = store.read(permit, move |view| view.author(rid, version));
+        let author: Option<String> = author.await.map_err(|error: Error| Fault::from(error))?;
         let document = found.and_then(|found| fhir_spec::json::parse(&found.body).ok());
         let Some(subscription) = document.and_then(|document| Subscription::read(&document).ok())
         else {
@@ -183,22 +217,42 @@ impl Worker {
         Ok(Some(Told {
             headers: headers.collect(),
             secrets: channel.secrets.iter().map(open).collect(),
+            author: author.unwrap_or_default(),
             subscription,
         }))
     }
 
-    /// The next events with what is to be sent of them, as far as it may be read: asked anew for each of them.
-    async fn batch(&self, target: &Target) -> Result<Vec<(Event, Option<Found>)>, Fault> {
+    /// Whoever wrote the Subscription, with the rights of now. None: they have none any more.
+    async fn author(&self, told: &Told) -> Result<Option<Caller>, Fault> {
+        if let Some(caller) = callers::remembered(&self.app, &told.author) {
+            return Ok(Some(caller));
+        }
+        let (app, author) = (Arc::clone(&self.app), told.author.clone());
+        let permit = may(&Caller::Kiln, Action::Admit)?;
+        let store = &self.app.store;
+        let read = store.read(permit, move |view| callers::absent(&app, view, &author));
+        read.await.map_err(|error: Error| Fault::from(error))
+    }
+
+    /// The next events with what is to be sent of them, as far as their author may see it: asked anew for each batch.
+    async fn batch(&self, target: &Target, author: &Caller) -> Result<Batch, Fault> {
         let (rid, done) = (target.rid, target.done);
         let permit = may(&Caller::Kiln, Action::Deliver)?;
         let read = self.app.store.read(permit, move |view| {
             view.events_after(rid, done, limits::DELIVERY_UNSETTLED_MAX)
         });
-        let events: Vec<Event> = read.await.map_err(|error: Error| Fault::from(error))?;
+        let mut events: Vec<Event> = read.await.map_err(|error: Error| Fault::from(error))?;
+        let last = events.last().map_or(done, |event| event.number);
+        let is_readable = |event: &Event| {
+            let named = resource_type(&event.resource_type);
+            named.is_some_and(|name| may(author, Action::Read(name)).is_ok())
+        };
+        events.retain(is_readable);
         let types = events
             .iter()
             .filter_map(|event| resource_type(&event.resource_type));
-        let permit = may_all(&subscriber(target), types.map(Action::Read))?;
+        let permit = may_all(author, types.map(Action::Read))?;
+        let sees_all = permit.rights().is_none();
         let wanted = events.clone();
         let read = self.app.store.read(permit, move |view| {
             let mut found = Vec::with_capacity(wanted.len());
@@ -217,7 +271,21 @@ impl Worker {
             Ok::<_, Error>(found)
         });
         let found = read.await?;
-        Ok(events.into_iter().zip(found).collect())
+        // What did not fit comes with the next batch.
+        let last = match events.get(found.len()) {
+            Some(next) => next.number - 1,
+            None => last,
+        };
+        let events = events.into_iter().zip(found);
+        let seen = events.filter(|(_, found)| sees_all || found.is_some());
+        let events: Vec<(Event, Option<Found>)> = seen.collect();
+        let is_told = |number| events.iter().any(|(event, _)| event.number == number);
+        let hidden = (done + 1..=last).filter(|number| !is_told(*number));
+        Ok(Batch {
+            hidden: hidden.collect(),
+            events,
+            last,
+        })
     }
 
     /// Tells it by the channel that the subscription asks for.
@@ -264,11 +332,11 @@ impl Worker {
     async fn progressed(
         &self,
         target: &Target,
-        done: i64,
-        sent_at: i64,
-        idle_at: i64,
+        (done, hidden): (i64, &[i64]),
+        (sent_at, idle_at): (i64, i64),
     ) -> Result<Option<Target>, Fault> {
         let (node, target) = (self.app.node.clone(), target.clone());
+        let hidden = hidden.to_vec();
         let progressed = Progressed {
             sent_at,
             idle_at,
@@ -276,6 +344,14 @@ impl Worker {
         };
         let written = self.app.store.write(permit()?, move |tx| {
             let range = (target.done, done);
+            for number in &hidden {
+                tx.settle_events(
+                    target.rid,
+                    (number - 1, *number),
+                    Fate::Skipped,
+                    progressed.at,
+                )?;
+            }
             if done > target.done {
                 tx.settle_events(target.rid, range, Fate::Delivered, progressed.at)?;
             }
@@ -326,12 +402,6 @@ impl Worker {
     }
 }
 
-/// As whom resources are read for it, asked when they are sent: what the subscriber may not see any more is not told. While
-/// nobody signs in, everybody who can subscribe may see everything.
-fn subscriber(_target: &Target) -> Caller {
-    Caller::Open
-}
-
 impl Trouble {
     fn off(problem: &str) -> Self {
         Self {
@@ -339,6 +409,16 @@ impl Trouble {
             attempts: 0,
             due_at: NEVER,
             problem: problem.to_owned(),
+        }
+    }
+
+    /// Nobody may be told on its behalf.
+    fn orphaned() -> Self {
+        let told = "who wrote it may not be told of anything any more (the key was revoked, the client removed), or is not \
+            known: somebody who may has to put it again";
+        Self {
+            state: Some(State::Error),
+            ..Self::off(told)
         }
     }
 }

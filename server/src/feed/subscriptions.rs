@@ -15,7 +15,8 @@ use tokio::runtime::Handle;
 use super::{Error, Follower};
 use crate::accept::resource_type;
 use crate::app::App;
-use crate::auth::{Action, Caller, Permit, may, may_all};
+use crate::auth::{Action, Caller, Letters, Permit, may, may_all};
+use crate::callers;
 use crate::instant::Instant;
 use crate::limits;
 use crate::store::{
@@ -23,7 +24,7 @@ use crate::store::{
 };
 use crate::subscriptions::trigger::Changed;
 use crate::subscriptions::{FOLLOWER as NAME, Status, Subscription, TYPE, status, topic};
-use book::Book;
+use book::{Book, Followed};
 
 #[derive(Debug)]
 pub struct Follows {
@@ -161,10 +162,10 @@ impl Follows {
     fn look(&mut self, entry: &Entry, found: &Found) -> Result<(), Error> {
         let known = self.book.take(entry.rid).map(|known| known.target);
         let permit = may(&Caller::Kiln, Action::Follow)?;
-        let stored = self
-            .app
-            .store
-            .look(&permit, |view| view.target_of(entry.rid))?;
+        let (stored, author) = self.app.store.look(&permit, |view| {
+            let author = view.author(entry.rid, entry.version)?;
+            Ok::<_, store::Error>((view.target_of(entry.rid)?, author))
+        })?;
         let is_ours = stored
             .as_ref()
             .is_some_and(|stored| entry.version <= stored.version);
@@ -173,22 +174,22 @@ impl Follows {
         target.born = known.map_or(target.born, |known| known.born.max(target.born));
         if is_ours {
             // The server itself has written this version, and what follows from it.
-            self.follow(target, found);
+            self.follow(target, author, found);
             return Ok(());
         }
         target.version = entry.version;
         let (target, told) = self.decided(target, found);
-        self.follow(target.clone(), found);
+        self.follow(target.clone(), author, found);
         self.work.targets.push((target, told));
         Ok(())
     }
 
     /// From now on events are born for it, unless it is off.
-    fn follow(&mut self, target: Target, found: &Found) {
+    fn follow(&mut self, target: Target, author: Option<String>, found: &Found) {
         let subscription = understood(found).filter(|_| target.state != State::Off);
         if let Some(subscription) = subscription {
             self.book
-                .put(&self.app, &self.registry, target, &subscription);
+                .put(&self.app, &self.registry, target, author, &subscription);
         }
         self.progress.is_eager(!self.book.is_empty());
     }
@@ -271,8 +272,6 @@ impl Follows {
                 rows,
             }),
         };
-        let app = Arc::clone(&self.app);
-        let mut ask = |query: &Query, id: &str| asked(&app, resource_type, query, id);
         for rid in self.book.candidates(resource_type, [&old, &new]) {
             let Some(followed) = self.book.get_mut(rid) else {
                 continue;
@@ -280,18 +279,7 @@ impl Follows {
             if entry.at >= followed.target.ends_at {
                 continue;
             }
-            let mut fires = false;
-            for trigger in followed
-                .triggers
-                .iter()
-                .filter(|one| one.resource_type == resource_type)
-            {
-                if trigger.fires(&changed, &mut ask)? {
-                    fires = true;
-                    break;
-                }
-            }
-            if fires {
+            if fires(&self.app, followed, resource_type, changed)? {
                 followed.target.born += 1;
                 let event = (rid, followed.target.born, entry.clone());
                 self.work.events.push(event);
@@ -301,15 +289,76 @@ impl Follows {
     }
 }
 
-/// Whether the database finds a resource, as it is now.
-fn asked(app: &App, resource_type: &'static str, query: &Query, id: &str) -> Result<bool, Error> {
+/// Whether somebody is to be told of a change: one that they may see, by criteria that they may ask about. Of whom nobody
+/// knows who it is the event is born, and held to rights when it is to be told.
+fn fires(
+    app: &App,
+    followed: &Followed,
+    resource_type: &'static str,
+    mut changed: Changed<'_>,
+) -> Result<bool, Error> {
+    let author = author(app, followed)?.unwrap_or(Caller::Kiln);
+    let Ok(permit) = may(&author, Action::Read(resource_type)) else {
+        return Ok(false);
+    };
+    let reach = permit.reach(resource_type, Letters::READ);
+    if !reach.is_all() {
+        changed.before = changed.before.filter(|subject| reach.has(subject));
+        changed.after = changed.after.filter(|subject| reach.has(subject));
+        if changed.after.is_none() {
+            return Ok(false);
+        }
+    }
+    let mut ask = |query: &Query, id: &str| asked(app, &author, resource_type, query, id);
+    let mut triggers = followed.triggers.iter();
+    let mut fires = false;
+    while let (false, Some(trigger)) = (fires, triggers.next()) {
+        fires = trigger.resource_type == resource_type && trigger.fires(&changed, &mut ask)?;
+    }
+    Ok(fires)
+}
+
+fn author(app: &App, followed: &Followed) -> Result<Option<Caller>, Error> {
+    let standing = followed.author.as_deref().unwrap_or_default();
+    if let Some(caller) = callers::remembered(app, standing) {
+        return Ok(Some(caller));
+    }
+    let permit = may(&Caller::Kiln, Action::Admit)?;
+    Ok(app
+        .store
+        .look(&permit, |view| callers::absent(app, view, standing))?)
+}
+
+/// Whether somebody would find a resource, as it is now.
+fn asked(
+    app: &App,
+    author: &Caller,
+    resource_type: &'static str,
+    query: &Query,
+    id: &str,
+) -> Result<bool, Error> {
     let mut query = query.clone();
     query.only(id);
-    let permit = may(&Caller::Kiln, Action::Search(resource_type))?;
+    let Ok(permit) = may(author, Action::Search(resource_type)) else {
+        return Ok(false);
+    };
     let found = app.store.look(&permit, |view: &mut View<'_>| {
         view.matches(resource_type, &query, 1)
     });
-    Ok(!found.map_err(Error::Store)?.is_empty())
+    match found {
+        Err(store::Error::OutOfReach) => Ok(false),
+        found => Ok(!found?.is_empty()),
+    }
+}
+
+/// Those that events may be born for, and whose they are.
+fn authored(view: &mut View<'_>) -> Result<Vec<(Target, Found, Option<String>)>, store::Error> {
+    let followed = view.targets_followed()?.into_iter();
+    let authored = followed.map(|(target, found)| {
+        let author = view.author(target.rid, target.version)?;
+        Ok((target, found, author))
+    });
+    authored.collect()
 }
 
 /// What was deleted may have been one.
@@ -348,17 +397,14 @@ impl Follower for Follows {
         self.stored_at = now;
         self.registry = self.app.search();
         let (known, new) = store.look(&permit, |view| {
-            Ok::<_, store::Error>((
-                view.targets_followed()?,
-                view.subscriptions_unfollowed(position)?,
-            ))
+            Ok::<_, store::Error>((authored(view)?, view.subscriptions_unfollowed(position)?))
         })?;
         self.book = Book::default();
-        for (target, found) in known {
+        for (target, found, author) in known {
             match understood(&found) {
                 Some(subscription) => {
                     self.book
-                        .put(&self.app, &self.registry, target, &subscription);
+                        .put(&self.app, &self.registry, target, author, &subscription);
                 }
                 None => tracing::warn!(subscription = target.id, "it can no longer be understood"),
             }

@@ -1,6 +1,7 @@
 //! Who is to be told of changes, of what, and how far that has come. What is told to one of them is a row of numbered
 //! events; how far it has come is one number, so that order needs nobody to keep it.
 
+mod authors;
 mod events;
 mod list;
 mod targets;

@@ -18,7 +18,7 @@ use super::index;
 use super::query::{dialect, positions};
 use super::resources::{self, Found};
 use super::view::View;
-use crate::accept;
+use crate::accept::{self, Sealed};
 use crate::auth::{Action, Letters, Permit, Reach, Rights};
 
 /// How an added condition is called where searches are explained.
@@ -232,6 +232,18 @@ impl View<'_> {
         rows: &Rows,
     ) -> Result<(), Error> {
         Self::demand_within(&self.permit.reach_of_new(named.0, letters), named, rows)
+    }
+
+    /// Whether whoever writes it may read and search what they will be told of.
+    pub(super) fn demand_told(&self, sealed: &Sealed) -> Result<(), Error> {
+        let reaches = |name: &&'static str| {
+            let reach = |letters| self.permit.reach(name, letters) != Reach::Nothing;
+            reach(Letters::READ) && reach(Letters::SEARCH)
+        };
+        match sealed.told_of().iter().all(reaches) {
+            true => Ok(()),
+            false => Err(Error::OutOfReach),
+        }
     }
 
     fn demand_within(

@@ -57,6 +57,12 @@ impl View<'_> {
         self.keys_where(&format!("{COLUMNS} ORDER BY name, created_at, hash"), &[])
     }
 
+    /// Those of a name, by age.
+    pub fn keys_named(&mut self, name: &str) -> Result<Vec<Key>, Error> {
+        let sql = format!("{COLUMNS} WHERE name = ? ORDER BY created_at, hash");
+        self.keys_where(&sql, &[Bind::Text(name)])
+    }
+
     fn keys_where(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<Vec<Key>, Error> {
         self.demand(&[Action::Admit])?;
         let done = self.connection.rows(Statement::<KeyRow>::new(sql, binds));

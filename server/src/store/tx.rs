@@ -87,6 +87,7 @@ impl<'a> Tx<'a> {
     pub fn create(&mut self, sealed: &Sealed, now: Instant) -> Result<Stamped, Error> {
         self.demand(&[Action::Create(sealed.resource_type())])?;
         self.demand_new(Letters::CREATE, sealed.name(), sealed.rows())?;
+        self.demand_told(sealed)?;
         self.first(sealed, now, Change::Created)
     }
 
@@ -98,6 +99,7 @@ impl<'a> Tx<'a> {
         if !reach.is_all() {
             return Err(Error::OutOfReach);
         }
+        self.demand_told(sealed)?;
         self.first(sealed, now, Change::Placed)
     }
 
@@ -109,6 +111,7 @@ impl<'a> Tx<'a> {
         self.created = Some(rid);
         let rows = self.rows_of(sealed, &stamped)?;
         self.pending.insert(rid, &rows);
+        self.note_author(sealed.resource_type(), rid, stamped.version())?;
         self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
         Ok(stamped)
     }
@@ -130,6 +133,7 @@ impl<'a> Tx<'a> {
         // Neither is something taken from elsewhere nor put there.
         self.demand_old(Letters::UPDATE, sealed.name(), before.rows())?;
         self.demand_new(Letters::UPDATE, sealed.name(), sealed.rows())?;
+        self.demand_told(sealed)?;
         let change = match current.change {
             Change::Deleted => Change::Placed,
             _ => Change::Updated,
@@ -140,6 +144,7 @@ impl<'a> Tx<'a> {
         self.noted(done)?;
         let rows = self.rows_of(sealed, &stamped)?;
         self.exchange(current, before, &rows)?;
+        self.note_author(sealed.resource_type(), current.rid, stamped.version())?;
         self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
         Ok(stamped)
     }

@@ -2,11 +2,12 @@
 
 use fhir_spec::{Issue, IssueCode};
 use search::Registry;
-use search::condition::Key;
+use search::condition::{Condition, Key};
 use search::matching::{Alone, Subject};
 use search::query::{self, Handling, Query, Settings};
 
 use super::Criteria;
+use crate::accept::resource_type;
 use crate::instant::Instant;
 use crate::store::Change;
 
@@ -121,6 +122,18 @@ impl Trigger {
         Ok(true)
     }
 
+    /// The types that one must be able to see to be told of this.
+    pub fn asks_about(&self) -> Vec<&'static str> {
+        let mut types = vec![self.resource_type];
+        let asked = [&self.previous, &self.current].into_iter().flatten();
+        for question in asked.chain(&self.filters) {
+            for criterion in &question.query.criteria {
+                asks_about(&criterion.condition, &mut types);
+            }
+        }
+        types
+    }
+
     /// Values of which a change that fires has one at least, before or after it; None: any change may.
     pub fn keys(&self) -> Option<Vec<Key>> {
         let needed = match (&self.previous, self.holds_for_nothing) {
@@ -132,6 +145,23 @@ impl Trigger {
         let conditions = all.flat_map(|question| &question.query.criteria);
         let keys = conditions.filter_map(|criterion| criterion.condition.keys());
         keys.min_by_key(|(reach, _)| *reach).map(|(_, keys)| keys)
+    }
+}
+
+/// Of a choice any one will do: what may not be asked about is left out of it where it is asked.
+fn asks_about(condition: &Condition, types: &mut Vec<&'static str>) {
+    match condition {
+        Condition::Refers(link) | Condition::IsReferred(link) => {
+            types.extend(resource_type(&link.other_type));
+            asks_about(&link.condition, types);
+        }
+        Condition::Not(inner) => asks_about(inner, types),
+        Condition::All(all) => {
+            for one in all {
+                asks_about(one, types);
+            }
+        }
+        _ => {}
     }
 }
 

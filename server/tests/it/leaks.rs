@@ -12,7 +12,7 @@ use crate::databases::Database;
 on_both_databases!(no_way_to_ask_leads_to_another_s_record);
 
 /// Only the record of the other patient has it.
-const MARK: &str = "zebra";
+pub(crate) const MARK: &str = "zebra";
 /// What nobody has.
 const ABSENT: &str = "okapi";
 
@@ -104,7 +104,7 @@ const RECORD: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn record(own: &str, other: &str, word: &str) -> Vec<String> {
+pub(crate) fn record(own: &str, other: &str, word: &str) -> Vec<String> {
     let resource = |(kind, id, rest): &(&str, &str, &str)| {
         format!(r#"{{"resourceType":"{kind}","id":"OWN{id}",{rest}}}"#)
             .replace(
@@ -168,7 +168,7 @@ const OF_EACH: &[&str] = &[
 ];
 
 /// Of one type, and of all that are not named here.
-const OF_ONE: &[(&str, &[&str])] = &[
+pub(crate) const OF_ONE: &[(&str, &[&str])] = &[
     (
         "Patient",
         &[
@@ -354,7 +354,7 @@ fn no_way_to_ask_leads_to_another_s_record(database: &Database) {
     }
 }
 
-fn seed(admin: &Holder<'_>) {
+pub(crate) fn seed(admin: &Holder<'_>) {
     let shared = [
         r#"{"resourceType":"Practitioner","id":"p","name":[{"family":"Doctor"}]}"#.to_owned(),
         r#"{"resourceType":"Medication","id":"m","code":{"text":"pills"}}"#.to_owned(),

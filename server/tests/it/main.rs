@@ -73,6 +73,7 @@ mod send;
 mod smallest;
 mod store;
 mod subscriptions;
+mod subscriptions_rights;
 mod text_search;
 mod topics;
 mod truth;

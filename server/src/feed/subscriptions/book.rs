@@ -26,6 +26,8 @@ pub(super) struct Book {
 pub(super) struct Followed {
     pub(super) target: Target,
     pub(super) triggers: Vec<Trigger>,
+    /// Whose rights count; None: nobody knows.
+    pub(super) author: Option<String>,
     has_topic: bool,
 }
 
@@ -36,6 +38,7 @@ impl Book {
         app: &App,
         registry: &Registry,
         target: Target,
+        author: Option<String>,
         subscription: &Subscription,
     ) {
         if subscription.topic().is_some() && self.topics == 0 {
@@ -67,6 +70,7 @@ impl Book {
         let followed = Followed {
             target,
             triggers,
+            author,
             has_topic,
         };
         self.all.insert(followed.target.rid, followed);
