@@ -20,6 +20,7 @@ mod refill;
 mod reindex;
 mod send;
 mod serve;
+mod user;
 mod validate;
 mod verify;
 
@@ -69,6 +70,8 @@ enum Command {
     Verify(verify::Flags),
     /// Register, list and remove clients of SMART
     Client(client::Flags),
+    /// Add, list and disable people who sign in
+    User(user::Flags),
     /// Make, list and revoke keys by which programs come in
     Key(key::Flags),
     /// Check resources against FHIR R4, their profiles and packages
@@ -110,6 +113,7 @@ fn run(line: Line) -> Result<ExitCode, Failure> {
         Some(Command::Reindex(flags)) => reindex::run(&flags)?,
         Some(Command::Verify(flags)) => verify::run(&flags)?,
         Some(Command::Client(flags)) => client::run(&flags)?,
+        Some(Command::User(flags)) => user::run(&flags)?,
         Some(Command::Key(flags)) => key::run(&flags)?,
         Some(Command::Validate(flags)) => validate::run(&flags)?,
         Some(Command::Fhirpath(flags)) => fhirpath::run(&flags)?,

@@ -7,6 +7,7 @@
 
 mod assertion;
 pub mod discovery;
+pub mod password;
 mod registration;
 pub mod token;
 

@@ -14,6 +14,7 @@ mod error;
 mod feed;
 mod fence;
 mod followers;
+mod grants;
 mod history;
 mod identity;
 mod imports;
@@ -24,6 +25,7 @@ mod marks;
 mod messages;
 mod meters;
 mod migrate;
+mod people;
 mod plan;
 mod polls;
 mod pool;
@@ -60,6 +62,7 @@ pub use deliveries::{
 };
 pub use error::Error;
 pub use feed::{Entry, Position};
+pub use grants::{AppGrant, Launch, Voucher};
 pub use history::{Mark, Past, Range};
 pub use identity::Head;
 use imports::Noting;
@@ -72,6 +75,7 @@ pub use messages::{
     Whole,
 };
 pub use meters::Meters;
+pub use people::{Person, Session};
 pub use plan::Opened;
 pub use polls::Poll;
 pub use progress::Progress;

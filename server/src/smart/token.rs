@@ -63,6 +63,7 @@ pub async fn grant(app: &App, sent: &Sent<'_>) -> Result<Result<Value, Refusal>,
         hash: callers::hash(&text),
         client: id,
         scope: scope.clone(),
+        grant: String::new(),
         created_at: sent.now,
         expires_at: Instant::from_micros(sent.now.micros().saturating_add(lasts)),
     };

@@ -67,6 +67,12 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("api_keys", Goes(&[])),
     ("clients", Goes(&[])),
     ("access_tokens", Goes(&[])),
+    ("people", Goes(&[])),
+    ("sessions", Goes(&[])),
+    ("grants", Goes(&[])),
+    ("vouchers", Goes(&[])),
+    ("launches", Goes(&[])),
+    ("signing_keys", Goes(&[])),
     // Until they end, they must not count again in the other store either.
     ("assertions", Goes(&[])),
     ("snapshots", Goes(&["rid"])),

@@ -25,6 +25,8 @@ pub struct Token {
     pub hash: String,
     pub client: String,
     pub scope: String,
+    /// What a person allowed, of which it came; empty: the client came by itself.
+    pub grant: String,
     pub created_at: Instant,
     pub expires_at: Instant,
 }
@@ -37,9 +39,10 @@ const ADD_CLIENT: &str = "INSERT INTO clients (id, body, created_at, removed_at)
      ON CONFLICT (id) DO UPDATE SET body = excluded.body, created_at = excluded.created_at, removed_at = excluded.removed_at \
      WHERE clients.removed_at < excluded.removed_at";
 const REMOVE_CLIENT: &str = "UPDATE clients SET removed_at = ? WHERE id = ? AND removed_at = ?";
-const TOKEN: &str = "SELECT t.hash, t.client, t.scope, t.created_at, t.expires_at FROM access_tokens t \
+const TOKEN: &str = "SELECT t.hash, t.client, t.scope, t.grant_id, t.created_at, t.expires_at FROM access_tokens t \
      JOIN clients c ON c.id = t.client WHERE t.hash = ? AND t.expires_at > ? AND c.removed_at = ?";
-const ADD_TOKEN: &str = "INSERT INTO access_tokens (hash, client, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?)";
+const ADD_TOKEN: &str = "INSERT INTO access_tokens (hash, client, scope, grant_id, created_at, expires_at) \
+     VALUES (?, ?, ?, ?, ?, ?)";
 const REVOKE_TOKEN: &str = "DELETE FROM access_tokens WHERE hash = ? AND client = ?";
 const REVOKE_TOKENS: &str = "DELETE FROM access_tokens WHERE client = ?";
 const ADD_ASSERTION: &str =
@@ -76,15 +79,16 @@ impl View<'_> {
     /// The token of that hash, while it holds and its client is there.
     pub fn token(&mut self, hash: &str, now: Instant) -> Result<Option<Token>, Error> {
         self.demand(&[Action::Admit])?;
-        type Row = (Text, Text, Text, BigInt, BigInt);
-        type Values = (String, String, String, i64, i64);
+        type Row = (Text, Text, Text, Text, BigInt, BigInt);
+        type Values = (String, String, String, String, i64, i64);
         let binds = [Bind::Text(hash), Bind::Int(now.micros()), Bind::Int(NEVER)];
         let done = self.connection.rows(Statement::<Row>::new(TOKEN, &binds));
         let rows: Vec<Values> = self.noted(done.map_err(Error::from))?;
-        let token = |(hash, client, scope, created_at, expires_at)| Token {
+        let token = |(hash, client, scope, grant, created_at, expires_at)| Token {
             hash,
             client,
             scope,
+            grant,
             created_at: Instant::from_micros(created_at),
             expires_at: Instant::from_micros(expires_at),
         };
@@ -109,6 +113,7 @@ impl Tx<'_> {
         let binds = [Bind::Int(now.micros()), Bind::Text(id), Bind::Int(NEVER)];
         let removed = self.admitting(REMOVE_CLIENT, &binds)?;
         self.admitting(REVOKE_TOKENS, &[Bind::Text(id)])?;
+        self.revoke_app_grants_to(id, now)?;
         Ok(removed > 0)
     }
 
@@ -130,6 +135,7 @@ impl Tx<'_> {
             Bind::Text(&token.hash),
             Bind::Text(&token.client),
             Bind::Text(&token.scope),
+            Bind::Text(&token.grant),
             Bind::Int(token.created_at.micros()),
             Bind::Int(token.expires_at.micros()),
         ];
@@ -142,7 +148,7 @@ impl Tx<'_> {
         self.admitting(REVOKE_TOKEN, &binds).map(drop)
     }
 
-    fn admitting(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<usize, Error> {
+    pub(super) fn admitting(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<usize, Error> {
         self.demand(&[Action::Admit])?;
         self.writes();
         let done = self.connection.execute(Statement::new(sql, binds));

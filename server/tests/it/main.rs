@@ -55,6 +55,7 @@ mod packed;
 mod panics;
 mod parameters;
 mod parameters_together;
+mod people;
 mod races;
 mod receiver;
 mod rest;
