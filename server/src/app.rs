@@ -11,6 +11,7 @@ use search::Registry;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::accept::{Accepted, Sealed};
+use crate::audit::Audit;
 use crate::callers::Callers;
 use crate::config::{Auth, Config, Deliveries, Outside};
 use crate::instant::Instant;
@@ -31,6 +32,8 @@ pub struct App {
     pub ids: fn(Instant) -> String,
     pub started_at: Instant,
     pub auth: Auth,
+    /// Who keeps what is done here.
+    pub audit: Audit,
     /// Those who came in lately.
     pub callers: Callers,
     pub outside: Outside,
@@ -67,6 +70,7 @@ impl App {
             ids: ordered_id,
             started_at: system_clock(),
             auth: config.auth,
+            audit: Audit::new(config.audit.is_on),
             callers: Callers::default(),
             outside: config.outside.clone(),
             limits: config.limits,
@@ -92,6 +96,7 @@ impl App {
             ids: self.ids,
             started_at: self.started_at,
             auth: self.auth,
+            audit: Audit::new(self.audit.is_on()),
             callers: Callers::default(),
             outside: self.outside.clone(),
             limits: self.limits,

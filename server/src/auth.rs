@@ -10,9 +10,11 @@ mod reach;
 mod rights;
 pub mod role;
 mod scope;
+mod visit;
 
 pub use caller::{Caller, Principal};
-pub use permit::{Action, Forbidden, Permit, may, may_all};
+pub use permit::{AUDITED, Action, Forbidden, Permit, may, may_all};
 pub use reach::Reach;
 pub use rights::{Grant, Granted, Privilege, Rights};
 pub use scope::{BadScope, Letters, Level, Scope};
+pub use visit::{Did, Ended, Record, Step, Visit};

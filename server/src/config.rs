@@ -50,6 +50,7 @@ pub struct Settings {
     pub routes: Option<Vec<RouteSettings>>,
     pub messages: Option<Messages>,
     pub deliveries: Option<Deliveries>,
+    pub audit: Option<Audit>,
 }
 
 /// What the server runs with.
@@ -66,6 +67,7 @@ pub struct Config {
     pub messages: Messages,
     pub deliveries: Deliveries,
     pub auth: Auth,
+    pub audit: Auditing,
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
     /// Maps of the operator: files, and folders of them.
@@ -126,6 +128,23 @@ pub enum Auth {
     Open,
     /// Users and apps sign in
     Smart,
+}
+
+/// Whether it is kept who did what, and for how long.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// None: where people and apps sign in. Where everyone may do everything nobody could say who it was.
+    pub enabled: Option<bool>,
+    /// None: for ever.
+    pub retain_days: Option<u32>,
+}
+
+/// The same, decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Auditing {
+    pub is_on: bool,
+    pub retain_days: Option<u32>,
 }
 
 /// Where MLLP is spoken.
@@ -261,6 +280,7 @@ impl Settings {
             routes: self.routes.or(other.routes),
             messages: self.messages.or(other.messages),
             deliveries: self.deliveries.or(other.deliveries),
+            audit: self.audit.or(other.audit),
         }
     }
 
@@ -280,6 +300,7 @@ impl Settings {
         let is_unasked = self.mllp.is_none() && !is_configured;
         let allow_plaintext = self.allow_plaintext.unwrap_or(false);
         let auth = self.auth.unwrap_or(Auth::Open);
+        let audit = self.audit.unwrap_or_default();
         let mut deliveries = self.deliveries.unwrap_or_default();
         if auth == Auth::Open {
             // Whoever reaches such a server is on this machine and reaches what is here anyway.
@@ -296,6 +317,10 @@ impl Settings {
             messages: self.messages.unwrap_or_default(),
             deliveries,
             auth,
+            audit: Auditing {
+                is_on: audit.enabled.unwrap_or(auth == Auth::Smart),
+                retain_days: audit.retain_days,
+            },
             packages: self.packages.unwrap_or_default(),
             maps: self.maps.unwrap_or_default(),
             outside: Outside {
@@ -520,6 +545,7 @@ mod tests {
             routes,
             messages,
             deliveries,
+            audit,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(tls.is_some());
@@ -529,6 +555,7 @@ mod tests {
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
         assert!(maps.is_some() && folders.is_some() && secrets.is_some());
         assert!(text_index.is_some() && provenance.is_some());
+        assert!(audit.is_some_and(|audit| audit.retain_days.is_some() && audit.enabled.is_some()));
         assert!(log.is_some() && log_format.is_some());
         let attempts = deliveries.map(|deliveries| deliveries.attempts_s);
         assert_eq!(attempts, Some(Deliveries::default().attempts_s));

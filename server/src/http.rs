@@ -34,6 +34,7 @@ mod shape;
 mod shown;
 mod smart;
 mod unread;
+mod visits;
 mod writes;
 
 use std::net::SocketAddr;
@@ -191,6 +192,7 @@ async fn answer(front: Data<Front>, request: HttpRequest, mut payload: Payload) 
     let _under_way = front.traffic.under_way.one();
     let started = (app.clock)();
     let id = request::id(&request).unwrap_or_else(|| app.request_id());
+    visits::name(app, &request, &id);
     let span = tracing::debug_span!("request", request.id = %id);
     let response = {
         // Pinned where it is: it is large, and would be copied from hand to hand otherwise.
@@ -214,6 +216,7 @@ async fn answered(
 ) -> HttpResponse {
     let app = &front.app;
     let (interaction, answered) = followed(front, request, payload).await;
+    let answered = visits::settle(app, request, interaction, answered).await;
     let mut response = answered.unwrap_or_else(|fault| reply::fault(request, id, &fault));
     if let Some(coding) = coding::wanted(request, &mut response) {
         response = Box::pin(coding::packed(coding, response)).await;

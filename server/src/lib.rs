@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod app;
 pub mod arranged;
+pub mod audit;
 pub mod auth;
 pub mod callers;
 pub mod cli;
@@ -97,6 +98,7 @@ pub async fn run(
     let certificates = certificates.transpose()?;
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     let app = Arc::new(App::new(store.clone(), definitions, config));
+    app.audit.start(&app.store);
     if !config.maps.is_empty() {
         app.shelf.read_maps()?;
     }

@@ -267,6 +267,16 @@ pub const FOLLOWER_NICENESS: i32 = 10;
 /// How long it waits after trouble.
 pub const FOLLOWER_PAUSE_MS: u64 = 2_000;
 
+/// Answers that wait for the audit, those of which it keeps together, and how long one waits for a place among them.
+pub const AUDIT_QUEUE_MAX: usize = 4_096;
+pub const AUDIT_GROUP_MAX: usize = 512;
+pub const AUDIT_WAIT_MS: u64 = 10_000;
+/// Events that a search in the audit looks at for one page, and how many are read together.
+pub const AUDIT_EVENTS_LOOKED_AT_MAX: usize = 50_000;
+pub const AUDIT_EVENTS_READ_AT_ONCE: u32 = 500;
+/// Events that are taken out together when they were kept long enough.
+pub const AUDIT_EVENTS_CUT_AT_ONCE: i64 = 2_000;
+
 /// Headers of a Subscription, and the bytes of one.
 pub const DELIVERY_HEADERS_MAX: usize = 32;
 pub const DELIVERY_HEADER_BYTES_MAX: usize = 8 * 1024;

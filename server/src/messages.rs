@@ -29,8 +29,11 @@ pub use translate::{Translated, Trial};
 pub use transmission::Heard;
 pub use work::run;
 
+use interop::route::Facts;
+
 use crate::app::App;
 use crate::arranged::InUse;
+use crate::audit;
 use crate::auth::{Action, Forbidden, Permit, may};
 use crate::config::Config;
 use crate::cx::Cx;
@@ -100,6 +103,18 @@ impl Desk {
             app: Arc::clone(&self.app),
             caller: crate::auth::Caller::Kiln,
             now: (self.app.clock)(),
+        }
+    }
+
+    /// The same, in the name of whoever has sent a message.
+    pub(crate) fn cx_of(&self, running: &Running, facts: &Facts, id: &str) -> Cx {
+        let who = format!(
+            "sender:{}|{}",
+            facts.sender_application, facts.sender_facility
+        );
+        Cx {
+            caller: audit::noted(&self.app, running.settings.transport.word(), who, id),
+            ..self.cx()
         }
     }
 

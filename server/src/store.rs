@@ -3,6 +3,7 @@
 mod arrangements;
 mod attempts;
 mod audit;
+mod audited;
 pub mod carried;
 mod catalogue;
 mod clients;
@@ -55,6 +56,7 @@ use search::Registry;
 
 pub use arrangements::{Arranged, Arrangement};
 pub use audit::VersionRow;
+pub use audited::{ChainEnd, ORIGIN, Sought, Told, chained};
 pub use catalogue::Work;
 pub use clients::{Client, Token};
 pub use deliveries::{
@@ -273,6 +275,7 @@ impl Store {
     {
         let concerns_parameters = permit.concerns(tx::PARAMETER);
         let concerns_followed = permit.concerns("Subscription");
+        let visit = permit.visit().cloned();
         let noting = self.noting.clone();
         if let Some(noting) = &noting {
             noting.turn.come().await?;
@@ -300,6 +303,9 @@ impl Store {
             }
         };
         self.meters().count(&written);
+        if let Some(visit) = visit {
+            visit.settled(written.is_ok());
+        }
         if let (Some(rung), true) = (self.rung.get(), written.is_ok())
             && (concerns_followed || rung.is_hurrying())
         {

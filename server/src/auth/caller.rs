@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Rights;
+use super::{Rights, Visit};
 
 #[derive(Debug, Clone)]
 pub enum Caller {
@@ -12,6 +12,8 @@ pub enum Caller {
     Kiln,
     /// Somebody who has shown who they are.
     Known(Arc<Principal>),
+    /// One of these, of whose steps the audit tells.
+    Noted(Arc<Visit>),
 }
 
 /// Somebody who has shown who they are, and what they may do.
@@ -33,6 +35,24 @@ impl Caller {
             Self::Open => "open",
             Self::Kiln => "kiln",
             Self::Known(principal) => &principal.name,
+            Self::Noted(visit) => visit.caller.name(),
+        }
+    }
+
+    /// The resource that stands for them.
+    pub fn fhir_user(&self) -> Option<&str> {
+        match self {
+            Self::Open | Self::Kiln => None,
+            Self::Known(principal) => principal.fhir_user.as_deref(),
+            Self::Noted(visit) => visit.caller.fhir_user(),
+        }
+    }
+
+    /// None: of what they do nothing is told.
+    pub fn visit(&self) -> Option<&Arc<Visit>> {
+        match self {
+            Self::Noted(visit) => Some(visit),
+            _ => None,
         }
     }
 
@@ -42,6 +62,7 @@ impl Caller {
             Self::Open => Some("open"),
             Self::Kiln => None,
             Self::Known(principal) => Some(&principal.standing),
+            Self::Noted(visit) => visit.caller.standing(),
         }
     }
 
@@ -50,6 +71,7 @@ impl Caller {
         match self {
             Self::Open | Self::Kiln => None,
             Self::Known(principal) => Some(&principal.rights),
+            Self::Noted(visit) => visit.caller.rights(),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Caller, Letters, Reach, Rights};
+use super::{Caller, Letters, Reach, Rights, Visit};
 
 /// What someone may be permitted to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum Action {
     Watch,
     /// To see and change who may come in.
     Admit,
+    /// To keep what the audit tells.
+    Note,
     /// To read and write the store as a whole: export, import, backup, restore, verify.
     Maintain,
 }
@@ -52,6 +54,9 @@ pub struct Permit {
     /// Whose it is.
     caller: Caller,
 }
+
+/// Whose resources nobody writes where there is an audit: it tells what has happened and nothing else.
+pub const AUDITED: &str = "AuditEvent";
 
 #[derive(Debug, thiserror::Error)]
 #[error("the caller may not do this: {0:?}")]
@@ -70,6 +75,13 @@ pub fn may_all(
     let rights = caller.rights();
     let mut actions = Vec::new();
     for action in wanted {
+        let is_of_audit = matches!(
+            action,
+            Action::Create(AUDITED) | Action::Update(AUDITED) | Action::Delete(AUDITED)
+        );
+        if is_of_audit && caller.visit().is_some() {
+            return Err(Forbidden(action));
+        }
         if rights.is_some_and(|rights| !rights.allow(action)) {
             return Err(Forbidden(action));
         }
@@ -113,6 +125,11 @@ impl Permit {
     /// By what the rights of whoever writes with it are found again; None: the server itself.
     pub fn standing(&self) -> Option<&str> {
         self.caller.standing()
+    }
+
+    /// Of whose steps the audit tells; None: of nobody's.
+    pub fn visit(&self) -> Option<&Arc<Visit>> {
+        self.caller.visit()
     }
 
     /// Whether it lets resources of this type be changed.

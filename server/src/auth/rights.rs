@@ -7,7 +7,7 @@ use search::Registry;
 use search::condition::Condition;
 use search::query::{self, Handling, Settings};
 
-use super::{Action, Letters, Level, Reach, Scope};
+use super::{AUDITED, Action, Letters, Level, Reach, Scope};
 
 /// Types that belong to nobody in particular and that the records of patients refer to.
 /// A grant for a patient lets them be read where it names them or all types.
@@ -68,6 +68,8 @@ pub struct Granted {
     pub privileges: Vec<Privilege>,
     /// Whether what is labelled as restricted may be seen.
     pub clearance: bool,
+    /// Whether `*` means the audit too. Else it does not: the audit must be named.
+    pub audits: bool,
 }
 
 /// What was granted, and what it comes to among the resources of each type.
@@ -116,7 +118,7 @@ impl Rights {
             Action::Maintain | Action::Deliver => has(Privilege::Maintain),
             Action::Watch => has(Privilege::Watch),
             // These are the server's own.
-            Action::Follow | Action::Admit => false,
+            Action::Follow | Action::Admit | Action::Note => false,
         }
     }
 
@@ -144,11 +146,19 @@ impl Rights {
         let counting = |grants: &'_ [Grant]| -> Vec<Grant> {
             let counts = |grant: &&Grant| {
                 let scope = &grant.scope;
-                let is_of_type = scope.resource_type.is_none_or(|name| name == resource_type);
+                let is_of_type = match scope.resource_type {
+                    None => resource_type != AUDITED || self.granted.audits,
+                    Some(name) => name == resource_type,
+                };
                 is_of_type && scope.letters.has_any(letters)
             };
             grants.iter().filter(counts).cloned().collect()
         };
+        // Nobody changes what the audit says.
+        let changes = Letters::CREATE.and(Letters::UPDATE).and(Letters::DELETE);
+        if resource_type == AUDITED && letters.has_any(changes) {
+            return Reach::Nothing;
+        }
         let mut all = Vec::new();
         for layer in &self.granted.layers {
             let ways = counting(layer).into_iter();

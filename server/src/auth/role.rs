@@ -10,6 +10,8 @@ pub struct Role {
     privileges: &'static [Privilege],
     /// Whether what is labelled as restricted may be seen.
     clearance: bool,
+    /// Whether the audit may be read.
+    audits: bool,
 }
 
 pub const ALL: &[Role] = &[
@@ -25,18 +27,21 @@ pub const ALL: &[Role] = &[
             Privilege::Watch,
         ],
         clearance: true,
+        audits: true,
     },
     Role {
         name: "clinician",
         scopes: &["user/*.cruds"],
         privileges: &[],
         clearance: false,
+        audits: false,
     },
     Role {
         name: "patient",
         scopes: &["patient/*.rs"],
         privileges: &[],
         clearance: false,
+        audits: false,
     },
     Role {
         name: "integrator",
@@ -48,18 +53,21 @@ pub const ALL: &[Role] = &[
             Privilege::Watch,
         ],
         clearance: false,
+        audits: false,
     },
     Role {
         name: "sender",
         scopes: &[],
         privileges: &[Privilege::Submit],
         clearance: false,
+        audits: false,
     },
     Role {
         name: "auditor",
         scopes: &["user/AuditEvent.rs", "user/Provenance.rs"],
         privileges: &[Privilege::Watch],
         clearance: true,
+        audits: true,
     },
 ];
 
@@ -83,6 +91,7 @@ pub fn granted(roles: &[&Role], patient: Option<&str>) -> Granted {
         }));
         granted.privileges.extend(role.privileges);
         granted.clearance |= role.clearance;
+        granted.audits |= role.audits;
     }
     granted.layers.push(layer);
     granted

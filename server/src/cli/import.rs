@@ -114,7 +114,7 @@ impl Flags {
 }
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
-    let config = flags
+    let mut config = flags
         .place
         .config(flags.packages.named())
         .map_err(place::Error::from)?;
@@ -123,6 +123,11 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     let definitions = packages::definitions(&config.packages)?;
     let registry = config.outside.registry(Arc::clone(&definitions));
     let store = Store::open_to_fill(&config.database, &config.limits, &registry)?;
+    // Where there is an audit it goes on, whoever forgets to say so.
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
+    config.audit.is_on |= store.survey(&permit, |view| {
+        Ok::<_, store::Error>(!view.chain_ends()?.is_empty())
+    })?;
     let app = Arc::new(App::new(store.clone(), definitions, &config));
     let mut report = report::Report::new(&flags.refused);
     let base = match &config.outside.public_url {

@@ -1,9 +1,11 @@
 //! `kiln verify`: whether everything that is stored agrees with everything else.
 //!
 //! Everything is read once, from one state of the store, in bounded memory: bodies against their rows, versions against
-//! each other, heads against versions, and the index against what the current bodies yield.
+//! each other, heads against versions, and the index against what the current bodies yield. With `--audit` the chains of
+//! the audit instead.
 
 mod body;
+mod chains;
 mod index;
 mod sequence;
 
@@ -19,6 +21,7 @@ use super::{FAILED, ordered, print, say};
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::config;
 use crate::store::{self, Store, VersionRow};
+use chains::Chains;
 use index::Sums;
 use sequence::Sequence;
 
@@ -29,13 +32,16 @@ const LOAD_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Works beside a running server. Prints what is wrong, a line each; exit status 1 when something is.\n\nExample:\n  kiln verify --data ./kiln-data"
+    after_help = "Works beside a running server. Prints what is wrong, a line each; exit status 1 when something is.\n\nExamples:\n  kiln verify --data ./kiln-data\n  kiln verify --audit --data ./kiln-data"
 )]
 pub(super) struct Flags {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
     packages: Packages,
+    /// The audit instead: whether its events are what was told, all of them and no others
+    #[arg(long)]
+    audit: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +63,14 @@ pub(in crate::cli) enum Error {
 }
 
 pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
-    let config = flags.place.config(flags.packages.named())?;
-    let registry = packages::registry(&config)?;
-    let store = flags.place.open_existing()?;
-    let (findings, took) = check(&store, &registry)?;
+    let (findings, took) = match flags.audit {
+        true => check_audit(&flags.place.open_existing()?)?,
+        false => {
+            let config = flags.place.config(flags.packages.named())?;
+            let registry = packages::registry(&config)?;
+            check(&flags.place.open_existing()?, &registry)?
+        }
+    };
     if findings.count == 0 {
         print(&format!("verified {took}: all is well\n")).map_err(Error::Print)?;
         return Ok(ExitCode::SUCCESS);
@@ -93,6 +103,35 @@ impl Findings {
             self.shown.push(finding);
         }
     }
+}
+
+/// Whether the chains of the audit hold.
+fn check_audit(store: &Store) -> Result<(Findings, String), Error> {
+    let mut progress = Progress::new("verifying", "events");
+    let findings = Mutex::new(Findings::default());
+    let add = |finding| {
+        let findings = findings.lock();
+        findings
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .add(finding);
+    };
+    let permit = may(&Caller::Kiln, Action::Maintain)?;
+    store.survey(&permit, |view| -> Result<_, store::Error> {
+        let mut chains = Chains::new(view.chain_ends()?);
+        view.each_audit_event(|told| {
+            chains.check(told, &add);
+            progress.add(1, None);
+            Ok::<(), store::Error>(())
+        })?;
+        chains.finish(&add);
+        Ok(())
+    })?;
+    let took = progress.finish();
+    let findings = findings.into_inner();
+    Ok((
+        findings.unwrap_or_else(std::sync::PoisonError::into_inner),
+        took,
+    ))
 }
 
 /// Versions that travel together, and what was found in each of them by itself.

@@ -12,6 +12,7 @@ use interop::formats::delimited::{
 };
 use interop::host::{Origin, Submission};
 use interop::mapping::Entry;
+use interop::route::Facts;
 use tokio::sync::mpsc;
 
 use super::names;
@@ -289,7 +290,8 @@ impl Writer<'_> {
 
     async fn apply(&mut self, submission: Submission, to: Reached) -> Result<(), Fault> {
         let step = self.step(to);
-        let cx = self.look.desk.cx();
+        let facts = Facts::default();
+        let cx = (self.look.desk).cx_of(&self.look.running, &facts, "");
         let also =
             move |tx: &mut store::Tx<'_>, _: &_| tx.advance_import(&step).map_err(Fault::from);
         facade::apply(&cx, submission, &[Action::Maintain], also).await?;

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{
     Front, address, bundle, convert, criteria, deliveries, documents, health, history, hl7,
     interactions as handlers, messages, metrics, overlays, page, reply, request, routes_api,
-    search, shown, smart, writes,
+    search, smart, visits, writes,
 };
 use crate::accept::resource_type;
 use crate::auth::{Action, Caller, may};
@@ -194,7 +194,7 @@ fn is_below(path: &str, place: &str) -> bool {
 async fn cx(front: &Front, request: &HttpRequest) -> Result<Cx, Fault> {
     let app = &front.app;
     let now = (app.clock)();
-    let caller = shown::caller(app, request).await;
+    let caller = visits::caller(app, request).await;
     within_rates(front, request, caller.as_ref(), now)?;
     Ok(Cx {
         caller: caller?,

@@ -40,3 +40,9 @@ pub(super) async fn caller(app: &App, request: &HttpRequest) -> Result<Caller, F
         }
     }
 }
+
+/// Whether there is anything to know them by.
+pub(super) fn shows_something(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(KEY) || headers.contains_key(header::AUTHORIZATION)
+}

@@ -5,7 +5,7 @@ use fhir_spec::time::DateTime;
 use search::query::Handling;
 
 use super::read::not_found;
-use crate::auth::{Action, may};
+use crate::auth::{Action, Did, Step, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -41,10 +41,11 @@ pub const PLACE: &str = "_page";
 pub async fn run(cx: &Cx, asked: Asked) -> Result<Page, Fault> {
     let permit = may(&cx.caller, asked.action())?;
     let limits = cx.app.limits;
-    cx.app
-        .store
-        .read(permit, move |view| within(view, &asked, &limits))
-        .await
+    let of_read = asked.clone();
+    let read = move |view: &mut View<'_>| within(view, &of_read, &limits);
+    let page = cx.app.store.read(permit, read).await?;
+    asked.note(cx, &page);
+    Ok(page)
 }
 
 /// A page, within a state of the database that was opened for more.
@@ -70,6 +71,30 @@ pub fn within(view: &mut View<'_>, asked: &Asked, limits: &Limits) -> Result<Pag
 }
 
 impl Asked {
+    /// The audit tells whose records it has shown.
+    pub fn note(&self, cx: &Cx, page: &Page) {
+        let Some(visit) = cx.caller.visit() else {
+            return;
+        };
+        let mut patients = Vec::new();
+        for past in &page.versions {
+            let named = (past.resource_type.as_str(), past.id.as_str());
+            visit.patients_of(named, &past.found.body, &mut patients);
+        }
+        let (code, what) = match (self.resource_type, &self.id) {
+            (Some(name), Some(id)) => ("history-instance", Some(format!("{name}/{id}"))),
+            (Some(name), None) => ("history-type", Some(name.to_owned())),
+            (None, _) => ("history-system", None),
+        };
+        visit.note(Step {
+            code,
+            action: Did::Read,
+            patients,
+            what,
+            ..Step::default()
+        });
+    }
+
     /// What the caller must be allowed to do.
     pub fn action(&self) -> Action {
         match (self.resource_type, &self.id) {

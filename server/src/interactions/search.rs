@@ -10,6 +10,7 @@ mod cost;
 mod explain;
 mod include;
 mod link;
+mod log;
 mod page;
 mod place;
 mod seal;
@@ -25,7 +26,7 @@ use search::query::{Answered, Include, Query, Total};
 use search::text::Snapshot;
 
 use crate::accept;
-use crate::auth::{Action, Caller, Permit, may, may_all};
+use crate::auth::{Action, Caller, Did, Permit, Step, may, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::limits::Limits;
@@ -33,6 +34,7 @@ use crate::texts::Texts;
 
 pub use asked::{ask, ask_within_bundle};
 pub use link::{Links, links_within_bundle};
+pub use log::read as read_audit;
 pub use page::within;
 pub use place::Place;
 pub use whole::whole;
@@ -75,6 +77,8 @@ pub struct Asked {
     counts_only: bool,
     /// What the database did is told beside.
     explains: bool,
+    /// Events of the audit are asked for, which are kept elsewhere.
+    is_of_audit: bool,
     place: Place,
     limits: Limits,
 }
@@ -125,6 +129,7 @@ pub async fn run(cx: &Cx, asked: &Arc<Asked>) -> Result<(Page, Links), Fault> {
     let found = cx.app.store.read(asked.permit(cx)?, within).await;
     asked.took(begun.elapsed());
     let page = found?;
+    asked.note(cx, &page);
     let links = link::links(cx, asked, &page).await?;
     Ok((page, links))
 }
@@ -196,6 +201,33 @@ impl Asked {
         let includes = includes.then_some(Action::Include);
         let explains = self.explains.then_some(Action::Explain);
         searched.map(Action::Search).chain(includes).chain(explains)
+    }
+
+    /// The audit tells what was asked, and whose records it has found.
+    pub fn note(&self, cx: &Cx, page: &Page) {
+        let Some(visit) = cx.caller.visit() else {
+            return;
+        };
+        let mut patients = Vec::new();
+        if !self.is_of_audit {
+            for entry in page.hits.iter().chain(&page.included) {
+                let named = (entry.resource_type, entry.id.as_str());
+                visit.patients_of(named, &entry.text, &mut patients);
+            }
+        }
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.parameters.iter().chain(&self.of_each_page));
+        let query = query.finish();
+        visit.note(Step {
+            code: match self.scope.resource_type {
+                Some(_) => "search-type",
+                None => "search-system",
+            },
+            action: Did::Execute,
+            patients,
+            query: Some(format!("{}?{query}", self.scope.path())),
+            ..Step::default()
+        });
     }
 
     /// They are the same for every type.

@@ -3,7 +3,7 @@
 
 use fhir_spec::reference::is_id;
 
-use super::read::not_found;
+use super::read::{not_found, note};
 use crate::auth::{Action, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
@@ -22,7 +22,9 @@ pub async fn run(
         .store
         .find(&permit, resource_type, id, Some(number))
         .await?;
-    there(resource_type, number, found)
+    let found = there(resource_type, number, found)?;
+    note(cx, "vread", (resource_type, id), &found);
+    Ok(found)
 }
 
 /// The same, within a state of the database that was opened for more.

@@ -196,7 +196,7 @@ impl Desk {
             outcome.touched.clone_from(&applied.touched);
             write(tx, &row, &outcome).map_err(Fault::from)
         };
-        let cx = self.cx();
+        let cx = self.cx_of(&arrival.running, &arrival.facts, &place.id);
         facade::apply(&cx, submission, &[Action::Messages], also).await?;
         Ok(())
     }

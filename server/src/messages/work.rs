@@ -180,7 +180,7 @@ impl Desk {
         let outcome = fate.outcome(None, (self.app.clock)());
         let number = whole.listed.number;
         let mut issues = submission.issues.clone();
-        let cx = self.cx();
+        let cx = self.cx_of(&arrival.running, &whole.listed.facts, &whole.listed.id);
         let applied = facade::apply(&cx, submission, &[Action::Messages], move |tx, applied| {
             let mut outcome = outcome.clone();
             outcome.touched.clone_from(&applied.touched);

@@ -13,6 +13,7 @@ use diesel::sql_types::BigInt;
 use diesel::{Connection as _, PgConnection, RunQueryDsl, SqliteConnection};
 use search::sql::IN_TIME;
 
+use super::audited::Chain;
 use super::deadline::{Deadline, OVERDUE};
 use super::error::Error;
 use super::marks::Marks;
@@ -77,6 +78,7 @@ pub(super) struct Connection {
     pub(super) watch: Option<Watch>,
     /// Of the one writer of SQLite.
     pub(super) marks: Option<Marks>,
+    pub(super) chain: Chain,
 }
 
 impl Connection {
@@ -127,6 +129,7 @@ impl Connection {
             texts: HashSet::new(),
             watch: None,
             marks: None,
+            chain: Chain::default(),
         }
     }
 
@@ -329,7 +332,9 @@ impl Connection {
 
     pub(super) fn commit(&mut self) -> Result<(), DieselError> {
         self.deadline.unshare();
-        self.execute(Statement::new("COMMIT", &[])).map(drop)
+        self.execute(Statement::new("COMMIT", &[]))?;
+        self.chain.committed();
+        Ok(())
     }
 
     pub(super) fn rollback(&mut self) -> Result<(), DieselError> {
@@ -341,6 +346,8 @@ impl Connection {
     /// taken the next key.
     pub(super) fn forget(&mut self) {
         self.generation = None;
+        let dialect = self.dialect();
+        self.chain.forget(dialect);
         if let Handle::Sqlite(..) = self.handle {
             self.keys = (0, 0);
         }

@@ -76,6 +76,17 @@ impl Found {
         }
     }
 
+    /// What the audit tells: it has one version, and is no resource of the store.
+    pub fn told(at: Instant, body: Vec<u8>) -> Self {
+        Self {
+            rid: Rid(0),
+            version: 1,
+            at,
+            change: Change::Created,
+            body,
+        }
+    }
+
     /// As if it had just been written.
     pub fn stamped(self, resource_type: &'static str, id: &str) -> Stamped {
         Stamped::stored(resource_type, id, self.version, self.at, self.body)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fhir_spec::{Issue, IssueCode};
 use search::{Registry, Rows};
 
+use super::audited;
 use super::connection::Connection;
 use super::error::Error;
 use super::feed::Position;
@@ -17,7 +18,7 @@ use super::resources::{self, Change, Found, Rid, Version};
 use super::sealing;
 use super::view::View;
 use crate::accept::{Sealed, Stamped};
-use crate::auth::{Action, Letters, Permit};
+use crate::auth::{Action, Did, Letters, Permit, Record, Step};
 use crate::instant::Instant;
 
 /// What `Store::write` hands to its closure. Everything done through it happens together or not at all.
@@ -33,6 +34,8 @@ pub struct Tx<'a> {
     registry: Option<Arc<Registry>>,
     /// Search parameters that were written.
     parameters: Option<Parameters>,
+    /// What the audit tells of this transaction.
+    records: Vec<Record>,
 }
 
 /// That search parameters were written: their ids, with the definitions to read them by.
@@ -80,6 +83,7 @@ impl<'a> Tx<'a> {
             created: None,
             registry: None,
             parameters: None,
+            records: Vec::new(),
         }
     }
 
@@ -113,6 +117,8 @@ impl<'a> Tx<'a> {
         self.pending.insert(rid, &rows);
         self.note_author(sealed.resource_type(), rid, stamped.version())?;
         self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
+        let texts = [&**stamped.bytes()];
+        self.tell_audit("create", Did::Create, sealed.name(), &texts, now);
         Ok(stamped)
     }
 
@@ -146,6 +152,8 @@ impl<'a> Tx<'a> {
         self.exchange(current, before, &rows)?;
         self.note_author(sealed.resource_type(), current.rid, stamped.version())?;
         self.note_parameter(sealed.resource_type(), sealed.id(), sealed.registry(), now);
+        let texts = [current.body.as_slice(), &**stamped.bytes()];
+        self.tell_audit("update", Did::Update, sealed.name(), &texts, now);
         Ok(stamped)
     }
 
@@ -177,7 +185,35 @@ impl<'a> Tx<'a> {
         self.noted(done)?;
         self.exchange(current, before, &Rows::default())?;
         self.note_parameter(resource_type, id, before.registry(), now);
+        let texts = [current.body.as_slice()];
+        self.tell_audit("delete", Did::Delete, (resource_type, id), &texts, now);
         Ok(deletion)
+    }
+
+    /// The audit tells it in this very transaction, of the patients whom the resource names or named.
+    fn tell_audit(
+        &mut self,
+        code: &'static str,
+        action: Did,
+        named: (&str, &str),
+        texts: &[&[u8]],
+        now: Instant,
+    ) {
+        let Some(visit) = self.view.permit.visit() else {
+            return;
+        };
+        let mut patients = Vec::new();
+        for text in texts {
+            visit.patients_of(named, text, &mut patients);
+        }
+        let step = Step {
+            code,
+            action,
+            patients,
+            what: Some(format!("{}/{}", named.0, named.1)),
+            ..Step::default()
+        };
+        visit.record(&step, now, &mut self.records);
     }
 
     /// Moves a follower on from where it was read, together with what it has done with the entries between. Fails when
@@ -320,6 +356,12 @@ impl<'a> Tx<'a> {
     /// What is left to do before the commit.
     pub(super) fn finish(&mut self) -> Result<(), Error> {
         self.flush()?;
+        if let (Some(visit), false) = (self.view.permit.visit(), self.records.is_empty()) {
+            visit.writes();
+            let records = std::mem::take(&mut self.records);
+            let done = audited::append(self.connection, &records);
+            self.noted(done)?;
+        }
         let Some(parameters) = self.parameters.take() else {
             return Ok(());
         };

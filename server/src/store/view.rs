@@ -10,7 +10,7 @@ use super::history::{self, Past, Range};
 use super::query;
 use super::resources::{self, Found, Rid};
 use super::totals::Totals;
-use crate::auth::{Action, Permit};
+use crate::auth::{Action, Letters, Permit, Reach};
 
 /// What `Store::read` hands to its closure; a `Tx` is one too.
 pub struct View<'a> {
@@ -159,6 +159,11 @@ impl<'a> View<'a> {
         let query = self.fenced(resource_type, query)?;
         let done = query::ids(self.connection, &query, ids_max);
         self.noted(done)
+    }
+
+    /// How far the permit reaches among the resources of a type.
+    pub fn reach(&self, resource_type: &'static str, letters: Letters) -> Reach {
+        self.permit.reach(resource_type, letters)
     }
 
     /// Whether the permit covers one of these.

@@ -7,6 +7,7 @@
 mod databases;
 
 mod arranged;
+mod audit;
 mod authorised;
 mod authority;
 mod backend;

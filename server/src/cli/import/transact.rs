@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::Error;
 use super::batch::{Batch, Refuse, halves};
 use super::read::Origin;
-use super::write::Counts;
+use super::write::{Counts, importer};
 use crate::app::App;
 use crate::auth::{Action, Caller, may};
 use crate::cx::Cx;
@@ -114,7 +114,7 @@ impl Transactions {
         let store = self.app.store.noting(&permit, step.clone(), turn)?;
         Ok(Cx {
             app: Arc::new(self.app.with_store(store)),
-            caller: Caller::Kiln,
+            caller: importer(&self.app),
             now: (self.app.clock)(),
         })
     }

@@ -10,7 +10,8 @@ use super::report::Report;
 use super::transact::{Settled, Transactions, Work};
 use crate::accept::Sealed;
 use crate::app::App;
-use crate::auth::{Action, Caller, may_all};
+use crate::audit;
+use crate::auth::{AUDITED, Action, Caller, may_all};
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::interactions::bundle::Sent;
@@ -134,6 +135,10 @@ impl<'a> Writing<'a> {
         let task = match task {
             Task::Foreign(raw, said) => return self.foreign(origin, raw, said, &noted),
             task => task,
+        };
+        let task = match refusal(&self.app, &task) {
+            Some(issue) => Task::Refuse(vec![issue]),
+            None => task,
         };
         self.begin_batch()?;
         match task {
@@ -330,7 +335,7 @@ impl<'a> Writing<'a> {
             return Ok(Ok(()));
         }
         let actions = group.writes.iter().map(Write::action);
-        let permit = may_all(&Caller::Kiln, actions.chain([Action::Maintain]))?;
+        let permit = may_all(&importer(&self.app), actions.chain([Action::Maintain]))?;
         let app = Arc::clone(&self.app);
         let now = (app.clock)();
         let written = self
@@ -345,6 +350,21 @@ impl<'a> Writing<'a> {
             Err(fault) => Err(fault),
         })
     }
+}
+
+/// In whose name the import writes: the audit tells of it.
+pub(super) fn importer(app: &App) -> Caller {
+    audit::noted(app, "import", "kiln import".to_owned(), "")
+}
+
+/// What has happened is told by the audit and by nobody else.
+fn refusal(app: &App, task: &Task) -> Option<fhir_spec::Issue> {
+    let (Task::Place(sealed) | Task::Create(sealed)) = task else {
+        return None;
+    };
+    let is_of_audit = app.audit.is_on() && sealed.resource_type() == AUDITED;
+    let told = "events of the audit are told by this server and not brought in";
+    is_of_audit.then(|| fhir_spec::Issue::error(fhir_spec::IssueCode::Forbidden, told))
 }
 
 fn is_parameter(sealed: &Sealed) -> bool {

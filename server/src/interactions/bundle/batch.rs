@@ -8,7 +8,9 @@ use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use fhir_spec::Issue;
-use fhir_spec::bundle::{Asked, Bundle, Entry, Kind as BundleKind, Links, Target, in_order};
+use fhir_spec::bundle::{
+    Asked, Bundle, Entry, Kind as BundleKind, Links, Method, Target, in_order,
+};
 use tokio::task::JoinSet;
 
 use super::answer::answer;
@@ -16,7 +18,7 @@ use super::planner::Planner;
 use super::step::Done;
 use super::trouble::{Failure, Stop, Told, told};
 use super::{Sent, Wishes};
-use crate::auth::may_all;
+use crate::auth::{Did, Ended, Step, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::limits::{BATCH_ENTRIES_AT_ONCE_MAX, PARSE_AT_ONCE_BYTES_MAX, PLANS_MAX};
@@ -142,13 +144,51 @@ async fn side_by_side(
         running.spawn(async move {
             let mut settled = Vec::with_capacity(group.len());
             for (place, entry) in group {
-                settled.push((place, one(&planner, place, entry).await));
+                let step = refusal(&planner.cx, &entry);
+                let done = one(&planner, place, entry).await;
+                if let (Some(step), Err(failure)) = (step, &done) {
+                    note(&planner.cx, step, failure);
+                }
+                settled.push((place, done));
             }
             settled
         });
     }
     while !running.is_empty() {
         settled.extend(next(&mut running).await);
+    }
+}
+
+/// What the audit tells of an entry when nothing comes of it.
+fn refusal(cx: &Cx, entry: &Entry) -> Option<Step> {
+    let visit = cx.caller.visit()?;
+    let what = resource(entry);
+    let (code, action) = match (entry.request.method, &what) {
+        (Method::Get | Method::Head, Some(_)) => ("read", Did::Read),
+        (Method::Get | Method::Head, None) => ("search-type", Did::Execute),
+        (Method::Post, _) => ("create", Did::Create),
+        (Method::Put, _) => ("update", Did::Update),
+        (Method::Patch, _) => ("patch", Did::Update),
+        (Method::Delete, _) => ("delete", Did::Delete),
+    };
+    let patient = what.as_deref().and_then(|what| visit.patient_in(what));
+    Some(Step {
+        code,
+        action,
+        patients: patient.map(str::to_owned).into_iter().collect(),
+        what,
+        ..Step::default()
+    })
+}
+
+fn note(cx: &Cx, step: Step, failure: &Failure) {
+    let status = failure.fault.kind.row().status;
+    if let Some(visit) = cx.caller.visit() {
+        visit.note(Step {
+            outcome: Ended::of_status(status),
+            told: Some(format!("answered {status}")),
+            ..step
+        });
     }
 }
 

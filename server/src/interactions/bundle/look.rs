@@ -11,7 +11,7 @@ use fhir_spec::time::DateTime;
 use super::Wishes;
 use super::step::Done;
 use crate::accept::resource_type;
-use crate::auth::Action;
+use crate::auth::{AUDITED, Action};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -76,6 +76,10 @@ impl Look {
         let Some(resource_type) = resource_type(named) else {
             return Err(Fault::internal("a type that was not checked"));
         };
+        if resource_type == AUDITED && cx.app.audit.is_on() {
+            let told = "events of the audit are read by themselves, or searched";
+            return Err(Fault::new(Kind::NotImplemented, told));
+        }
         Ok(Self::Read(Read {
             resource_type,
             id: id.to_string(),
@@ -118,13 +122,15 @@ impl Look {
     ) -> Result<Done, Fault> {
         let (now, base) = (cx.now, &wishes.base);
         let (body, is_head) = match self {
-            Self::Read(read) => return read.apply(view),
+            Self::Read(read) => return read.apply(view, cx),
             Self::History { asked, is_head } => {
                 let page = history::within(view, asked, &wishes.limits)?;
+                asked.note(cx, &page);
                 ((wishes.past)(now, base, asked, &page)?, *is_head)
             }
             Self::Search { asked, is_head } => {
                 let mut page = search::within(view, asked)?;
+                asked.note(cx, &page);
                 let links =
                     search::links_within_bundle(&cx.app, &cx.caller, now, asked, &mut page)?;
                 ((wishes.found)(now, base, asked, &page, &links)?, *is_head)
@@ -141,11 +147,15 @@ impl Look {
 }
 
 impl Read {
-    fn apply(&self, view: &mut View<'_>) -> Result<Done, Fault> {
-        let found = match &self.version {
-            None => read::within(view, self.resource_type, &self.id)?,
-            Some(version) => vread::within(view, self.resource_type, &self.id, version)?,
+    fn apply(&self, view: &mut View<'_>, cx: &Cx) -> Result<Done, Fault> {
+        let (code, found) = match &self.version {
+            None => ("read", read::within(view, self.resource_type, &self.id)?),
+            Some(version) => {
+                let found = vread::within(view, self.resource_type, &self.id, version)?;
+                ("vread", found)
+            }
         };
+        read::note(cx, code, (self.resource_type, &self.id), &found);
         let mut done = Done {
             status: "200 OK",
             address: Some((self.resource_type, self.id.clone())),

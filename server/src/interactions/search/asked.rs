@@ -11,6 +11,7 @@ use search::query::{self, Answered, Criterion, Handling, Query, Settings, Which}
 use super::place::Place;
 use super::{Asked, OF_EACH_PAGE, PLACE, Part, Scope, explain, link};
 use crate::accept::resource_type;
+use crate::auth::AUDITED;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -122,6 +123,8 @@ fn understood(
     let page_size = count.unwrap_or(limits.page_size_default);
     let is_count = |(name, value): &(String, String)| name == "_summary" && value == "count";
     let counts_only = page_size == 0 || parameters.iter().any(is_count);
+    let is_of_audit =
+        cx.app.audit.is_on() && matches!(parts.as_slice(), [part] if part.resource_type == AUDITED);
     Ok(Asked {
         page_size: page_size.min(limits.page_size_max),
         total,
@@ -138,6 +141,7 @@ fn understood(
         registry,
         texts,
         text: OnceLock::new(),
+        is_of_audit,
     })
 }
 

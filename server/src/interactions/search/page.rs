@@ -14,7 +14,7 @@ use super::cost;
 use super::include::{self, Included, included};
 use super::place::{Place, Start};
 use super::text::{Relevance, answered};
-use super::{Asked, Entry, Page, Part};
+use super::{Asked, Entry, Page, Part, log};
 use crate::auth::Action;
 use crate::fault::Fault;
 use crate::limits::ESTIMATE_MAX;
@@ -32,6 +32,9 @@ pub(super) struct Hit {
 }
 
 pub fn within(view: &mut View<'_>, asked: &Asked) -> Result<Page, Fault> {
+    if let (true, [part]) = (asked.is_of_audit, asked.parts.as_slice()) {
+        return log::found(view, asked, part);
+    }
     if !asked.explains {
         return found(view, asked);
     }

@@ -33,6 +33,7 @@ const STOREYS: &[&[&str]] = &[
     &["store"],
     &[
         "app",
+        "audit",
         "callers",
         "cx",
         "fault",

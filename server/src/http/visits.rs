@@ -1,0 +1,113 @@
+//! Who has come, as the audit tells of them, and what was done for them, kept before they are answered.
+//! <https://profiles.ihe.net/ITI/BALP/>
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::{HttpMessage, HttpRequest};
+
+use super::routes::Answer;
+use super::{request, shown};
+use crate::app::App;
+use crate::auth::{Caller, Did, Ended, Step, Visit};
+use crate::config::Outside;
+use crate::fault::Fault;
+
+/// The name of a request, for those who have only the request.
+#[derive(Debug, Clone)]
+struct Named(String);
+
+/// Remembers the name of a request.
+pub(super) fn name(app: &App, http: &HttpRequest, id: &str) {
+    if app.audit.is_on() {
+        http.extensions_mut().insert(Named(id.to_owned()));
+    }
+}
+
+/// Who asks. Where there is an audit, what they do is noted.
+pub(super) async fn caller(app: &App, http: &HttpRequest) -> Result<Caller, Fault> {
+    let found = shown::caller(app, http).await;
+    if !app.audit.is_on() {
+        return found;
+    }
+    let inner = match &found {
+        Ok(caller) => caller.clone(),
+        // Whoever shows nothing is told to, and that is all.
+        Err(_) if !shown::shows_something(http) => return found,
+        Err(_) => Caller::Open,
+    };
+    let mut visit = Visit::new(inner, "rest", (app.clock)());
+    if found.is_err() {
+        "unknown".clone_into(&mut visit.who);
+    }
+    visit.address = address(&app.outside, http);
+    let named = http
+        .extensions()
+        .get::<Named>()
+        .map(|named| named.0.clone());
+    visit.request = named.or_else(|| request::id(http)).unwrap_or_default();
+    if let Some(url) = &app.outside.public_url {
+        visit.base = format!("{url}{}", super::routes::FHIR);
+    }
+    let visit = Arc::new(visit);
+    http.extensions_mut().insert(Arc::clone(&visit));
+    found.map(|_| Caller::Noted(visit))
+}
+
+/// Keeps what was done for whoever has asked. Not one answer leaves before that.
+pub(super) async fn settle(
+    app: &App,
+    http: &HttpRequest,
+    interaction: &'static str,
+    answer: Answer,
+) -> Answer {
+    if !app.audit.is_on() {
+        return answer;
+    }
+    let visit = http.extensions().get::<Arc<Visit>>().cloned();
+    let Some(visit) = visit else {
+        return answer;
+    };
+    let status = match &answer {
+        Ok(response) => response.status().as_u16(),
+        Err(fault) => fault.kind.row().status,
+    };
+    if status >= 400 || !visit.has_done() {
+        visit.note(rest(http, interaction, status, &visit));
+    }
+    app.audit.settle(&app.store, &visit).await?;
+    answer
+}
+
+/// What nobody has told in more detail, failures among them.
+fn rest(http: &HttpRequest, interaction: &'static str, status: u16, visit: &Visit) -> Step {
+    let path = http.match_info().as_str();
+    let within = super::routes::within_fhir(path);
+    let what = within.unwrap_or(path);
+    let patient = within.and_then(|path| visit.patient_in(path));
+    let searches = interaction.starts_with("search") && !http.query_string().is_empty();
+    Step {
+        code: interaction,
+        action: Did::of_interaction(interaction),
+        outcome: Ended::of_status(status),
+        patients: patient.map(str::to_owned).into_iter().collect(),
+        what: (!what.is_empty()).then(|| what.to_owned()),
+        query: searches.then(|| format!("{what}?{}", http.query_string())),
+        told: (status >= 400).then(|| format!("answered {status}")),
+    }
+}
+
+/// From where a request comes: what a proxy says that is believed, else who has connected.
+pub(super) fn address(outside: &Outside, http: &HttpRequest) -> String {
+    let Some(peer) = http.peer_addr().map(|peer| peer.ip()) else {
+        return String::new();
+    };
+    let said = http.headers().get(header::X_FORWARDED_FOR);
+    let said = said.and_then(|value| value.to_str().ok());
+    // The last that no proxy of ours has added.
+    let said = said.filter(|_| outside.trusts(peer)).and_then(|list| {
+        let mut all = list.rsplit(',').filter_map(|one| one.trim().parse().ok());
+        all.find(|address| !outside.trusts(*address))
+    });
+    said.unwrap_or(peer).to_string()
+}
