@@ -39,6 +39,11 @@ impl Caller {
         }
     }
 
+    /// Whether they have shown who they are.
+    pub fn is_known(&self) -> bool {
+        self.rights().is_some()
+    }
+
     /// The resource that stands for them.
     pub fn fhir_user(&self) -> Option<&str> {
         match self {

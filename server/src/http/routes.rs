@@ -220,7 +220,7 @@ fn within_rates(
     };
     let address = || address::of(&front.app.outside, request).map(|address| address.to_string());
     let is_allowed = match caller {
-        Ok(Caller::Known(principal)) => rate.allows(&principal.name, now),
+        Ok(caller) if caller.is_known() => rate.allows(caller.name(), now),
         Ok(_) | Err(_) => rate.allows(&address().unwrap_or_default(), now),
     };
     match is_allowed {

@@ -44,5 +44,7 @@ pub(super) async fn caller(app: &App, request: &HttpRequest) -> Result<Caller, F
 /// Whether there is anything to know them by.
 pub(super) fn shows_something(request: &HttpRequest) -> bool {
     let headers = request.headers();
-    headers.contains_key(KEY) || headers.contains_key(header::AUTHORIZATION)
+    let certificate = request.conn_data::<Certificate>();
+    let has_certificate = certificate.is_some_and(|certificate| certificate.0.is_some());
+    has_certificate || headers.contains_key(KEY) || headers.contains_key(header::AUTHORIZATION)
 }

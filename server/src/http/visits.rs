@@ -3,14 +3,12 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::routes::Answer;
-use super::{request, shown};
+use super::{address, request, shown};
 use crate::app::App;
 use crate::auth::{Caller, Did, Ended, Step, Visit};
-use crate::config::Outside;
 use crate::fault::Fault;
 
 /// The name of a request, for those who have only the request.
@@ -40,7 +38,10 @@ pub(super) async fn caller(app: &App, http: &HttpRequest) -> Result<Caller, Faul
     if found.is_err() {
         "unknown".clone_into(&mut visit.who);
     }
-    visit.address = address(&app.outside, http);
+    let address = address::of(&app.outside, http);
+    visit.address = address
+        .map(|address| address.to_string())
+        .unwrap_or_default();
     let named = http
         .extensions()
         .get::<Named>()
@@ -95,19 +96,4 @@ fn rest(http: &HttpRequest, interaction: &'static str, status: u16, visit: &Visi
         query: searches.then(|| format!("{what}?{}", http.query_string())),
         told: (status >= 400).then(|| format!("answered {status}")),
     }
-}
-
-/// From where a request comes: what a proxy says that is believed, else who has connected.
-pub(super) fn address(outside: &Outside, http: &HttpRequest) -> String {
-    let Some(peer) = http.peer_addr().map(|peer| peer.ip()) else {
-        return String::new();
-    };
-    let said = http.headers().get(header::X_FORWARDED_FOR);
-    let said = said.and_then(|value| value.to_str().ok());
-    // The last that no proxy of ours has added.
-    let said = said.filter(|_| outside.trusts(peer)).and_then(|list| {
-        let mut all = list.rsplit(',').filter_map(|one| one.trim().parse().ok());
-        all.find(|address| !outside.trusts(*address))
-    });
-    said.unwrap_or(peer).to_string()
 }

@@ -75,6 +75,9 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("signing_keys", Goes(&[])),
     // Until they end, they must not count again in the other store either.
     ("assertions", Goes(&[])),
+    // The ends of chains go with what they are the ends of.
+    ("audit_events", Goes(&[])),
+    ("chain_heads", Goes(&[])),
     ("snapshots", Goes(&["rid"])),
     ("targets", Goes(&["rid"])),
     ("events", Goes(&["target"])),
