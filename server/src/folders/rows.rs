@@ -291,7 +291,7 @@ impl Writer<'_> {
     async fn apply(&mut self, submission: Submission, to: Reached) -> Result<(), Fault> {
         let step = self.step(to);
         let facts = Facts::default();
-        let cx = (self.look.desk).cx_of(&self.look.running, &facts, "");
+        let cx = (self.look.desk).cx_of(self.look.running, &facts, "");
         let also =
             move |tx: &mut store::Tx<'_>, _: &_| tx.advance_import(&step).map_err(Fault::from);
         facade::apply(&cx, submission, &[Action::Maintain], also).await?;

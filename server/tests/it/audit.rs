@@ -285,7 +285,7 @@ fn it_is_searched_page_by_page(database: &Database) {
         let Some(next) = next.and_then(|link| link.str_of("url")) else {
             break;
         };
-        path = next[next.find("/fhir").unwrap()..].to_owned();
+        path = format!("/fhir{}", next.split_once("/fhir").unwrap().1);
     }
     assert_eq!(ids.len(), 7);
     let mut distinct = ids.clone();
