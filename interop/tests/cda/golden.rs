@@ -1,34 +1,19 @@
-//! Golden cases: `tests/cda/golden/<case>/{input.xml,bundle.json,loss.json}`, documents of our own invention. With
-//! KILN_BLESS=1 what comes out is written there; read the difference before you commit it.
+//! Golden cases: `tests/cda/golden/<case>/{input.xml,bundle.json,loss.json}`, documents of our own invention.
 
 use std::fs;
 use std::path::Path;
 
-use fhir_spec::json::{Value, parse, write_pretty};
+use fhir_spec::json::Value;
 use fhir_spec::outcome::operation_outcome;
 
+use crate::cases::{folders, same};
 use crate::harness::{convert, errors};
-
-fn same(path: &Path, found: &Value) {
-    if std::env::var_os("KILN_BLESS").is_some() {
-        fs::write(path, write_pretty(found)).unwrap();
-        return;
-    }
-    let wanted = parse(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(
-        write_pretty(&wanted),
-        write_pretty(found),
-        "{}",
-        path.display()
-    );
-}
 
 #[test]
 fn golden_cases() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cda/golden");
     let mut count = 0;
-    for case in fs::read_dir(root).unwrap() {
-        let case = case.unwrap().path();
+    for case in folders(&root) {
         let made = convert(&fs::read(case.join("input.xml")).unwrap()).unwrap();
         let mut bundle = made.bundle.clone();
         shorten(&mut bundle);

@@ -3,6 +3,9 @@
 // Tells clippy that helpers are test code too.
 #![cfg(test)]
 
+#[path = "../shared/cases.rs"]
+#[expect(dead_code, reason = "these tests judge whole bundles")]
+mod cases;
 mod editions;
 mod golden;
 mod harness;

@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod back;
+#[path = "../shared/cases.rs"]
+mod cases;
 mod emit;
 mod golden;
 mod groups;

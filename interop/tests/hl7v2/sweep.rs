@@ -10,7 +10,7 @@ use interop::formats::hl7v2::convert::Converter;
 use interop::formats::hl7v2::{Intake, Transmission};
 use interop::mapping::{Occasion, Zone};
 
-use crate::golden::errors;
+use crate::cases::errors;
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else {

@@ -1,39 +1,14 @@
-//! Golden cases: `interop/tests/golden/<map>/<case>/{input.csv,bundle.json,loss.json}`. With KILN_BLESS=1 what comes out is
-//! written there; read the difference before you commit it.
+//! Golden cases: `interop/tests/golden/<map>/<case>/{input.csv,bundle.json,loss.json}`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use fhir_spec::json::{Value, parse, write_pretty};
 use fhir_spec::outcome::operation_outcome;
 use fhir_spec::{Issue, IssueCode};
 use interop::mapping::shipped;
 
-use crate::harness::{convert, errors};
-
-fn folders(folder: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_dir())
-        .collect();
-    found.sort();
-    found
-}
-
-fn same(path: &Path, found: &Value) {
-    if std::env::var_os("KILN_BLESS").is_some() {
-        fs::write(path, write_pretty(found)).unwrap();
-        return;
-    }
-    let wanted = parse(&fs::read(path).unwrap()).unwrap();
-    assert_eq!(
-        write_pretty(&wanted),
-        write_pretty(found),
-        "{}",
-        path.display()
-    );
-}
+use crate::cases::{errors, folders, same};
+use crate::harness::convert;
 
 #[test]
 fn golden_cases() {

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use fhir_spec::Issue;
 use fhir_spec::definitions::Definitions;
-use fhir_spec::json::{Value, parse};
-use fhir_spec::validate::{Request, Validator};
+use fhir_spec::json::Value;
 use interop::formats::delimited::{Columns, Dialect, Outcome, Rows, TableSchema};
 use interop::mapping::{Pack, Plan, Runner, Zone, bundle};
 
@@ -64,24 +63,6 @@ pub(crate) fn convert(pack: &Pack, map: &str, text: &[u8], dialect: Option<Diale
         bad,
         good,
     }
-}
-
-/// Errors of the resources of a bundle.
-pub(crate) fn errors(bundle: &Value) -> String {
-    let mut errors = Vec::new();
-    for entry in bundle.items_of("entry") {
-        let resource = entry.get("resource").unwrap();
-        // Positions of values made by code are all the same: read it as a receiver would.
-        let resource = parse(resource.to_string().as_bytes()).unwrap();
-        for issue in Validator::r4().validate(&resource, &Request::default()) {
-            if issue.is_error() {
-                errors.push(format!("{:?} {}", issue.expression, issue.diagnostics));
-            }
-        }
-    }
-    errors.sort();
-    errors.dedup();
-    errors.join("\n")
 }
 
 pub(crate) fn resources(bundle: &Value) -> Vec<Value> {

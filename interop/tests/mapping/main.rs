@@ -1,6 +1,8 @@
 //! The mapping engine from the outside: shipped maps, golden cases, what is wrong told, both directions, hostile input.
 #![cfg(test)]
 
+#[path = "../shared/cases.rs"]
+mod cases;
 mod files;
 mod golden;
 mod harness;

@@ -5,7 +5,8 @@ use fhir_spec::json::Value;
 use interop::formats::delimited::{Dialect, TableSchema};
 use interop::mapping::{Pack, shipped, source::Schema};
 
-use crate::harness::{convert, errors};
+use crate::cases::errors;
+use crate::harness::convert;
 
 #[test]
 fn shipped_maps_compile_and_use_all_they_have() {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use interop::mapping::shipped;
 
-use crate::harness::{convert, errors};
+use crate::cases::errors;
+use crate::harness::convert;
 
 fn material() -> Option<PathBuf> {
     let folder = std::env::var_os("KILN_TESTDATA")
