@@ -20,7 +20,7 @@ pub fn read(
 /// What is known of a document before it is mapped.
 pub fn facts(bytes: &[u8], zone: &Zone) -> Result<Facts, Unreadable> {
     let text = decode(bytes)?;
-    let document = Document::read(&text)?;
+    let document = Document::read_header(&text)?;
     Ok(Facts::of_document(&Header::of(&document), zone))
 }
 

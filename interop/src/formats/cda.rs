@@ -40,6 +40,10 @@ pub use write::{BadTemplate, Wanted, Writer, Written};
 pub const DOCUMENT_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Elements of a document: one of 30 MB has half a million.
 pub const ELEMENTS_MAX: usize = 2_000_000;
+/// Statements of a document, each of which may become a resource: one of 30 MB has less than half of them.
+pub const STATEMENTS_MAX: usize = 100_000;
+/// Sections of a document; real ones have less than fifty.
+pub const SECTIONS_MAX: usize = 10_000;
 /// Elements within elements; real ones nest less than fifty deep.
 pub const DEPTH_MAX: usize = 200;
 /// Attributes of an element; a root that declares every namespace it ever heard of has twenty.

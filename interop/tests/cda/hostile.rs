@@ -45,6 +45,18 @@ fn hostile_xml_is_refused() {
             "line 1, column",
         ),
         (format!("{ROOT}><a>"), "ends while an element is open"),
+        (
+            format!("{ROOT}>{}", "<section/>".repeat(10_001)),
+            "more than 10000 sections",
+        ),
+        (
+            format!("{ROOT}>{}", "<act/>".repeat(100_001)),
+            "more than 100000 statements",
+        ),
+        (
+            format!("{ROOT}>{}", "<a/>".repeat(2_000_001)),
+            "more than 2000000 elements",
+        ),
         (format!("{ROOT}/><x/>"), "a second root"),
         (format!("{ROOT} a=\"1\" a=\"2\"/>"), "duplicated"),
         (format!("{ROOT}><x:y/></ClinicalDocument>"), "prefix"),

@@ -29,6 +29,7 @@ mod deliveries;
 mod disk_full;
 mod documents;
 mod documents_roads;
+mod documents_whole;
 mod durability;
 mod facade;
 mod facade_messages;

@@ -140,6 +140,12 @@ mod tests {
             <componentOf><encompassingEncounter><id root='9' extension='V'/></encompassingEncounter></componentOf></ClinicalDocument>";
         let document = Document::read(text).unwrap();
         let header = Header::of(&document);
+        let body = "<component><structuredBody/></component></ClinicalDocument>";
+        let whole = text.replace("</ClinicalDocument>", body);
+        let without_body = Document::read_header(&whole).unwrap();
+        assert_eq!(Header::of(&without_body), header);
+        assert_eq!(without_body.element_count(), document.element_count());
+        assert!(Document::read_header(&whole.replace("<structuredBody/>", "<a></b>")).is_err());
         assert_eq!((&*header.id.root, &*header.id.extension), ("1.2", "d1"));
         assert_eq!((&*header.set.root, &*header.version), ("1.3", "2"));
         assert_eq!(

@@ -9,7 +9,10 @@ use quick_xml::reader::Reader;
 
 use super::model::{self, Model};
 use super::tree::{Attribute, Document, Element};
-use super::{ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, ELEMENTS_MAX, TAG_BYTES_MAX, narrow};
+use super::{
+    ATTRIBUTES_MAX, DEPTH_MAX, DOCUMENT_BYTES_MAX, ELEMENTS_MAX, SECTIONS_MAX, STATEMENTS_MAX,
+    TAG_BYTES_MAX, narrow,
+};
 
 /// Why a document cannot be read at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,19 +31,61 @@ pub enum Unreadable {
     NoDocument(String),
 }
 
+/// The element of the header behind which the body is.
+const BODY: &str = "component";
+const SECTION: &str = "section";
+const STATEMENTS: &[&str] = &[
+    "act",
+    "encounter",
+    "observation",
+    "organizer",
+    "procedure",
+    "substanceAdministration",
+    "supply",
+];
+/// The place of an open element that is not kept.
+const NOT_KEPT: u32 = u32::MAX;
+
 const KNOWN_DEFAULT: &str = "urn:hl7-org:v3";
 /// The namespaces whose names are the model's.
 const KNOWN: &[&str] = &[KNOWN_DEFAULT, "urn:hl7-org:sdtc"];
 /// Prefixes that senders forget to declare, and everybody understands.
 const UNDERSTOOD: &[&str] = &["sdtc", "hl7", "cda"];
 
+/// A longer document is gone through before anything of it is kept: what is refused at its end costs no memory.
+const UNCHECKED_BYTES_MAX: usize = 1024 * 1024;
+
+/// How much of a document is kept; all of it is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Root,
+    Header,
+    All,
+}
+
 impl<'t> Document<'t> {
     /// Reads a document whose text [`super::decode`] gave.
     pub fn read(text: &'t str) -> Result<Self, Unreadable> {
+        Self::checked(text, Keep::All)
+    }
+
+    /// The same without its body, which is checked and not kept.
+    pub fn read_header(text: &'t str) -> Result<Self, Unreadable> {
+        Self::checked(text, Keep::Header)
+    }
+
+    fn checked(text: &'t str, keep: Keep) -> Result<Self, Unreadable> {
+        if text.len() > UNCHECKED_BYTES_MAX {
+            Self::built(text, Keep::Root)?;
+        }
+        Self::built(text, keep)
+    }
+
+    fn built(text: &'t str, keep: Keep) -> Result<Self, Unreadable> {
         if text.len() > DOCUMENT_BYTES_MAX {
             return Err(Unreadable::TooLong);
         }
-        let mut builder = Builder::new(text);
+        let mut builder = Builder::new(text, keep);
         match builder.run() {
             Ok(()) => builder.finish(),
             Err(problem) => {
@@ -58,6 +103,13 @@ impl<'t> Document<'t> {
 struct Builder<'t> {
     document: Document<'t>,
     model: &'static Model,
+    keep: Keep,
+    /// The body has begun.
+    is_in_body: bool,
+    /// Elements so far, kept or not; statements and sections among them.
+    count: usize,
+    statements: usize,
+    sections: usize,
     open: Vec<u32>,
     /// Prefixes by whether their names are the model's. They mean the same in the whole document, as in all that are known.
     prefixes: HashMap<&'t str, bool>,
@@ -67,19 +119,25 @@ struct Builder<'t> {
 }
 
 impl<'t> Builder<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, keep: Keep) -> Self {
         let model = Model::get();
+        let expected = if keep == Keep::All { text.len() } else { 0 };
         Self {
             document: Document {
                 text,
-                elements: Vec::with_capacity(text.len() / 64),
-                attributes: Vec::with_capacity(text.len() / 48),
+                elements: Vec::with_capacity(expected / 64),
+                attributes: Vec::with_capacity(expected / 48),
                 by_name: vec![Vec::new(); model.name_count()],
                 ids: HashMap::new(),
-                lines: OnceLock::new(),
+                places: OnceLock::new(),
                 identified: OnceLock::new(),
             },
             model,
+            keep,
+            is_in_body: false,
+            count: 0,
+            statements: 0,
+            sections: 0,
             open: Vec::new(),
             prefixes: HashMap::new(),
             is_cda: true,
@@ -117,7 +175,7 @@ impl<'t> Builder<'t> {
                 Event::Eof if !self.open.is_empty() => {
                     return Err("it ends while an element is open".to_owned());
                 }
-                Event::Eof if self.document.elements.is_empty() => {
+                Event::Eof if self.count == 0 => {
                     return Err("there is no element in it".to_owned());
                 }
                 Event::Eof => return Ok(()),
@@ -137,19 +195,27 @@ impl<'t> Builder<'t> {
         if self.open.len() == DEPTH_MAX {
             return Err(format!("elements nest more than {DEPTH_MAX} deep"));
         }
-        if self.document.elements.len() == ELEMENTS_MAX {
+        if self.count == ELEMENTS_MAX {
             return Err(format!("more than {ELEMENTS_MAX} elements"));
         }
         if start.len() > TAG_BYTES_MAX {
             return Err(format!("a tag of more than {TAG_BYTES_MAX} bytes"));
         }
-        if self.open.is_empty() && !self.document.elements.is_empty() {
+        if self.open.is_empty() && self.count > 0 {
             return Err("a second root".to_owned());
         }
         let here = narrow(self.document.elements.len());
         let attributes_from = narrow(self.document.attributes.len());
-        self.attributes(start, here)?;
         let qualified = start.name();
+        self.is_in_body |= self.open.len() == 1 && qualified.local_name().as_ref() == BODY;
+        let is_kept = match self.keep {
+            Keep::All => true,
+            Keep::Header => !self.is_in_body,
+            Keep::Root => self.count == 0,
+        };
+        self.count += 1;
+        self.counted(qualified.local_name().as_ref())?;
+        self.attributes(start, here, is_kept)?;
         let is_known = match qualified.prefix() {
             None => true,
             Some(prefix) => {
@@ -160,6 +226,10 @@ impl<'t> Builder<'t> {
                     .ok_or_else(|| "a prefix that no namespace was given for".to_owned())?
             }
         };
+        if !is_kept {
+            self.open.push(NOT_KEPT);
+            return Ok(());
+        }
         let name = if is_known {
             self.model.name(qualified.local_name().as_ref())
         } else {
@@ -186,7 +256,28 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    fn attributes(&mut self, start: &BytesStart<'t>, here: u32) -> Result<(), String> {
+    /// What becomes resources and parts of them has bounds of its own.
+    fn counted(&mut self, name: &str) -> Result<(), String> {
+        let (count, max, what) = match name {
+            SECTION => (&mut self.sections, SECTIONS_MAX, "sections"),
+            name if STATEMENTS.contains(&name) => {
+                (&mut self.statements, STATEMENTS_MAX, "statements")
+            }
+            _ => return Ok(()),
+        };
+        *count += 1;
+        if *count > max {
+            return Err(format!("more than {max} {what}"));
+        }
+        Ok(())
+    }
+
+    fn attributes(
+        &mut self,
+        start: &BytesStart<'t>,
+        here: u32,
+        is_kept: bool,
+    ) -> Result<(), String> {
         let base = self.document.text.as_ptr().addr();
         for (count, attribute) in start.attributes().enumerate() {
             if count == ATTRIBUTES_MAX {
@@ -226,6 +317,9 @@ impl<'t> Builder<'t> {
                 Some(_) if key.local_name().as_ref() == "type" => model::XSI_TYPE,
                 Some(_) => continue,
             };
+            if !is_kept {
+                continue;
+            }
             if name == self.model.id_attribute() {
                 self.document.ids.entry(value).or_insert(here);
             }

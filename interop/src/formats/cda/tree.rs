@@ -11,6 +11,8 @@ use super::wide;
 
 /// Elements that may have one id and still be taken for the same thing.
 const SAME_MAX: usize = 16;
+/// Between two places that are remembered, to count lines from.
+const BLOCK_BYTES: usize = 4_096;
 
 /// An element. Its children are the elements right behind it, up to `end`.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +48,8 @@ pub struct Document<'t> {
     pub(super) by_name: Vec<Vec<u32>>,
     /// What the narrative can be referred to by.
     pub(super) ids: HashMap<&'t str, u32>,
-    pub(super) lines: OnceLock<Vec<u32>>,
+    /// Line and column at which each block of the text begins.
+    pub(super) places: OnceLock<Vec<(u32, u32)>>,
     /// Elements by the ids that they have: root and extension, hashed.
     pub(super) identified: OnceLock<HashMap<u64, Vec<u32>>>,
 }
@@ -191,20 +194,29 @@ impl<'t> Document<'t> {
 
     /// Line and column of an offset, both from 1.
     pub(super) fn place(&self, offset: u32) -> (u32, u32) {
-        let lines = self.lines.get_or_init(|| {
-            let ends = self
-                .text
-                .bytes()
-                .enumerate()
-                .filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0)
-                .chain(ends.map(|(place, _)| super::narrow(place + 1)))
-                .collect()
+        let text = self.text.as_bytes();
+        let places = self.places.get_or_init(|| {
+            let blocks = text.chunks(BLOCK_BYTES).scan((1, 1), |here, block| {
+                let begins = *here;
+                *here = behind(begins, block);
+                Some(begins)
+            });
+            blocks.collect()
         });
-        let line = lines.partition_point(|start| *start <= offset);
-        let start = lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let column = self.slice(start, offset).chars().count() + 1;
-        (super::narrow(line.max(1)), super::narrow(column))
+        let block = wide(offset) / BLOCK_BYTES;
+        let rest = text.get(block * BLOCK_BYTES..wide(offset));
+        let begins = places.get(block).copied().unwrap_or((1, 1));
+        behind(begins, rest.unwrap_or_default())
+    }
+}
+
+/// Where one stands behind some bytes: what begins a character is a column.
+fn behind((line, column): (u32, u32), bytes: &[u8]) -> (u32, u32) {
+    let columns = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+    let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+    match bytes.rsplit(|byte| *byte == b'\n').next() {
+        Some(last) if ends > 0 => (line + super::narrow(ends), 1 + super::narrow(columns(last))),
+        _ => (line, column + super::narrow(columns(bytes))),
     }
 }
 
@@ -249,7 +261,24 @@ fn content(raw: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::content;
+    use super::{BLOCK_BYTES, Document, content};
+
+    #[test]
+    fn a_place_is_a_line_and_a_column_wherever_blocks_end() {
+        let filler = "ü\n".repeat(BLOCK_BYTES);
+        let text = format!("<ClinicalDocument>{filler}ää<title/></ClinicalDocument>");
+        let document = Document::read(&text).unwrap();
+        let title = u32::try_from(text.find("<title").unwrap()).unwrap();
+        assert_eq!(document.place(title), (4_097, 3));
+        assert_eq!(document.place(2), (1, 3));
+        let long = format!(
+            "<ClinicalDocument>{}<title/></ClinicalDocument>",
+            "é".repeat(BLOCK_BYTES)
+        );
+        let document = Document::read(&long).unwrap();
+        let title = u32::try_from(long.find("<title").unwrap()).unwrap();
+        assert_eq!(document.place(title), (1, 4_115));
+    }
 
     #[test]
     fn text_is_what_it_means() {
