@@ -8,6 +8,7 @@
 mod harness;
 #[path = "../../../interop/tests/cda/leaves.rs"]
 mod leaves;
+mod out;
 mod pairs;
 mod us_core;
 
@@ -81,6 +82,41 @@ fn wrong_documents_are_told() {
             }
         });
         tally.count(&name, outcome);
+    }
+    tally.finish();
+}
+
+/// What the tests of ONC's validator are made of: documents are converted, what is none is refused by name.
+#[test]
+fn what_a_validator_is_tested_with() {
+    const NONE: &[(&str, &str)] = &[
+        (
+            "Sample_basicHTML.xml",
+            "a document type (DOCTYPE) is not allowed",
+        ),
+        ("Sample_invalid-SnippetOnly.xml", "not component"),
+        ("logback-test.xml", "not configuration"),
+        ("severityLevelLimitTestConfig.xml", "not configurations"),
+    ];
+    let mut tally = Tally::new(
+        "ccda-onc: validator tests, converted or refused by name",
+        &[],
+    );
+    let all = files("ccda-onc/validator-tests");
+    if all.is_empty() {
+        return;
+    }
+    for (name, bytes) in all.iter().filter(|(name, _)| name.ends_with(".xml")) {
+        let none = NONE.iter().find(|(other, _)| other == name);
+        let outcome = match (convert(bytes), none) {
+            (Ok(made), None) => errors(&made.bundle)
+                .first()
+                .map_or(Ok(()), |error| Err(error.clone())),
+            (Err(refused), Some((_, told))) if refused.to_string().ends_with(told) => Ok(()),
+            (Ok(_), Some(_)) => Err("taken".to_owned()),
+            (Err(refused), _) => Err(refused.to_string()),
+        };
+        tally.count(name, outcome);
     }
     tally.finish();
 }

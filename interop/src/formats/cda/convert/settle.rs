@@ -347,8 +347,11 @@ fn follow_value(value: &mut Value, moved: &HashMap<Text, Option<Text>>) -> bool 
                     }
                 }
             }
+            let said = object.len();
             follow(object, moved);
-            was_empty || !object.is_empty()
+            // An extension that has lost its value says nothing.
+            let is_bare = said > 1 && object.len() == 1 && object.contains("url");
+            was_empty || !(object.is_empty() || is_bare)
         }
         _ => true,
     }
