@@ -10,7 +10,7 @@ use search::query::Handling;
 use super::closure::{Closure, Held};
 use super::document::{head, uuid, wrong};
 use super::{Answer, Call, Operation, Run, Types, Working};
-use crate::auth::{Action, may_all};
+use crate::auth::{Action, may, may_all};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -20,6 +20,7 @@ use crate::store::View;
 
 const TYPE: &str = "Patient";
 const ENCOUNTER: &str = "Encounter";
+const DEVICE: &str = "Device";
 
 pub const OPERATION: Operation = Operation {
     code: "$ccd",
@@ -50,11 +51,11 @@ async fn run(cx: &Cx, call: &Call) -> Result<Answer, Fault> {
         Fault::internal(told.join("; "))
     })?;
     let summary = Summary::of(call, &writer)?;
-    let held = gathered(cx, call, &summary, &writer).await?;
+    let (held, withheld) = gathered(cx, call, &summary, &writer).await?;
     let bytes = held.iter().map(|held| held.text.len()).sum();
     let (base, now, wants_cda) = (call.base.clone(), call.now, call.wants_cda);
     cx.compute(bytes, move || {
-        let bundle = composed(&writer, held, &summary, &base, now)?;
+        let bundle = composed(&writer, held, &summary, (&withheld, &base, now))?;
         if !wants_cda {
             return Ok(Answer::Resource(bundle));
         }
@@ -112,28 +113,39 @@ fn encounter_id(text: &str) -> Result<String, Fault> {
     }
 }
 
-/// The patient, what is known of them, and all that this refers to: one state of the database.
+/// The patient, what is known of them, and all that this refers to: one state of the database. And the types of resources that
+/// whoever asks may not search: what they may see is no less true without them, and the document says where they are missing.
 async fn gathered(
     cx: &Cx,
     call: &Call,
     summary: &Summary,
     writer: &Writer,
-) -> Result<Vec<Held>, Fault> {
+) -> Result<(Vec<Held>, Vec<&'static str>), Fault> {
     let mut types = writer.types();
     types.push("RelatedPerson");
-    types.retain(|name| !matches!(*name, TYPE | "Device"));
-    let within = Scope::within(cx.app.definitions(), TYPE, &summary.patient, None)?;
+    types.retain(|name| *name != TYPE);
+    let may_search = |name: &&'static str| may(&cx.caller, Action::Search(name)).is_ok();
+    let (mut types, withheld): (Vec<_>, Vec<_>) = types.into_iter().partition(may_search);
+    // Devices are in no compartment of patients.
+    let has_devices = types.contains(&DEVICE);
+    types.retain(|name| *name != DEVICE);
     let reference = format!("{TYPE}/{}", summary.patient);
     let asked = |scope, name: &str, value: &str| {
         let parameters = vec![(name.to_owned(), value.to_owned())];
         ask(cx, scope, parameters, Handling::Strict)
     };
-    let records = asked(within, "_type", &types.join(",")).await?;
-    // Devices are in no compartment of patients.
-    let devices = asked(Scope::of_type("Device"), "patient", &reference).await?;
-    let own = [Action::Read(TYPE), Action::Read(ENCOUNTER), Action::Include];
-    let searched = records.actions().chain(devices.actions());
-    let permit = may_all(&cx.caller, own.into_iter().chain(searched))?;
+    let mut searches = Vec::new();
+    if !types.is_empty() {
+        let within = Scope::within(cx.app.definitions(), TYPE, &summary.patient, None)?;
+        searches.push(asked(within, "_type", &types.join(",")).await?);
+    }
+    if has_devices {
+        searches.push(asked(Scope::of_type(DEVICE), "patient", &reference).await?);
+    }
+    let encounter = summary.encounter.as_ref().map(|_| Action::Read(ENCOUNTER));
+    let own = [Action::Read(TYPE), Action::Include];
+    let searched = searches.iter().flat_map(Asked::actions);
+    let permit = may_all(&cx.caller, own.into_iter().chain(encounter).chain(searched))?;
     let (summary, base, limits) = (summary.clone(), call.base.clone(), cx.app.limits);
     let work = move |view: &mut View<'_>| {
         let mut closure = Closure::new(&base, limits);
@@ -147,14 +159,14 @@ async fn gathered(
             }
             closure.take(held)?;
         }
-        let found_max = limits.document_resources_max;
-        for asked in [&records, &devices] {
+        for asked in &searches {
+            let found_max = limits.document_resources_max;
             take(view, asked, &reference, found_max, &mut closure)?;
         }
         closure.complete(view)?;
         Ok::<_, Fault>(closure.found)
     };
-    cx.app.store.read(permit, work).await
+    Ok((cx.app.store.read(permit, work).await?, withheld))
 }
 
 fn take(
@@ -188,13 +200,13 @@ fn composed(
     writer: &Writer,
     held: Vec<Held>,
     summary: &Summary,
-    base: &str,
-    now: Instant,
+    (withheld, base, now): (&[&'static str], &str, Instant),
 ) -> Result<Value, Fault> {
     let asked = [&summary.start, &summary.end, &summary.encounter];
     let asked = asked.map(|text| text.as_deref().unwrap_or_default());
     let texts = held.iter().map(|held| held.text.as_str());
-    let whole = uuid(texts.chain([summary.kind.as_str()]).chain(asked));
+    let said = [summary.kind.as_str()].into_iter().chain(asked);
+    let whole = uuid(texts.chain(said).chain(withheld.iter().copied()));
     let version = held.iter().filter_map(changed).max().unwrap_or_default();
     let patient = format!("{TYPE}/{}", summary.patient);
     let custodian = held
@@ -222,6 +234,7 @@ fn composed(
         start: summary.start.as_deref(),
         end: summary.end.as_deref(),
         now: &now.to_string(),
+        withheld,
     };
     // Of one patient and kind all are versions of one document.
     let id = uuid([patient.as_str(), "#", summary.kind.as_str()].into_iter());

@@ -2,6 +2,7 @@
 
 use fhir_spec::json::{Value, parse};
 
+use crate::authorised::{Holder, guarded, key};
 use crate::client::{Answer, FHIR_JSON, get, post, send};
 use crate::databases::Database;
 use crate::kiln::Kiln;
@@ -13,6 +14,7 @@ on_both_databases!(
     a_discharge_and_a_referral_have_their_sections,
     what_is_asked_wrongly_is_refused_by_name,
     a_summary_has_its_bounds,
+    what_may_not_be_seen_is_withheld_by_name,
 );
 
 /// Of one patient, with somebody else beside; ids are those of the tests.
@@ -295,4 +297,46 @@ fn a_summary_has_its_bounds(database: &Database) {
         "{}",
         refused.text()
     );
+}
+
+fn what_may_not_be_seen_is_withheld_by_name(database: &Database) {
+    let kiln = guarded(database);
+    let holder = |name: &str, scope: &[&str]| Holder {
+        kiln: &kiln,
+        key: key(database, name, scope),
+    };
+    let stored = holder("admin", &["--role", "admin"]).ask("POST", "/fhir", STORED);
+    assert_eq!(stored.status, 200, "{}", stored.text());
+    let path = "/fhir/Patient/p/$ccd";
+    let some = "system/Patient.rs system/AllergyIntolerance.rs system/Observation.rs";
+    let made = holder("some", &["--scope", some]).get(path);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let text = made.text();
+    assert!(section(&text, "48765-2").contains("Penicillin G"));
+    // Sections that belong to what may not be seen are there, required or not, and say why they are empty.
+    for code in ["11450-4", "46264-8", "10160-0", "47519-4"] {
+        let withheld = section(&text, code);
+        assert!(withheld.contains("Withheld: who asked"), "{withheld}");
+        assert!(!withheld.contains("<entry"), "{withheld}");
+    }
+    for hidden in ["Asthma", "House code", "Pacemaker", "Albuterol"] {
+        assert!(!text.contains(hidden), "{hidden}");
+    }
+    assert!(
+        text.matches("<section nullFlavor=\"MSK\">").count() > 4,
+        "{text}"
+    );
+    // Of results some may be seen and reports may not.
+    let results = section(&text, "30954-2");
+    assert!(results.contains("Glucose"), "{results}");
+    assert!(results.contains("Withheld: who asked"), "{results}");
+    // What may be seen and is not there is not called withheld; and the document is another one than that of who sees all.
+    let all = "system/*.rs";
+    let whole = holder("all", &["--scope", all]).get(path).text();
+    assert!(!whole.contains("MSK"), "{whole}");
+    assert!(section(&whole, "11450-4").contains("Asthma"));
+    let id = |text: &str| text.split("<id root=\"").nth(1).map(str::to_owned);
+    assert_ne!(id(&text), id(&whole));
+    let nothing = holder("other", &["--scope", "system/Observation.rs"]).get(path);
+    assert_eq!(nothing.status, 403, "{}", nothing.text());
 }

@@ -374,7 +374,29 @@ fn files_are_converted() {
     let rows = output(&["convert", &people, "--to", "csv", "--map", "patients"]);
     assert!(stdout(&rows).contains("77,"), "{}", stdout(&rows));
 
+    // And back to a clinical document, which says what it leaves out.
+    let bundle = files.put("document.json", &output(&["convert", &document]).stdout);
+    let written = output(&["convert", &bundle, "--to", "cda"]);
+    assert!(written.status.success(), "{}", stderr(&written));
+    let text = stdout(&written);
+    assert!(text.starts_with("<?xml version"), "{text}");
+    assert!(
+        text.contains("<ClinicalDocument xmlns=\"urn:hl7-org:v3\""),
+        "{text}"
+    );
+    let again = files.put("again.xml", text.as_bytes());
+    let again = output(&["convert", &again]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    let names = |bytes: &[u8]| {
+        let bundle = fhir_spec::json::parse(bytes).unwrap();
+        let found = families(&bundle).into_iter().map(str::to_owned);
+        found.collect::<Vec<_>>()
+    };
+    let first = output(&["convert", &document]);
+    assert_eq!(names(&again.stdout), names(&first.stdout));
+
     for (arguments, told) in [
+        (&["convert", &message, "--to", "cda"][..], "expected"),
         (
             &["convert", &good, "--map", "nobody"][..],
             "there is no map nobody",

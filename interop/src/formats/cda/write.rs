@@ -198,6 +198,7 @@ impl Writer {
             start: None,
             end: None,
             now,
+            withheld: &[],
         };
         let composition = self.compose(bundle, wanted).unwrap_or(Data::Null.into());
         let mut entries = vec![Value::from(Object::from_iter([("resource", composition)]))];

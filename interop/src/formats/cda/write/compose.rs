@@ -21,6 +21,8 @@ pub struct Wanted<'w> {
     pub start: Option<&'w str>,
     pub end: Option<&'w str>,
     pub now: &'w str,
+    /// Types of resources that whoever asks may not see: the sections that they belong to say so.
+    pub withheld: &'w [&'w str],
 }
 
 /// A Composition of the resources of a bundle; nothing when there is no such kind of document.
@@ -40,8 +42,13 @@ pub(super) fn compose(run: &mut Run<'_, '_>, wanted: Wanted<'_>) -> Option<Value
             continue;
         };
         let entries = taken(run, section, wanted);
-        if *is_required || !entries.is_empty() {
-            sections.push(written(section, entries));
+        let is_withheld = |(of, _): &(&str, _)| wanted.withheld.contains(of);
+        let lacks = match section.takes.iter().any(is_withheld) {
+            true => Lack::Withheld,
+            false => Lack::Unavailable,
+        };
+        if *is_required || !entries.is_empty() || lacks == Lack::Withheld {
+            sections.push(written(section, entries, lacks));
         }
     }
     let mut composition = Object::from_iter([
@@ -70,27 +77,53 @@ pub(super) fn compose(run: &mut Run<'_, '_>, wanted: Wanted<'_>) -> Option<Value
     Some(composition.into())
 }
 
-fn written(section: &Section, entries: Vec<Value>) -> Value {
-    let mut made = Object::from_iter([
-        ("title", Value::from(section.title)),
-        ("code", concept(section.code, section.title)),
-    ]);
-    if entries.is_empty() {
-        let div = "<div xmlns=\"http://www.w3.org/1999/xhtml\">No information</div>";
-        let text = Object::from_iter([("status", "generated"), ("div", div)]);
-        made.set("text", text);
+/// Why a section, or a part of it, is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    Unavailable,
+    Withheld,
+}
+
+impl Lack {
+    fn say(self, section: &mut Object) {
+        let (code, display, told) = match self {
+            Self::Unavailable => ("unavailable", "Unavailable", "No information"),
+            Self::Withheld => (
+                "withheld",
+                "Information Withheld",
+                "Withheld: who asked for this document may not see what belongs here",
+            ),
+        };
+        let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{told}</div>");
+        let text = Object::from_iter([("status", "generated"), ("div", &div)]);
+        section.set("text", text);
         let reason = Object::from_iter([
             (
                 "system",
                 "http://terminology.hl7.org/CodeSystem/list-empty-reason",
             ),
-            ("code", "unavailable"),
-            ("display", "Unavailable"),
+            ("code", code),
+            ("display", display),
         ]);
         let reason = Object::from_iter([("coding", vec![Value::from(reason)])]);
-        made.set("emptyReason", reason);
-    } else {
-        made.set("entry", entries);
+        section.set("emptyReason", reason);
+    }
+}
+
+fn written(section: &Section, entries: Vec<Value>, lacks: Lack) -> Value {
+    let mut made = Object::from_iter([
+        ("title", Value::from(section.title)),
+        ("code", concept(section.code, section.title)),
+    ]);
+    if entries.is_empty() {
+        lacks.say(&mut made);
+        return made.into();
+    }
+    made.set("entry", entries);
+    if lacks == Lack::Withheld {
+        let mut rest = Object::from_iter([("title", "More")]);
+        lacks.say(&mut rest);
+        made.set("section", vec![Value::from(rest)]);
     }
     made.into()
 }

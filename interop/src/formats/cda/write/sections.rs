@@ -45,6 +45,7 @@ impl<'r, 'a> Run<'r, 'a> {
         }
         if parent.content.is_empty() {
             let mut section = Element::new("section").with("nullFlavor", "NI");
+            section.push(Element::new("title").containing("No information"));
             section.push(Element::new("text").containing("No information"));
             wrap(section, parent);
         }
@@ -200,7 +201,9 @@ impl<'r, 'a> Run<'r, 'a> {
         for (id, words) in std::mem::take(&mut self.below) {
             text.push(Element::new("paragraph").with("ID", id).containing(words));
         }
-        if made.is_empty() && (known.is_some_and(|known| !known.entries.is_empty()) || !has_text) {
+        let expects_entries = known.is_some_and(|known| !known.entries.is_empty());
+        let is_empty = expects_entries || !has_text || said.get("emptyReason").is_some();
+        if made.is_empty() && is_empty {
             section.set("nullFlavor", reason(said));
         }
         section.push(text);
