@@ -31,13 +31,16 @@ pub(super) fn supersede<W: World>(
 ) -> Result<(), Fault> {
     let mut older = Vec::new();
     for place in 0..works.len() {
+        let is_meant = works.get(place).is_some_and(|work| {
+            work.resource_type == DOCUMENT && matches!(work.how, How::Update | How::Once)
+        });
+        if !is_meant {
+            continue;
+        }
         let known: Vec<String> = works.iter().map(|work| work.subject.id.clone()).collect();
         let Some(work) = works.get_mut(place) else {
             continue;
         };
-        if work.resource_type != DOCUMENT || !matches!(work.how, How::Update | How::Once) {
-            continue;
-        }
         if was_superseded(work)? {
             mark(&mut work.said);
         }
