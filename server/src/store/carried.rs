@@ -80,6 +80,7 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("chain_heads", Goes(&[])),
     ("snapshots", Goes(&["rid"])),
     ("targets", Goes(&["rid"])),
+    ("authors", Goes(&["rid"])),
     ("events", Goes(&["target"])),
 ];
 
