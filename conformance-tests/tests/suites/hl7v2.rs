@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use fhir_spec::json;
 use interop::formats::hl7v2::convert::Converter;
 use interop::formats::hl7v2::{Intake, Message, Transmission};
-use interop::mapping::{Occasion, Zone};
+use interop::mapping::{HL7V2, Occasion, Zone};
 
-use crate::material::{files, folder};
+use crate::material::{files, folder, maps};
 use crate::results::Tally;
 use core::{Core, Value, cores, every};
 use rules::{Held, Rules};
@@ -61,7 +61,8 @@ fn run(origin: &'static str, values: &'static str, types: &'static str) {
     let Some(folder) = folder("hl7v2-to-fhir") else {
         return;
     };
-    let converter = Converter::shipped(Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"));
+    let converter = Converter::new(maps(HL7V2), Zone::utc(), &[]);
+    let converter = converter.unwrap_or_else(|no| panic!("{no}"));
     let rules = Rules::read(origin);
     let mut of_values = Tally::new(values, &[]);
     let mut of_types = Tally::new(types, &[]);

@@ -2,22 +2,23 @@
 //!
 //! Compared are the values of MSH-9, PID, ORC, OBR, OBX, SPM and NK1, place by place; segments of one name by their order, OBX
 //! by what was observed. Times are the same when they are the same moment as far as both say it. A difference with a reason is
-//! a rule in `hl7v2_out/explained.tsv`: origin, place, reason; a rule names places, never a message. No observation may be lost.
+//! a rule in `hl7v2_out/explained.tsv`: origin, place, where we keep the value, reason; a rule names places, never a message. No observation may be lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use fhir_spec::json;
 use interop::formats::hl7v2::convert::Converter;
 use interop::formats::hl7v2::emit::{Destination, Header, Speaker};
 use interop::formats::hl7v2::{Intake, Message, Segment, Text, Transmission, Version};
-use interop::mapping::{HL7V2, HL7V2_OUT, Library, Occasion, Pack, Zone, bundle};
+use interop::mapping::{HL7V2, HL7V2_OUT, Library, Occasion, Zone, bundle};
 
-use crate::material::{files, folder};
+use crate::material::{beside, files, folder, maps};
 use crate::results::Tally;
 
-const EXPLAINED: &str = include_str!("hl7v2_out/explained.tsv");
-/// What ReportStream's bundles say in extensions of its own.
-const OVERLAY: &str = include_str!("hl7v2_out/reportstream.overlay");
+/// What ReportStream's bundles say in extensions of its own, and what it wants otherwise.
+static OVERLAY: LazyLock<String> = LazyLock::new(|| beside("hl7v2_out/reportstream.overlay"));
+static EXPLAINED: LazyLock<String> = LazyLock::new(|| beside("hl7v2_out/explained.tsv"));
 const COMPARED: &[&str] = &["PID", "ORC", "OBR", "OBX", "SPM", "NK1"];
 const NOW: &str = "2026-01-02T03:04:05Z";
 
@@ -26,8 +27,10 @@ fn there_and_back() {
     let Some(folder) = folder("hl7v2-roundtrip") else {
         return;
     };
-    let converter = Converter::shipped(Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"));
-    let speaker = Speaker::shipped(Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"));
+    let converter = Converter::new(maps(HL7V2), Zone::utc(), &[]);
+    let converter = converter.unwrap_or_else(|no| panic!("{no}"));
+    let all: Vec<_> = HL7V2.iter().chain(HL7V2_OUT).copied().collect();
+    let speaker = Speaker::new(maps(&all), Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"));
     let mut suite = Suite::new(
         "roundtrip",
         "hl7v2-roundtrip: values of ReportStream's messages",
@@ -62,8 +65,8 @@ fn of_bundles() {
     let Some(folder) = folder("fhir-to-hl7v2") else {
         return;
     };
-    let pack = Pack::read(HL7V2.iter().chain(HL7V2_OUT).copied()).unwrap();
-    let laid = pack.with_overlay("reportstream.overlay", OVERLAY);
+    let all: Vec<_> = HL7V2.iter().chain(HL7V2_OUT).copied().collect();
+    let laid = maps(&all).with_overlay("reportstream.overlay", &OVERLAY);
     let laid = laid.unwrap_or_else(|bad| panic!("{bad}"));
     assert!(laid.gone.is_empty(), "{:?}", laid.gone);
     let speaker = Speaker::new(laid.pack, Zone::utc(), &[]).unwrap_or_else(|no| panic!("{no}"));
@@ -143,6 +146,7 @@ impl Suite {
             &format!("{stem} MSH-9"),
             same(&kind(&expected), &kind(&ours)),
         );
+        let held = Held::of(&ours);
         for name in COMPARED {
             let theirs: Vec<Segment<'_, '_>> = expected.segments_named(name).collect();
             let mine: Vec<Segment<'_, '_>> = ours.segments_named(name).collect();
@@ -156,7 +160,7 @@ impl Suite {
                 };
                 if *name == "OBX" {
                     let case = format!("{stem} OBX[{}] {}", place + 1, observed(theirs));
-                    let rule = rule(self.origin, "OBX");
+                    let rule = rule(self.origin, "OBX", &observed(theirs), &held);
                     match (found, rule) {
                         (None, Some(reason)) => self.observations.explain(&case, reason),
                         _ => self
@@ -167,12 +171,18 @@ impl Suite {
                 if let Some(found) = found {
                     used[found] = true;
                 }
-                self.segment(stem, theirs, found.map(|found| &mine[found]));
+                self.segment(stem, theirs, found.map(|found| &mine[found]), &held);
             }
         }
     }
 
-    fn segment(&mut self, stem: &str, theirs: &Segment<'_, '_>, mine: Option<&Segment<'_, '_>>) {
+    fn segment(
+        &mut self,
+        stem: &str,
+        theirs: &Segment<'_, '_>,
+        mine: Option<&Segment<'_, '_>>,
+        held: &Held,
+    ) {
         let mine = mine.map(values).unwrap_or_default();
         for (place, value) in values(theirs) {
             let found = mine.get(&place);
@@ -182,11 +192,14 @@ impl Suite {
                 continue;
             }
             let general = without_numbers(&place);
-            if let Some(reason) = rule(self.origin, &general) {
+            let told = found.cloned().unwrap_or_else(|| "nothing".to_owned());
+            if let Some(reason) = rule(self.origin, &general, &value, held) {
                 self.values.explain(&case, reason);
                 continue;
             }
-            let told = found.cloned().unwrap_or_else(|| "nothing".to_owned());
+            if std::env::var_os("KILN_LIST").is_some() {
+                println!("LIST\t{general}\t{value}\t{told}\t{stem}");
+            }
             let entry = self
                 .missing
                 .entry(general)
@@ -216,25 +229,56 @@ fn same(expected: &str, found: &str) -> Result<(), String> {
         .ok_or_else(|| found.to_owned())
 }
 
-/// The reason for which a place may differ.
-fn rule(origin: &str, place: &str) -> Option<&'static str> {
+/// The values of our message, each with the places that have it.
+struct Held(BTreeMap<String, BTreeSet<String>>);
+
+impl Held {
+    fn of(message: &Message<'_>) -> Self {
+        let mut held: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for segment in message.segments() {
+            for (place, value) in values(&segment) {
+                let places = held.entry(value).or_default();
+                places.insert(without_numbers(&place));
+            }
+        }
+        Self(held)
+    }
+
+    fn has(&self, value: &str, place: &str) -> bool {
+        let mut same = self.0.iter().filter(|(held, _)| is_same(value, held));
+        same.any(|(_, places)| places.iter().any(|held| fits(place, held)))
+    }
+}
+
+fn fits(pattern: &str, place: &str) -> bool {
+    match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
+        (Some(begin), _) => place.starts_with(begin),
+        (_, Some(end)) => place.ends_with(end),
+        _ => pattern == place,
+    }
+}
+
+/// The reason for which a value of a place may be missing there.
+fn rule(origin: &str, place: &str, value: &str, held: &Held) -> Option<&'static str> {
     let rows = EXPLAINED
         .lines()
         .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     let mut rules = rows.map(|line| {
         let cells: Vec<&'static str> = line.split('\t').collect();
-        let [origin, place, reason] = cells[..] else {
-            panic!("explained.tsv: three columns wanted: {line}");
+        let [origin, place, kept, reason] = cells[..] else {
+            panic!("explained.tsv: four columns wanted: {line}");
         };
-        (origin, place, reason)
+        (origin, place, kept, reason)
     });
-    let fits = |pattern: &str| match (pattern.strip_suffix('*'), pattern.strip_prefix('*')) {
-        (Some(begin), _) => place.starts_with(begin),
-        (_, Some(end)) => place.ends_with(end),
-        _ => pattern == place,
-    };
-    let found = rules.find(|(of, pattern, _)| (*of == "*" || *of == origin) && fits(pattern));
-    found.map(|(_, _, reason)| reason)
+    let found = rules.find(|(of, about, kept, _)| {
+        // `place = value | value`: about these values alone.
+        let (pattern, values) = about.split_once(" = ").unwrap_or((about, ""));
+        (*of == "*" || *of == origin)
+            && fits(pattern, place)
+            && (values.is_empty() || values.split(" | ").any(|one| one == value))
+            && (*kept == "-" || kept.split(", ").any(|kept| held.has(value, kept)))
+    });
+    found.map(|(_, _, _, reason)| reason)
 }
 
 /// `PID-3[2].1` -> `PID-3.1`
@@ -311,6 +355,10 @@ fn is_same(theirs: &str, mine: &str) -> bool {
             .to_owned()
     };
     if let (Some(one), Some(other)) = (moment(theirs), moment(mine)) {
+        // A day is the same day, whatever the other says of the hour.
+        if (one.1 < 0) != (other.1 < 0) {
+            return theirs.get(..8) == mine.get(..8);
+        }
         let has_zone = theirs.contains(['+', '-']);
         return one == other || (!has_zone && plain(mine).starts_with(&plain(theirs)));
     }

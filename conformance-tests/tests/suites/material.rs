@@ -1,7 +1,9 @@
 //! Where the suites lie, and how they are unpacked.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use interop::mapping::Pack;
 
 /// The window that the packs were made with, as a power of two.
 const WINDOW_LOG_MAX: u32 = 27;
@@ -21,7 +23,7 @@ pub(crate) fn folder(kind: &str) -> Option<PathBuf> {
 }
 
 /// The files below a folder that end so, by name, in order.
-pub(crate) fn files(folder: &std::path::Path, ending: &str) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<(String, Vec<u8>)> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -38,7 +40,7 @@ pub(crate) fn files(folder: &std::path::Path, ending: &str) -> Vec<(String, Vec<
 }
 
 /// The files of a `.tar.zst`.
-pub(crate) fn unpacked(path: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn unpacked(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut decoder = zstd::Decoder::new(std::fs::File::open(path).unwrap()).unwrap();
     decoder.window_log_max(WINDOW_LOG_MAX).unwrap();
     let mut archive = tar::Archive::new(decoder);
@@ -64,4 +66,27 @@ pub(crate) fn explained(lines: &'static str) -> &'static [(&'static str, &'stati
         .map(|line| line.split_once('\t').unwrap())
         .collect();
     cases.leak()
+}
+
+/// A file that stands beside the suites.
+pub(crate) fn beside(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suites");
+    std::fs::read_to_string(folder.join(name)).unwrap_or_else(|no| panic!("{name}: {no}"))
+}
+
+/// The shipped maps; with `KILN_MAPS=DIR` those that stand there, so that one may try them without building anew.
+pub(crate) fn maps(shipped: &[(&'static str, &'static str)]) -> Pack {
+    let Some(folder) = std::env::var_os("KILN_MAPS").map(PathBuf::from) else {
+        return Pack::read(shipped.iter().copied()).unwrap_or_else(|bad| panic!("{bad}"));
+    };
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name));
+        text.unwrap_or_else(|no| panic!("{name}: {no}"))
+    };
+    let texts: Vec<(&str, String)> = shipped
+        .iter()
+        .map(|(name, _)| (*name, read(name)))
+        .collect();
+    let texts = texts.iter().map(|(name, text)| (*name, text.as_str()));
+    Pack::read(texts).unwrap_or_else(|bad| panic!("{bad}"))
 }

@@ -74,7 +74,7 @@ fn a_report_becomes_a_message_that_reads_as_meant() {
     let spoken = spoken(Version::V2_5_1);
     let expected = "\
 MSH|^~\\&|KILN||LIS^1.2.3^ISO||20240305060708+0000||ORU^R01^ORU_R01|MSG1|P|2.5.1||||||UNICODE UTF-8
-PID|1||4711^^^&1.2.3&ISO^MR||M\\F\\ller^Jörg^A\\T\\B^^^^L||19740315|M|||Weg 1^^Ulm^^89073^DE||+49 1^PRN^PH~^NET^Internet^j@example.org|+49 2^WPN^PH
+PID|1||4711^^^&1.2.3&ISO^MR||M\\F\\ller^Jörg^A\\T\\B^^^^L||19740315|M|||Weg 1^^Ulm^^89073^DE||+49 1^PRN^PH^^^^^^^^^+49 1~^NET^Internet^j@example.org|+49 2^WPN^PH^^^^^^^^^+49 2
 ORC|RE|P1^WARD|F1^LAB||A|||||||77^House^Greg^^^^^^DOCS
 OBR|1|P1^WARD|R1^^1.9^ISO|57021-8^CBC^LN||||||||||||77^House^Greg^^^^^^DOCS||||||20240305080000+0000|||F
 OBX|1|NM|718-7^Hemoglobin^LN||13.20|g/dL^^UCUM|12-16|N|||F|||20240305070000+0100

@@ -1,10 +1,12 @@
 //! Differences that have a reason: rules about types and places, read from `explained.tsv`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::core::Core;
+use crate::material::beside;
 
-const EXPLAINED: &str = include_str!("explained.tsv");
+static EXPLAINED: LazyLock<String> = LazyLock::new(|| beside("hl7v2/explained.tsv"));
 
 /// What our resources say.
 pub(super) struct Held<'c> {
@@ -37,6 +39,16 @@ impl<'c> Held<'c> {
             .any(|places| places.contains(&here))
     }
 
+    /// Whether a text at such a place has the value in it.
+    fn says(&self, core: &Core, place: &str) -> bool {
+        let value = core.value.text();
+        let mut said = self.places.iter().filter(|(text, _)| text.contains(value));
+        said.any(|(_, places)| {
+            let mut places = places.iter();
+            places.any(|(kind, at)| fits(place, &format!("{kind}.{at}")))
+        })
+    }
+
     /// Where the value stands, `Type.place`.
     pub(super) fn places(&self, core: &Core) -> Vec<String> {
         let places = core.keys().filter_map(|key| self.places.get(key));
@@ -58,7 +70,7 @@ struct Rule {
     /// `place = code | code`: the rule is about these values alone, codes and constants of the other converter.
     values: Vec<&'static str>,
     /// Where we keep the value: the rule holds when it does stand in one of these places. `-`, nothing here: it is kept nowhere.
-    /// `none`: the rule holds when we have no resource of the type at all.
+    /// `none`: the rule holds when we have no resource of the type at all. `~` before a place: a text there has it in it.
     kept: Vec<&'static str>,
     reason: &'static str,
 }
@@ -127,6 +139,9 @@ impl Rules {
                     .places(core)
                     .iter()
                     .any(|place| rule.kept.iter().any(|kept| fits(kept, place)))
+                || (rule.kept.iter())
+                    .filter_map(|kept| kept.strip_prefix('~'))
+                    .any(|kept| held.says(core, kept))
         };
         let mut rules = self.0.iter().filter(about);
         rules.find(holds).map(|rule| rule.reason)

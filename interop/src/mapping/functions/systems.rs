@@ -69,6 +69,8 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("ISO639", "urn:ietf:bcp:47"),
 ];
 
+/// Of the tables of HL7 v2, before their number.
+const TABLES: &str = "2.16.840.1.113883.12.";
 const TABLE: &str = "http://terminology.hl7.org/CodeSystem/v2-";
 
 pub(super) const ALL: &[Function] = &[
@@ -87,6 +89,7 @@ pub(super) const ALL: &[Function] = &[
             (&["", "2.16.840.1.113883.6.1"], "http://loinc.org"),
             (&["2.16.840.1.113883.6.96"], "http://snomed.info/sct"),
             (&["urn:oid:1.2"], "urn:oid:1.2"),
+            (&["", "2.16.840.1.113883.12.78"], "http://terminology.hl7.org/CodeSystem/v2-0078"),
             (&["HL70078", "", "H"], "http://terminology.hl7.org/CodeSystem/v2-0078"),
             (&["HL70078", "", "H9"], "urn:id:HL70078"),
             (&["", ""], ""),
@@ -103,6 +106,9 @@ pub(super) const ALL: &[Function] = &[
         &[
             (&["http://loinc.org"], "LN"),
             (&["http://terminology.hl7.org/CodeSystem/v2-0078"], "HL70078"),
+            (&["http://terminology.hl7.org/ValueSet/v2-0136"], "HL70136"),
+            (&["http://hl7.org/fhir/v2/0189"], "HL70189"),
+            (&["urn:oid:2.16.840.1.113883.12.78"], "HL70078"),
             (&["urn:id:99LAB"], "99LAB"),
             (&["urn:oid:1.2.3.4"], "1.2.3.4"),
             (&["http://a.example/codes"], "http://a.example/codes"),
@@ -115,7 +121,7 @@ pub(super) const ALL: &[Function] = &[
         &["system"],
         |arguments, _| Ok(assigner(text_at(arguments, 0)?).0.into()),
         "The name of who assigns, out of the system of an identifier: what `system_uri` made one of.",
-        &[(&["urn:id:St.%20Mary%27s"], "St. Mary's"), (&["urn:oid:1.2.3"], ""), (&["http://a.example"], "")],
+        &[(&["urn:id:St.%20Mary%27s"], "St. Mary's"), (&["urn:oid:1.2.3"], ""), (&["http://a.example"], ""), (&["MAIN"], "MAIN")],
     ),
     Function::new(
         FAMILY,
@@ -160,7 +166,8 @@ fn assigner(system: &str) -> (String, &str, &'static str) {
     ) {
         (Some(oid), _) => id(oid, "ISO"),
         (_, Some(uuid)) => id(uuid, "UUID"),
-        _ if system.is_empty() => id("", ""),
+        // Many write a name where FHIR wants an address.
+        _ if !system.contains(':') => (system.to_owned(), "", ""),
         _ => id(system, "URI"),
     }
 }
@@ -208,11 +215,10 @@ fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
     let table = name
         .get(..3)
         .filter(|start| start.eq_ignore_ascii_case("HL7"));
-    let number = table.and_then(|_| name.get(3..));
-    if let Some(number) = number
-        && number.len() == 4
-        && number.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    let number = table.and_then(|_| name.get(3..)).map(str::to_owned);
+    let number = number.filter(|number| is_table(number));
+    let by_id = || table_of(id).or_else(|| table_of(name));
+    if let Some(number) = number.or_else(by_id) {
         let system = format!("{TABLE}{number}");
         return Ok(if has_code(&system) {
             system.into()
@@ -224,12 +230,38 @@ fn code_system(arguments: &[Value], _: &Env<'_>) -> Answer {
     Ok(system.map_or_else(nothing, Value::from))
 }
 
+fn is_table(number: &str) -> bool {
+    number.len() == 4 && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The number of the table of HL7 v2 that a system means: by its OID, by its address of today or of before R4, or by that of
+/// the value set, which many write for it.
+fn table_of(system: &str) -> Option<String> {
+    let bare = system.strip_prefix("urn:oid:").unwrap_or(system);
+    if let Some(number) = bare.strip_prefix(TABLES) {
+        let number: u16 = number.parse().ok()?;
+        return Some(format!("{number:04}"));
+    }
+    let address = system
+        .strip_prefix("http")?
+        .trim_start_matches(['s', ':', '/']);
+    let path = address
+        .strip_prefix("terminology.hl7.org/CodeSystem/v2-")
+        .or_else(|| address.strip_prefix("terminology.hl7.org/ValueSet/v2-"))
+        .or_else(|| {
+            let address = address.trim_start_matches("www.");
+            address.strip_prefix("hl7.org/fhir/v2/")
+        })?;
+    let number = path.trim_end_matches('/');
+    is_table(number).then(|| number.to_owned())
+}
+
 fn code_system_name(arguments: &[Value], _: &Env<'_>) -> Answer {
     let system = text_at(arguments, 0)?.trim();
     if let Some((name, _)) = SYSTEMS.iter().find(|(_, known)| *known == system) {
         return Ok((*name).into());
     }
-    if let Some(number) = system.strip_prefix(TABLE) {
+    if let Some(number) = table_of(system) {
         return Ok(format!("HL7{number}").into());
     }
     let bare = system

@@ -194,6 +194,23 @@ pub(super) const ALL: &[Function] = &[
     ),
     Function::new(
         FAMILY,
+        "unless_said",
+        &["part", "text"],
+        |arguments, _| {
+            let (part, text) = (text_at(arguments, 0)?, text_at(arguments, 1)?);
+            let is_said = text.to_lowercase().contains(&part.to_lowercase());
+            Ok(if is_said { nothing() } else { part.into() })
+        },
+        "The part, where the text does not say it already.",
+        &[
+            (&["Elm St", "12 elm st"], ""),
+            (&["Elm St", "12"], "Elm St"),
+            (&["", "12"], ""),
+        ],
+    )
+    .taking_nothing(),
+    Function::new(
+        FAMILY,
         "substring",
         &["text", "from", "length?"],
         substring,

@@ -53,6 +53,7 @@ const BY_NAME: &[(&str, Rule)] = &[
         "Encounter.classHistory",
         Rule::Gathered(&["class.code", "period.start"]),
     ),
+    ("CodeSystem.concept", Rule::Gathered(&["code"])),
     ("Account.coverage", Rule::Gathered(&["coverage.reference"])),
     (
         "Coverage.class",
