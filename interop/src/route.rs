@@ -19,15 +19,18 @@ pub enum Policy {
     Stored,
     /// When the resources it speaks of are on disk as well, in the same transaction.
     Applied,
+    /// When who is further on has acknowledged it, as they did.
+    Downstream,
 }
 
 impl Policy {
-    pub const ALL: &[Self] = &[Self::Stored, Self::Applied];
+    pub const ALL: &[Self] = &[Self::Stored, Self::Applied, Self::Downstream];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Stored => "stored",
             Self::Applied => "applied",
+            Self::Downstream => "downstream",
         }
     }
 
@@ -54,6 +57,10 @@ pub struct Route {
     pub overlay: Option<String>,
     /// What is taken in; empty: everything.
     pub filters: Vec<Filter>,
+    /// Who is further on, by name.
+    pub destination: Option<String>,
+    /// Whether what is passed on is applied here too.
+    pub applies: bool,
 }
 
 impl Route {

@@ -14,6 +14,7 @@ use crate::accept::{Accepted, Sealed};
 use crate::audit::Audit;
 use crate::callers::Callers;
 use crate::config::{Auth, Config, Deliveries, Outside};
+use crate::destinations::Destinations;
 use crate::instant::Instant;
 use crate::kept::Kept;
 use crate::limits::Limits;
@@ -47,6 +48,8 @@ pub struct App {
     /// How others are told of what has changed.
     pub deliveries: Deliveries,
     pub dispatch: Arc<Dispatch>,
+    /// To whom messages of HL7 v2 go.
+    pub destinations: Arc<Destinations>,
     /// The name of this node among those that share the database.
     pub node: String,
     /// Where it is reached on this machine, once that is known.
@@ -79,6 +82,7 @@ impl App {
             provenance: config.provenance,
             deliveries: config.deliveries.clone(),
             dispatch: Arc::new(Dispatch::new(FOLLOWER)),
+            destinations: Arc::default(),
             node,
             served_at: OnceLock::new(),
             capabilities: Kept::default(),
@@ -105,6 +109,7 @@ impl App {
             provenance: self.provenance,
             deliveries: self.deliveries.clone(),
             dispatch: Arc::clone(&self.dispatch),
+            destinations: Arc::clone(&self.destinations),
             node: self.node.clone(),
             served_at: self.served_at.clone(),
             capabilities: Kept::default(),

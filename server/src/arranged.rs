@@ -1,4 +1,4 @@
-//! Routes and overlays that operators arrange while the server runs: read from the database when it starts, and again and
+//! Routes, overlays and destinations that operators arrange while the server runs: read from the database when it starts, and again and
 //! again as another node may have changed them, and put to use.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::auth::{Action, Caller, may};
-use crate::config::{Outside, RouteSettings, Transport};
+use crate::config::{DestinationSettings, Outside, RouteSettings, Transport};
 use crate::fault::{Fault, Kind};
 use crate::messages::{Desk, Mode};
 use crate::shelf::{Overlay, Sender};
@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_secs(3);
 pub struct InUse {
     /// Versions of the routes that were arranged.
     routes: Mutex<BTreeMap<String, u64>>,
+    /// The same of destinations.
+    destinations: Mutex<BTreeMap<String, u64>>,
     /// Held from reading until what was read is in use: what was read earlier must not be put to use later.
     loading: tokio::sync::Mutex<()>,
 }
@@ -55,16 +57,18 @@ pub async fn run(app: &App, desk: &Desk) {
 pub async fn load(app: &App, desk: &Desk) -> Result<(), Fault> {
     let permit = may(&Caller::Kiln, Action::Arrange)?;
     let _loading = desk.arranged.loading.lock().await;
-    let (overlays, routes) = app
+    let (overlays, routes, destinations) = app
         .store
         .read(permit, |view| {
             let overlays = view.arrangements(Arranged::Overlay)?;
             let routes = view.arrangements(Arranged::Route)?;
-            Ok::<_, Fault>((overlays, routes))
+            let destinations = view.arrangements(Arranged::Destination)?;
+            Ok::<_, Fault>((overlays, routes, destinations))
         })
         .await?;
     app.shelf
         .set_overlays(overlays.iter().filter_map(overlay).collect());
+    put_destinations(app, desk, &destinations);
     let mut in_use = desk
         .arranged
         .routes
@@ -88,6 +92,33 @@ pub async fn load(app: &App, desk: &Desk) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Those that have changed since they were last put to use here.
+fn put_destinations(app: &App, desk: &Desk, all: &[Arrangement]) {
+    let in_use = desk.arranged.destinations.lock();
+    let mut in_use = in_use.unwrap_or_else(PoisonError::into_inner);
+    for arrangement in all {
+        let name = &arrangement.name;
+        if in_use.get(name) == Some(&arrangement.version) {
+            continue;
+        }
+        in_use.insert(name.clone(), arrangement.version);
+        let Some(body) = &arrangement.body else {
+            app.destinations.remove(name);
+            continue;
+        };
+        let settings = parse(body.as_bytes()).map_err(Fault::internal);
+        let settings = settings.and_then(|body| {
+            let settings = body.get("settings").cloned();
+            let settings = settings.unwrap_or_else(|| Object::new().into());
+            destination_of(name, &settings, &app.outside)
+        });
+        let put = settings.map(|settings| app.destinations.put(&settings));
+        if !matches!(put, Ok(Ok(()))) {
+            tracing::warn!(destination = name, "a destination cannot be used");
+        }
+    }
+}
+
 /// A change of the mode alone lets connections be.
 fn put(desk: &Desk, settings: &RouteSettings, mode: Mode) {
     let running = match desk.routes.get(&settings.name) {
@@ -108,6 +139,13 @@ impl InUse {
     pub fn has_route(&self, name: &str) -> bool {
         let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.contains_key(name)
+    }
+
+    /// The same of destinations.
+    pub fn has_destination(&self, name: &str) -> bool {
+        let all = self.destinations.lock();
+        all.unwrap_or_else(PoisonError::into_inner)
+            .contains_key(name)
     }
 }
 
@@ -194,6 +232,28 @@ pub fn settings_of(
         }
         _ => Ok(settings),
     }
+}
+
+/// The settings of a destination, as the config file has them but in JSON.
+pub fn destination_of(
+    name: &str,
+    document: &Value,
+    outside: &Outside,
+) -> Result<DestinationSettings, Fault> {
+    let wrong = |told: String| Fault::new(Kind::Unprocessable, told);
+    let Some(toml::Value::Table(mut table)) = toml_of(document) else {
+        return Err(wrong("expected an object with settings".to_owned()));
+    };
+    let named = table.get("name").and_then(toml::Value::as_str);
+    if named.is_some_and(|named| named != name) {
+        return Err(wrong(format!("name: the address says {name}")));
+    }
+    table.insert("name".to_owned(), name.into());
+    let settings = DestinationSettings::deserialize(toml::Value::Table(table));
+    let settings = settings.map_err(|error| wrong(error.message().to_owned()))?;
+    settings.check().map_err(|error| wrong(error.to_string()))?;
+    settings.check_confined(outside).map_err(wrong)?;
+    Ok(settings)
 }
 
 /// Whether its address is free, or its own already.

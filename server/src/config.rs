@@ -2,6 +2,7 @@
 //! defaults. `server/kiln.example.toml` shows every setting of the file.
 
 mod addresses;
+mod destinations;
 mod folders;
 mod routes;
 
@@ -16,6 +17,7 @@ use search::Registry;
 use serde::Deserialize;
 
 pub use addresses::{Network, Origin, PublicUrl, is_host};
+pub use destinations::{AnswerMode, BadDestination, DestinationSettings, Then, TlsOut, Understood};
 pub use folders::{Folder, Order, Sftp, is_plain};
 pub use routes::{Acknowledge, BadRoute, Format, RouteSettings, Tls, Transport};
 
@@ -48,6 +50,7 @@ pub struct Settings {
     /// In the file only.
     pub limits: Option<Limits>,
     pub routes: Option<Vec<RouteSettings>>,
+    pub destinations: Option<Vec<DestinationSettings>>,
     pub messages: Option<Messages>,
     pub deliveries: Option<Deliveries>,
     pub audit: Option<Audit>,
@@ -62,6 +65,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// How messages come in.
     pub routes: Vec<RouteSettings>,
+    /// To whom messages go.
+    pub destinations: Vec<DestinationSettings>,
     /// The usual address for MLLP, which nobody has asked for: when it is taken, the server goes without.
     pub mllp_unasked: Option<SocketAddr>,
     pub messages: Messages,
@@ -164,6 +169,7 @@ pub struct Messages {
     pub keep_error_days: Option<u32>,
     pub keep_held_days: Option<u32>,
     pub keep_dead_days: Option<u32>,
+    pub keep_sent_days: Option<u32>,
 }
 
 /// How others are told of what has changed.
@@ -226,6 +232,8 @@ pub enum Error {
     #[error(transparent)]
     Route(#[from] BadRoute),
     #[error(transparent)]
+    Destination(#[from] BadDestination),
+    #[error(transparent)]
     Limit(#[from] OutOfRange),
     #[error(
         "HTTP on {0} would travel in the clear: give it `tls`, or put a proxy with TLS before it and set `allow_plaintext = true`"
@@ -278,6 +286,7 @@ impl Settings {
             log_format: self.log_format.or(other.log_format),
             limits: self.limits.or(other.limits),
             routes: self.routes.or(other.routes),
+            destinations: self.destinations.or(other.destinations),
             messages: self.messages.or(other.messages),
             deliveries: self.deliveries.or(other.deliveries),
             audit: self.audit.or(other.audit),
@@ -313,6 +322,7 @@ impl Settings {
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             tls: self.tls.clone(),
             routes: routes::resolve(configured, mllp, allow_plaintext)?,
+            destinations: self.destinations.unwrap_or_default(),
             mllp_unasked: mllp.filter(|_| is_unasked),
             messages: self.messages.unwrap_or_default(),
             deliveries,
@@ -341,6 +351,7 @@ impl Settings {
             limits: self.limits.unwrap_or_default(),
         };
         config.limits.check()?;
+        destinations::check(&config.destinations)?;
         match config.auth {
             Auth::Open if !config.listen.ip().is_loopback() => Err(Error::OpenToAll(config.listen)),
             Auth::Smart
@@ -543,6 +554,7 @@ mod tests {
             tls,
             allow_plaintext,
             routes,
+            destinations,
             messages,
             deliveries,
             audit,
@@ -551,6 +563,8 @@ mod tests {
         assert!(tls.is_some());
         assert!(mllp.is_some() && allow_plaintext.is_some() && messages.is_some());
         assert!(routes.is_some_and(|routes| routes.iter().all(|route| route.route().is_ok())));
+        let all = destinations.unwrap();
+        assert!(all.len() == 2 && all.iter().all(|one| one.check().is_ok()));
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
         assert!(maps.is_some() && folders.is_some() && secrets.is_some());

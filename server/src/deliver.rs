@@ -7,6 +7,7 @@ pub mod backoff;
 mod channel;
 pub mod client;
 pub mod connect;
+mod hl7v2;
 mod message;
 mod rest_hook;
 pub mod signature;

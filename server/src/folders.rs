@@ -7,6 +7,7 @@
 mod error;
 mod local;
 mod names;
+mod outlet;
 mod pieces;
 mod place;
 mod poll;
@@ -23,6 +24,8 @@ use tokio::task::JoinSet;
 
 use crate::messages::{Desk, Running};
 
+pub use error::Error;
+pub use outlet::Outlet;
 pub use report::Report;
 
 /// As long as the server runs: a task for each route that fetches files.

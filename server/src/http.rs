@@ -13,6 +13,7 @@ mod convert;
 mod cors;
 mod criteria;
 mod deliveries;
+mod destinations;
 mod documents;
 mod guard;
 mod health;

@@ -13,6 +13,7 @@ use crate::config::Messages;
 use crate::deliver;
 use crate::folders;
 use crate::messages::{self, Desk};
+use crate::outbound;
 
 /// Everything there is to do, for as long as the server runs.
 pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
@@ -23,6 +24,7 @@ pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
         prune::run(&app, kept),
         prune_events::run(&app),
         deliver::run(Arc::clone(&app)),
+        outbound::run(Arc::clone(&app)),
         folders::run(Arc::clone(&desk))
     );
 }

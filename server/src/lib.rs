@@ -11,6 +11,7 @@ pub mod config;
 pub mod conversion;
 pub mod cx;
 pub mod deliver;
+pub mod destinations;
 pub mod documents;
 pub mod entries;
 pub mod facade;
@@ -28,6 +29,7 @@ pub mod messages;
 pub mod metrics;
 pub mod mllp;
 pub mod operations;
+pub mod outbound;
 pub mod packages;
 pub mod rate;
 pub mod schedule;
@@ -101,6 +103,11 @@ pub async fn run(
     app.audit.start(&app.store);
     if !config.maps.is_empty() {
         app.shelf.read_maps()?;
+    }
+    for settings in &config.destinations {
+        app.destinations
+            .put(settings)
+            .map_err(config::Error::from)?;
     }
     let desk = Desk::new(Arc::clone(&app), config).map_err(config::Error::from)?;
     if let Err(fault) = arranged::load(&app, &desk).await {

@@ -4,6 +4,7 @@
 mod arrival;
 mod diff;
 mod document;
+mod downstream;
 mod embedded;
 mod order;
 mod outcome;

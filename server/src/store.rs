@@ -26,6 +26,7 @@ mod marks;
 mod messages;
 mod meters;
 mod migrate;
+mod outgoing;
 mod people;
 mod plan;
 mod polls;
@@ -77,6 +78,7 @@ pub use messages::{
     Whole,
 };
 pub use meters::Meters;
+pub use outgoing::{Followed, NewOutgoing, QueueLength, Queued, Sent};
 pub use people::{Person, Session};
 pub use plan::Opened;
 pub use polls::Poll;

@@ -276,6 +276,13 @@ fn check(app: &App, subscription: &Subscription) -> Result<Vec<&'static str>, Ve
         let issue = Issue::error(IssueCode::BusinessRule, told);
         wrong.push(issue.at(format!("{TYPE}.channel.endpoint")));
     }
+    if let Some(name) = subscription.channel.destination()
+        && app.destinations.get(name).is_none()
+    {
+        let told = format!("there is no destination `{name}`");
+        let issue = Issue::error(IssueCode::BusinessRule, told);
+        wrong.push(issue.at(format!("{TYPE}.channel.endpoint")));
+    }
     match wrong.is_empty() {
         true => Ok(types),
         false => Err(wrong),

@@ -10,7 +10,8 @@ use interop::route::Facts;
 use interop::transports::row::Row;
 
 use super::{FAILED, document, print, say};
-use crate::mllp::sender::{Receiver, Secured, Sender, Trouble};
+use crate::config::TlsOut;
+use crate::mllp::sender::{Receiver, Sender, Trouble};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -98,7 +99,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         read(file, &mut messages)?;
     }
     let (host, port) = flags.to.clone();
-    let tls = flags.tls_ca.as_ref().map(|ca| Secured {
+    let tls = flags.tls_ca.as_ref().map(|ca| TlsOut {
         ca: ca.clone(),
         name: flags.tls_name.clone(),
         certificate: flags.tls_certificate.clone(),
@@ -110,6 +111,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         tls,
         connect_ms: flags.answer_ms,
         answer_ms: flags.answer_ms,
+        reach: None,
     })?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -162,16 +162,10 @@ impl RouteSettings {
             confined(&folder.path, &outside.folders)
                 .map_err(|told| format!("folder.path: {told} of `folders` in the config"))?;
         }
-        let Some(sftp) = &self.sftp else {
-            return Ok(());
-        };
-        if sftp.variables().next().is_some() {
-            return Err("sftp: secrets of the environment are for routes of the config".to_owned());
+        match &self.sftp {
+            None => Ok(()),
+            Some(sftp) => sftp.check_confined(outside),
         }
-        sftp.files().try_for_each(|file| {
-            confined(file, &outside.secrets)
-                .map_err(|told| format!("sftp: {file}: {told} of `secrets` in the config"))
-        })
     }
 
     fn check_table(&self) -> Result<(), String> {
@@ -225,7 +219,7 @@ impl Folder {
 }
 
 /// Whether it is there and below one of these, links followed.
-fn confined(path: &str, roots: &[PathBuf]) -> Result<(), &'static str> {
+pub(super) fn confined(path: &str, roots: &[PathBuf]) -> Result<(), &'static str> {
     let is =
         std::fs::canonicalize(path).map_err(|_| "expected something that is there, below one")?;
     let roots = roots
@@ -256,7 +250,18 @@ impl Sftp {
         all.into_iter().filter_map(|variable| variable.as_deref())
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// See the same of routes.
+    pub(super) fn check_confined(&self, outside: &Outside) -> Result<(), String> {
+        if self.variables().next().is_some() {
+            return Err("sftp: secrets of the environment are for those of the config".to_owned());
+        }
+        self.files().try_for_each(|file| {
+            confined(file, &outside.secrets)
+                .map_err(|told| format!("sftp: {file}: {told} of `secrets` in the config"))
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
         if self.host.is_empty() || self.user.is_empty() || self.port == 0 {
             return Err("sftp: expected a host, a port and a user".to_owned());
         }

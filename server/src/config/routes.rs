@@ -35,6 +35,11 @@ pub struct RouteSettings {
     #[serde(default)]
     pub constants: BTreeMap<String, String>,
     pub tls: Option<Tls>,
+    /// Where messages are passed on that are acknowledged there (`acknowledge = "downstream"`),
+    pub destination: Option<String>,
+    /// and whether they are applied here too.
+    #[serde(default = "yes")]
+    pub apply: bool,
     /// Of files: when it is looked for them,
     pub schedule: Option<String>,
     /// where,
@@ -94,6 +99,22 @@ pub enum Acknowledge {
     #[default]
     Applied,
     Stored,
+    /// By the destination that it is passed on to.
+    Downstream,
+}
+
+impl Acknowledge {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Stored => "stored",
+            Self::Downstream => "downstream",
+        }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Certificates for an address, as PEM files. They are read again when they change.
@@ -136,6 +157,8 @@ impl RouteSettings {
             charset: None,
             constants: BTreeMap::new(),
             tls: None,
+            destination: None,
+            apply: true,
             schedule: None,
             folder: None,
             sftp: None,
@@ -167,6 +190,7 @@ impl RouteSettings {
             ));
         }
         self.check_files().map_err(wrong)?;
+        self.check_downstream().map_err(wrong)?;
         let zone = self.zone.as_deref().map_or(Ok(Zone::utc()), Zone::parse);
         let charset =
             match &self.charset {
@@ -185,6 +209,7 @@ impl RouteSettings {
             policy: match self.acknowledge {
                 Acknowledge::Applied => Policy::Applied,
                 Acknowledge::Stored => Policy::Stored,
+                Acknowledge::Downstream => Policy::Downstream,
             },
             zone: zone.map_err(|error| wrong(error.to_string()))?,
             charset,
@@ -192,9 +217,25 @@ impl RouteSettings {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
             overlay: self.overlay.clone(),
+            destination: self.destination.clone(),
+            applies: self.apply,
             filters: filters
                 .map_err(|error: interop::route::BadFilter| wrong(error.to_string()))?,
         })
+    }
+}
+
+impl RouteSettings {
+    fn check_downstream(&self) -> Result<(), String> {
+        let is_downstream = self.acknowledge == Acknowledge::Downstream;
+        if is_downstream != self.destination.is_some() || (!is_downstream && !self.apply) {
+            let told = "`destination`, and `apply` with it, go with `acknowledge = \"downstream\"`";
+            return Err(told.to_owned());
+        }
+        match is_downstream && self.format != Format::Hl7v2 {
+            true => Err("only messages are passed on".to_owned()),
+            false => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use fhir_spec::definitions::Definitions;
 
 use super::task::Told;
-use super::{Outcome, Worker, message, rest_hook};
+use super::{Outcome, Worker, hl7v2, message, rest_hook};
 use crate::instant::Instant;
 use crate::store::{Event, Found, Target};
 use crate::subscriptions::Subscription;
@@ -46,6 +46,7 @@ impl Worker {
         let outcome = match delivery.subscription().channel.kind {
             Kind::RestHook => rest_hook::deliver(self, delivery).await,
             Kind::Message => message::deliver(self, delivery).await,
+            Kind::Hl7v2 => hl7v2::deliver(self, delivery).await,
         };
         drop(room);
         outcome

@@ -51,14 +51,25 @@ async fn connected(settings: &Deliveries, uri: &Uri) -> Result<TokioIo<TcpStream
     let endpoint = Endpoint { uri: uri.clone() };
     let host = uri.host().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let found = tokio::net::lookup_host((host, endpoint.port())).await?;
+    let stream = reached(settings, endpoint.scheme(), host, endpoint.port()).await?;
+    Ok(TokioIo::new(stream))
+}
+
+/// A connection to one of the addresses of a name, of those that may be reached.
+pub async fn reached(
+    settings: &Deliveries,
+    scheme: &str,
+    host: &str,
+    port: u16,
+) -> Result<TcpStream, Error> {
+    let found = tokio::net::lookup_host((host, port)).await?;
     let mut refused = Error::new(ErrorKind::NotFound, "its name leads nowhere");
     for address in found.collect::<Vec<SocketAddr>>() {
-        match may_reach(settings, endpoint.scheme(), address.ip(), address.port()) {
+        match may_reach(settings, scheme, address.ip(), address.port()) {
             Ok(()) => match TcpStream::connect(address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    return Ok(TokioIo::new(stream));
+                    return Ok(stream);
                 }
                 Err(error) => refused = error,
             },

@@ -223,7 +223,7 @@ impl Worker {
     }
 
     /// Whoever wrote the Subscription, with the rights of now. None: they have none any more.
-    async fn author(&self, told: &Told) -> Result<Option<Caller>, Fault> {
+    pub(super) async fn author(&self, told: &Told) -> Result<Option<Caller>, Fault> {
         if let Some(caller) = callers::remembered(&self.app, &told.author) {
             return Ok(Some(caller));
         }

@@ -4,7 +4,7 @@ use std::io;
 
 /// Why a folder or a file in it cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     #[error("{what} failed: {source}")]
     Io {
         what: String,

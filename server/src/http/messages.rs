@@ -15,12 +15,11 @@ use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
 use crate::messages::{Change, Difference, Rehearsal};
-use crate::store::{Direction, Filter, Listed, Stage, Status, Whole};
+use crate::store::{Direction, Error, Filter, Listed, Stage, Status, Whole};
 
 type Answer = Result<HttpResponse, Fault>;
 
-const PARAMETERS: &str =
-    "controlId, type, patient, visit, order, sender, route, direction, status, since, until, limit";
+const PARAMETERS: &str = "controlId, type, patient, visit, order, sender, route, destination, direction, status, since, until, limit";
 /// Larger messages are shown without their trace, unless it is asked for.
 const TRACED_BYTES_MAX: i64 = 1024 * 1024;
 
@@ -29,7 +28,7 @@ pub(super) async fn follow(front: &Front, cx: &Cx, http: &HttpRequest, path: &st
     let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match *segments.as_slice() {
         [] => only(http, &Method::GET)?,
-        ["reprocess"] | [_, "reprocess"] => only(http, &Method::POST)?,
+        ["reprocess"] | [_, "reprocess" | "resend" | "skip"] => only(http, &Method::POST)?,
         [_] | [_, "raw"] => only(http, &Method::GET)?,
         _ => return Err(nothing()),
     }
@@ -38,6 +37,8 @@ pub(super) async fn follow(front: &Front, cx: &Cx, http: &HttpRequest, path: &st
         ["reprocess"] => reprocess_many(front, cx, http).await,
         [id] => show(front, cx, http, id).await,
         [id, "raw"] => raw(front, id).await,
+        [id, "resend"] => resend(cx, id).await,
+        [id, "skip"] => skip(cx, id).await,
         [id, _] => reprocess(front, http, id).await,
         _ => Err(nothing()),
     }
@@ -93,8 +94,13 @@ fn asked(cx: &Cx, http: &HttpRequest) -> Result<(Filter, u32), Fault> {
             "order" => filter.order = Some(value),
             "sender" => filter.sender = Some(two(&value, '|')),
             "route" => filter.route = Some(value),
+            "destination" => {
+                filter.route = Some(value);
+                filter.direction = Some(Direction::Out);
+            }
             "direction" => {
-                let direction = Direction::named(&value).ok_or_else(|| wrong("in or out"))?;
+                let word = value.trim_end_matches("coming").trim_end_matches("going");
+                let direction = Direction::named(word).ok_or_else(|| wrong("in or out"))?;
                 filter.direction = Some(direction);
             }
             "status" => {
@@ -175,7 +181,11 @@ pub(super) fn entry(listed: &Listed) -> Object {
     };
     set("id", &listed.id);
     set("direction", listed.direction.word());
-    set("route", &listed.route);
+    let road = match listed.direction {
+        Direction::In => "route",
+        Direction::Out => "destination",
+    };
+    set(road, &listed.route);
     set("file", &listed.file);
     set("status", listed.status.word());
     set("reason", &listed.reason);
@@ -195,7 +205,11 @@ pub(super) fn entry(listed: &Listed) -> Object {
         "receiver",
         &with(&facts.receiver_application, &facts.receiver_facility),
     );
-    set("received", &listed.received_at.to_string());
+    let when = match listed.direction {
+        Direction::In => "received",
+        Direction::Out => "made",
+    };
+    set(when, &listed.received_at.to_string());
     set("settled", &listed.settled_at.to_string());
     let event_time = facts
         .event_time_us
@@ -213,6 +227,18 @@ pub(super) fn entry(listed: &Listed) -> Object {
 /// What was done at each stage: `done`, `error`, or nothing yet.
 fn stages(listed: &Listed) -> Object {
     let mut stages = Object::new();
+    if listed.direction == Direction::Out {
+        stages.set(Stage::Mapped.word(), "done");
+        match listed.status {
+            Status::Sent => stages.set(Stage::Sent.word(), "done"),
+            Status::Parked | Status::Dead => stages.set(Stage::Sent.word(), "error"),
+            _ => {}
+        }
+        if !listed.code.is_empty() {
+            stages.set("answered", listed.code.as_str());
+        }
+        return stages;
+    }
     let has_failed = matches!(listed.status, Status::Error | Status::Held | Status::Dead);
     for stage in Stage::ALL {
         let word = match stage.cmp(&listed.stage) {
@@ -318,6 +344,51 @@ async fn reprocess(front: &Front, http: &HttpRequest, id: &str) -> Answer {
     let mut document = entry(&whole.listed);
     add_results(&mut document, &whole);
     Ok(json(StatusCode::OK, &document.into()))
+}
+
+fn not_outgoing() -> Fault {
+    Fault::new(
+        Kind::NotFound,
+        "there is no message of this id that goes out",
+    )
+}
+
+/// Has a message sent again, whatever became of it.
+async fn resend(cx: &Cx, id: &str) -> Answer {
+    let (permit, of, now) = (may(&cx.caller, Action::Messages)?, id.to_owned(), cx.now);
+    let written = cx
+        .app
+        .store
+        .write(permit, move |tx| tx.resend(&of, now).map_err(Fault::from));
+    let destination = written.await?.ok_or_else(not_outgoing)?;
+    cx.app.destinations.wake(&destination);
+    sent(cx, StatusCode::ACCEPTED, id).await
+}
+
+/// Takes a message out that was not sent.
+async fn skip(cx: &Cx, id: &str) -> Answer {
+    let (permit, of, now) = (may(&cx.caller, Action::Messages)?, id.to_owned(), cx.now);
+    let written = cx.app.store.write(permit, move |tx| {
+        tx.skip_outgoing(&of, now).map_err(Fault::from)
+    });
+    let (destination, was_there) = written.await?.ok_or_else(not_outgoing)?;
+    if !was_there {
+        return Err(Fault::new(
+            Kind::Conflict,
+            "this message does not wait to be sent",
+        ));
+    }
+    cx.app.destinations.settled();
+    cx.app.destinations.wake(&destination);
+    sent(cx, StatusCode::OK, id).await
+}
+
+async fn sent(cx: &Cx, status: StatusCode, id: &str) -> Answer {
+    let (permit, id) = (may(&cx.caller, Action::Messages)?, id.to_owned());
+    let read = cx.app.store.read(permit, move |view| view.message(&id));
+    let whole: Option<Whole> = read.await.map_err(|error: Error| Fault::from(error))?;
+    let whole = whole.ok_or_else(no_message)?;
+    Ok(json(status, &entry(&whole.listed).into()))
 }
 
 async fn reprocess_many(front: &Front, cx: &Cx, http: &HttpRequest) -> Answer {

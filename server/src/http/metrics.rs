@@ -6,6 +6,7 @@ use actix_web::http::header;
 
 use super::Front;
 use crate::app::App;
+use crate::destinations::Destination;
 use crate::metrics::{Page, Traffic};
 use crate::store::{Progress, Store};
 
@@ -18,6 +19,7 @@ pub(super) fn page(front: &Front) -> HttpResponse {
     messages(&mut page, front);
     followers(&mut page, &front.app);
     deliveries(&mut page, &front.app);
+    destinations(&mut page, &front.app);
     process(&mut page, &front.app);
     HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, TEXT))
@@ -160,6 +162,53 @@ fn followers(page: &mut Page, app: &App) {
         "How old the last version is that a follower has handled, while there are newer ones; else 0.",
         "follower",
         &behind,
+    );
+}
+
+fn destinations(page: &mut Page, app: &App) {
+    let all = app.destinations.all();
+    type Count = fn(&Destination) -> u64;
+    let counts = |count: Count| -> Vec<(&str, u64)> {
+        let all = all.iter();
+        all.map(|destination| (destination.name(), count(destination)))
+            .collect()
+    };
+    let counters: [(&'static str, &'static str, Count); 4] = [
+        (
+            "kiln_outgoing_sent_total",
+            "Messages that were sent to a destination and taken.",
+            |destination| destination.sent.get(),
+        ),
+        (
+            "kiln_outgoing_failed_total",
+            "Attempts at sending a message that were not taken.",
+            |destination| destination.failed.get(),
+        ),
+        (
+            "kiln_outgoing_given_up_total",
+            "Messages that are not sent again by themselves; somebody should look at them.",
+            |destination| destination.given_up.get(),
+        ),
+        (
+            "kiln_outgoing_late_total",
+            "Acknowledgements that came when nobody waited for them any more.",
+            |destination| destination.late.get(),
+        ),
+    ];
+    for (name, told, count) in counters {
+        page.counters(name, told, "destination", &counts(count));
+    }
+    page.gauges(
+        "kiln_outgoing_waiting",
+        "Messages that wait for a destination, parked ones among them.",
+        "destination",
+        &counts(Destination::waiting),
+    );
+    page.gauges(
+        "kiln_outgoing_unreachable",
+        "Whether a destination cannot be reached: 1 or 0.",
+        "destination",
+        &counts(|destination| destination.outage().is_some().into()),
     );
 }
 

@@ -7,9 +7,9 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, address, bundle, convert, criteria, deliveries, documents, health, history, hl7,
-    interactions as handlers, messages, metrics, overlays, page, reply, request, routes_api,
-    search, smart, visits, writes,
+    Front, address, bundle, convert, criteria, deliveries, destinations, documents, health,
+    history, hl7, interactions as handlers, messages, metrics, overlays, page, reply, request,
+    routes_api, search, smart, visits, writes,
 };
 use crate::accept::resource_type;
 use crate::auth::{Action, Caller, may};
@@ -36,6 +36,7 @@ const DOORS: &[(&str, Action)] = &[
     ("routes", Action::Arrange),
     ("overlays", Action::Arrange),
     ("deliveries", Action::Deliver),
+    ("destinations", Action::Arrange),
 ];
 
 pub(super) type Answer = Result<HttpResponse, Fault>;
@@ -53,6 +54,7 @@ const OTHERS: &[&str] = &[
     "routes",
     "overlays",
     "deliveries",
+    "destinations",
     "capabilities",
     "options",
     "refused",
@@ -168,6 +170,11 @@ async fn api(
             let rest = path.trim_start_matches("overlays");
             let answer = overlays::follow(front, &cx, request, payload, rest);
             ("overlays", Box::pin(answer).await)
+        }
+        _ if is_below(path, "destinations") => {
+            let rest = path.trim_start_matches("destinations");
+            let answer = destinations::follow(front, &cx, request, payload, rest);
+            ("destinations", Box::pin(answer).await)
         }
         _ if is_below(path, "deliveries") => {
             let rest = path.trim_start_matches("deliveries");

@@ -13,7 +13,6 @@ use super::arranged::{self, json, made, text_of};
 use super::body;
 use super::routes::{Answer, method_not_allowed, unknown_path};
 use crate::arranged::{check_address, settings_of};
-use crate::config::Acknowledge;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::messages::{Mode, Running};
@@ -120,13 +119,11 @@ fn said(running: &Running) -> Object {
     if let Some(address) = settings.listen {
         object.set("listen", address.to_string());
     }
-    object.set(
-        "acknowledge",
-        match settings.acknowledge {
-            Acknowledge::Applied => "applied",
-            Acknowledge::Stored => "stored",
-        },
-    );
+    object.set("acknowledge", settings.acknowledge.word());
+    if let Some(destination) = &settings.destination {
+        object.set("destination", destination.as_str());
+        object.set("apply", settings.apply);
+    }
     for (name, value) in [
         ("overlay", &settings.overlay),
         ("zone", &settings.zone),

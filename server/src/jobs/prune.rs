@@ -34,14 +34,16 @@ pub async fn run(app: &App, kept: Messages) {
     }
 }
 
-/// How many days, by status. What waits to be applied stays for as long as that takes.
-fn days(kept: Messages) -> [(Status, Option<u32>); 5] {
+/// How many days, by status. What waits to be applied or sent stays for as long as that takes.
+fn days(kept: Messages) -> [(Status, Option<u32>); 7] {
     [
         (Status::Applied, kept.keep_applied_days),
         (Status::Filtered, kept.keep_filtered_days),
         (Status::Error, kept.keep_error_days),
         (Status::Held, kept.keep_held_days),
         (Status::Dead, kept.keep_dead_days),
+        (Status::Sent, kept.keep_sent_days),
+        (Status::Skipped, kept.keep_sent_days),
     ]
 }
 

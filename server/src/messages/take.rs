@@ -75,11 +75,11 @@ impl Desk {
         let (id, row) = match earlier.await? {
             Earlier::None => (arrival.id.clone(), Row::New { reused: false }),
             Earlier::Other => (arrival.id.clone(), Row::New { reused: true }),
-            // It had no effect: it is tried again, in its own row.
+            // It had no effect, or its answer is not known yet: it is tried again, in its own row.
             Earlier::Same {
                 number,
                 id,
-                status: Status::Error | Status::Dead,
+                status: Status::Error | Status::Dead | Status::Waiting,
                 ..
             } => (id, Row::Known(number)),
             Earlier::Same { id, .. } if arrival.running.is_of_documents() => {
@@ -126,6 +126,9 @@ impl Desk {
         let (kind, event) = (&arrival.facts.kind, &arrival.facts.event);
         let waits = route.policy == Policy::Stored;
         let is_taken = route.takes(kind, event);
+        if is_taken && route.policy == Policy::Downstream {
+            return self.pass_on(arrival, place).await;
+        }
         if is_taken && !waits {
             return self.apply(arrival, place).await;
         }
@@ -263,7 +266,7 @@ impl Desk {
     }
 
     /// Keeps what could not be applied, with its reason.
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         arrival: &Arrival,
         place: &Place,
@@ -293,7 +296,7 @@ impl Desk {
     }
 
     /// What is answered to a message that can be read.
-    fn replied(&self, arrival: &Arrival, verdict: Verdict<'_>) -> Reply {
+    pub(super) fn replied(&self, arrival: &Arrival, verdict: Verdict<'_>) -> Reply {
         if arrival.running.is_of_documents() {
             return Arrival::coded(verdict);
         }
@@ -354,7 +357,7 @@ pub(super) fn refusal(stage: Stage, issues: &[Issue]) -> Fate<'_> {
     }
 }
 
-fn answered(id: &str, reply: Reply) -> Answered {
+pub(super) fn answered(id: &str, reply: Reply) -> Answered {
     Answered {
         reply,
         id: Some(id.to_owned()),
@@ -398,13 +401,13 @@ pub(super) fn write(
     outcome: &Outcome,
 ) -> Result<(), store::Error> {
     match row {
-        Ok(row) => tx.keep_message(row, outcome),
+        Ok(row) => tx.keep_message(row, outcome).map(drop),
         Err(number) => tx.settle_message(*number, outcome),
     }
 }
 
 impl Arrival {
-    fn kept(&self, place: &Place) -> Kept {
+    pub(super) fn kept(&self, place: &Place) -> Kept {
         match place.row {
             Row::New { reused } => Ok(self.row(reused)),
             Row::Known(number) => Err(number),

@@ -1,9 +1,9 @@
 //! Messages of HL7 v2 to a receiver by MLLP: one connection that is kept, one message at a time, each until it is answered.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use interop::formats::hl7v2::mllp::frame;
 use interop::transports::conversation::{Conversation, Heard, Verdict};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use crate::config::{Deliveries, TlsOut};
+use crate::deliver::connect;
 use crate::tls::{self, certificates, key};
 
 /// Bytes of an acknowledgement.
@@ -24,21 +26,12 @@ const BUFFER: usize = 16 * 1024;
 pub struct Receiver {
     pub host: String,
     pub port: u16,
-    pub tls: Option<Secured>,
+    pub tls: Option<TlsOut>,
     pub connect_ms: u64,
     /// From the last byte that was sent to the answer.
     pub answer_ms: u64,
-}
-
-/// How the receiver is known, and how it knows us.
-#[derive(Debug, Clone, Default)]
-pub struct Secured {
-    /// Certificates of those who vouch for the receiver.
-    pub ca: PathBuf,
-    /// The name in its certificate, where that is another one than the host's.
-    pub name: Option<String>,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
+    /// What may be reached; None: whatever the operator names.
+    pub reach: Option<Arc<Deliveries>>,
 }
 
 /// Why there is no answer.
@@ -67,8 +60,8 @@ impl Trouble {
     }
 }
 
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+trait Wire: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Wire for S {}
 
 /// A connection, made when it is needed and kept while it holds.
 pub struct Sender {
@@ -109,6 +102,7 @@ impl Sender {
         control_id: &str,
         wants_application: bool,
     ) -> Result<Verdict, Trouble> {
+        self.look().await;
         let bytes = self
             .conversation
             .say(message, control_id, wants_application);
@@ -133,6 +127,32 @@ impl Sender {
             }
         }
         answered
+    }
+
+    /// Sends a message that asks for no answer.
+    pub async fn tell(&mut self, message: &[u8]) -> Result<(), Trouble> {
+        self.look().await;
+        let told = self.write(&frame(message)).await;
+        if told.is_err() {
+            self.close();
+        }
+        told
+    }
+
+    /// Looks at a kept connection before it is used: late answers are dropped, and who has ended it is known to have.
+    async fn look(&mut self) {
+        let mut buffer = vec![0; BUFFER];
+        while let Some(wire) = &mut self.wire {
+            match timeout(Duration::ZERO, wire.read(&mut buffer)).await {
+                Err(_) => return,
+                Ok(Ok(count @ 1..)) => {
+                    if self.heard(buffer.get(..count).unwrap_or_default()).is_err() {
+                        self.close();
+                    }
+                }
+                Ok(Ok(0) | Err(_)) => self.close(),
+            }
+        }
     }
 
     /// Lets go of the connection; what comes of it later is nobody's.
@@ -164,9 +184,11 @@ impl Sender {
     async fn connect(&self) -> Result<Box<dyn Wire>, Trouble> {
         let Receiver { host, port, .. } = &self.receiver;
         let unreachable = |error| Trouble::Unreachable(format!("{host}:{port}"), error);
-        let stream = TcpStream::connect((host.as_str(), *port))
-            .await
-            .map_err(unreachable)?;
+        let stream = match &self.receiver.reach {
+            Some(reach) => connect::reached(reach, self.scheme(), host, *port).await,
+            None => TcpStream::connect((host.as_str(), *port)).await,
+        };
+        let stream = stream.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
         let (Some(config), Some(secured)) = (&self.secured, &self.receiver.tls) else {
             return Ok(Box::new(stream));
@@ -179,6 +201,13 @@ impl Sender {
             .await
             .map_err(unreachable)?;
         Ok(Box::new(stream))
+    }
+
+    fn scheme(&self) -> &'static str {
+        match self.receiver.tls {
+            Some(_) => "mllps",
+            None => "mllp",
+        }
     }
 
     async fn answer(&mut self) -> Result<Verdict, Trouble> {
@@ -195,28 +224,33 @@ impl Sender {
                 let ended = std::io::ErrorKind::UnexpectedEof;
                 return Err(Trouble::Broken(ended.into()));
             }
-            let mut input = buffer.get(..count).unwrap_or_default();
-            let mut verdict = None;
-            while let Some(heard) = self.conversation.hear(&mut input) {
-                match heard {
-                    Heard::Verdict(found) => verdict = Some(found),
-                    Heard::Late(control_id) => {
-                        self.late += 1;
-                        tracing::info!(control_id, "an answer came late and is dropped");
-                    }
-                    Heard::Stray(told) => tracing::warn!(told, "an answer to nothing is dropped"),
-                    Heard::Kept => {}
-                    Heard::NotMllp => return Err(Trouble::NotMllp),
-                }
-            }
-            if let Some(verdict) = verdict {
+            let heard = self.heard(buffer.get(..count).unwrap_or_default());
+            if let Some(verdict) = heard? {
                 return Ok(verdict);
             }
         }
     }
+
+    /// What is waited for, if it is there; late answers are counted, and others dropped.
+    fn heard(&mut self, mut input: &[u8]) -> Result<Option<Verdict>, Trouble> {
+        let mut verdict = None;
+        while let Some(heard) = self.conversation.hear(&mut input) {
+            match heard {
+                Heard::Verdict(found) => verdict = Some(found),
+                Heard::Late(control_id) => {
+                    self.late += 1;
+                    tracing::info!(control_id, "an answer came late and is dropped");
+                }
+                Heard::Stray(told) => tracing::warn!(told, "an answer to nothing is dropped"),
+                Heard::Kept => {}
+                Heard::NotMllp => return Err(Trouble::NotMllp),
+            }
+        }
+        Ok(verdict)
+    }
 }
 
-fn config(secured: &Secured) -> Result<Arc<ClientConfig>, Trouble> {
+fn config(secured: &TlsOut) -> Result<Arc<ClientConfig>, Trouble> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -14,6 +14,7 @@ use crate::instant::Instant;
 pub enum Arranged {
     Route,
     Overlay,
+    Destination,
 }
 
 /// One version of it.
@@ -31,6 +32,7 @@ impl Arranged {
         match self {
             Self::Route => "route",
             Self::Overlay => "overlay",
+            Self::Destination => "destination",
         }
     }
 }

@@ -63,6 +63,8 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("message_keys", Goes(&[])),
     ("message_bodies", Goes(&[])),
     ("message_results", Goes(&[])),
+    ("outgoing", Goes(&[])),
+    ("outgoing_places", Goes(&[])),
     ("polls", Goes(&[])),
     ("api_keys", Goes(&[])),
     ("clients", Goes(&[])),

@@ -49,11 +49,11 @@ macro_rules! words {
                 Self::ALL.iter().copied().find(|one| one.word() == word)
             }
 
-            fn number(self) -> i16 {
+            pub(super) fn number(self) -> i16 {
                 match self { $(Self::$variant => $number),+ }
             }
 
-            fn of_number(number: i64) -> Option<Self> {
+            pub(super) fn of_number(number: i64) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| i64::from(one.number()) == number)
             }
         }
@@ -78,8 +78,16 @@ words! {
     Error 4 "error",
     /// It was acknowledged and cannot be applied: somebody must look at it.
     Held 5 "held",
-    /// It cannot be read or is of no known kind.
+    /// It cannot be read or is of no known kind; of those that go out: it was not taken, and is not sent again by itself.
     Dead 6 "dead",
+    /// It is to be sent.
+    Waiting 7 "waiting",
+    /// It was sent and taken.
+    Sent 8 "sent",
+    /// It is set aside until somebody has it sent again or skips it.
+    Parked 9 "parked",
+    /// Somebody has decided that it is not sent.
+    Skipped 10 "skipped",
 }
 
 words! {
@@ -89,6 +97,8 @@ words! {
     Parsed 2 "parsed",
     Mapped 3 "mapped",
     Applied 4 "applied",
+    /// Of those that go out.
+    Sent 5 "sent",
 }
 
 /// Bytes, packed when that pays. Made before the write door opens.
@@ -176,8 +186,7 @@ pub struct Outcome {
 
 impl Outcome {
     fn reason(&self) -> String {
-        let shown = self.reason.chars().filter(|letter| *letter != '\0');
-        shown.take(REASON_MAX).collect()
+        shortened(&self.reason)
     }
 
     fn touched(&self) -> String {
@@ -187,6 +196,12 @@ impl Outcome {
         });
         lines.collect()
     }
+}
+
+/// A reason as the row keeps it.
+pub(super) fn shortened(reason: &str) -> String {
+    let shown = reason.chars().filter(|letter| *letter != '\0');
+    shown.take(REASON_MAX).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::limits;
 pub const BACKPORT: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/";
 /// Our own: a secret of Standard Webhooks that notifications are signed with; two while one replaces the other.
 pub const SECRET: &str = "urn:kiln:webhook-secret";
+/// Endpoints that name a destination of messages begin like this: `hl7v2://ward`.
+pub const HL7V2: &str = "hl7v2";
 
 /// A kind of channel; how each of them tells stands in `deliver/channel.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub enum Kind {
     RestHook,
     /// FHIR messaging over HTTP.
     Message,
+    /// Messages of HL7 v2 to a destination of this server.
+    Hl7v2,
 }
 
 #[derive(Debug, Clone)]
@@ -41,12 +45,13 @@ pub struct Channel {
 }
 
 impl Kind {
-    pub const ALL: &[Self] = &[Self::RestHook, Self::Message];
+    pub const ALL: &[Self] = &[Self::RestHook, Self::Message, Self::Hl7v2];
 
     /// Whether who follows a topic must answer before it is told of anything.
     pub fn shakes_hands(self) -> bool {
         match self {
             Self::RestHook | Self::Message => true,
+            Self::Hl7v2 => false,
         }
     }
 
@@ -56,6 +61,7 @@ impl Kind {
         match self {
             Self::RestHook => "rest-hook",
             Self::Message => "message",
+            Self::Hl7v2 => "hl7v2",
         }
     }
 
@@ -63,6 +69,7 @@ impl Kind {
     pub fn schemes(self) -> &'static [&'static str] {
         match self {
             Self::RestHook | Self::Message => &["http", "https"],
+            Self::Hl7v2 => &[HL7V2],
         }
     }
 }
@@ -105,18 +112,7 @@ pub fn backport<'v>(element: &'v Value, name: &str, kind: &str) -> Option<&'v Va
 
 /// Reads `Subscription.channel`; what is wrong is noted with its place.
 pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Option<Channel> {
-    let beside = channel.get("_type");
-    let named = beside.and_then(|beside| backport(beside, "backport-channel-type", "valueCoding"));
-    let named = named.and_then(|coding| coding.str_of("code"));
-    let code = named.or_else(|| channel.str_of("type")).unwrap_or_default();
-    let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == code);
-    if kind.is_none() {
-        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
-        note(
-            "channel.type",
-            format!("`{code}` is not served: {}", all.join(", ")),
-        );
-    }
+    let kind = kind_of(channel, note);
     // Of a kind that is not known at least the usual is expected.
     let schemes = kind.unwrap_or(Kind::RestHook).schemes();
     let endpoint = Endpoint::parse(channel.str_of("endpoint").unwrap_or_default(), schemes);
@@ -178,6 +174,31 @@ pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Opti
     })
 }
 
+/// By which kind of channel is told.
+fn kind_of(channel: &Value, note: &mut impl FnMut(&str, String)) -> Option<Kind> {
+    let beside = channel.get("_type");
+    let named = beside.and_then(|beside| backport(beside, "backport-channel-type", "valueCoding"));
+    let named = named.and_then(|coding| coding.str_of("code"));
+    let code = named.or_else(|| channel.str_of("type")).unwrap_or_default();
+    let kind = Kind::ALL.iter().copied().find(|kind| kind.code() == code);
+    // To send a message is what R4 says of `message`: which kind of message the endpoint tells.
+    let place = channel.str_of("endpoint").unwrap_or_default();
+    let is_hl7v2 = place
+        .split_once(':')
+        .is_some_and(|(scheme, _)| scheme == HL7V2);
+    if kind.is_none() {
+        let all: Vec<&str> = Kind::ALL.iter().map(|kind| kind.code()).collect();
+        note(
+            "channel.type",
+            format!("`{code}` is not served: {}", all.join(", ")),
+        );
+    }
+    match kind {
+        Some(Kind::Message) if is_hl7v2 => Some(Kind::Hl7v2),
+        kind => kind,
+    }
+}
+
 /// What notifications are signed with.
 fn secrets(channel: &Value, note: &mut impl FnMut(&str, String)) -> Vec<String> {
     let secrets = channel.items_of("extension").iter();
@@ -209,6 +230,15 @@ fn payload(mime: &str) -> Option<Format> {
 impl Channel {
     /// Whether this server may send there, as far as that can be told without looking up its name.
     pub fn check(&self, settings: &Deliveries) -> Result<(), String> {
-        self.endpoint.check(settings)
+        match self.destination() {
+            // What it may reach is asked when it is connected to.
+            Some(_) => Ok(()),
+            None => self.endpoint.check(settings),
+        }
+    }
+
+    /// The destination of messages that is told.
+    pub fn destination(&self) -> Option<&str> {
+        (self.kind == Kind::Hl7v2).then(|| self.endpoint.uri.host().unwrap_or_default())
     }
 }

@@ -113,6 +113,7 @@ pub fn may_reach(
             "this address is not public, and the operator does not allow it (deliveries.allow)"
         }
         (true, "https") if port >= 1024 || PORTS.contains(&port) => return Ok(()),
+        (true, "mllps") => return Ok(()),
         (true, "https") => "no webhook is at this port",
         (true, _) => {
             "expected https: in the clear only those addresses are told that the operator allows (deliveries.allow)"

@@ -31,7 +31,7 @@ const PLACES: &[&str] = &[
 ];
 
 /// A server, as long as this value lives.
-struct Sshd {
+pub(crate) struct Sshd {
     process: Child,
     port: u16,
     /// With everything of the server and of its client.
@@ -70,7 +70,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
 
 impl Sshd {
     /// None: there is no OpenSSH here.
-    fn start(directory: &Path) -> Option<Self> {
+    pub(crate) fn start(directory: &Path) -> Option<Self> {
         let program = program()?;
         let keys = directory.join("keys");
         fs::create_dir_all(&keys).unwrap();
@@ -139,20 +139,27 @@ impl Sshd {
     }
 
     /// Its key, as `ssh-keygen -l` prints it.
-    fn print(&self) -> String {
+    pub(crate) fn print(&self) -> String {
         let host = self.keys.join("host.pub");
         let line = said("ssh-keygen", &["-l", "-f", host.to_str().unwrap()]);
         line.split_whitespace().nth(1).unwrap().to_owned()
     }
 
     fn route(&self, path: &Path, host_key: &str, more: &str) -> String {
-        let (keys, port, user) = (self.keys.display(), self.port, &self.user);
+        let sftp = self.sftp(host_key);
         format!(
             "[limits]\nfiles_lease_ms = 1000\nsftp_wait_ms = 20000\n[[routes]]\nname = 'lab'\ntransport = 'sftp'\n\
-             schedule = 'every 1s'\n{more}\nfolder = {{ path = '{}', settle_ms = 300 }}\n\
-             sftp = {{ host = '127.0.0.1', port = {port}, user = '{user}', host_key = '{host_key}', \
-             key_file = '{keys}/client', passphrase_file = '{keys}/phrase' }}\n",
+             schedule = 'every 1s'\n{more}\nfolder = {{ path = '{}', settle_ms = 300 }}\n{sftp}\n",
             path.display()
+        )
+    }
+
+    /// How it is entered.
+    pub(crate) fn sftp(&self, host_key: &str) -> String {
+        let (keys, port, user) = (self.keys.display(), self.port, &self.user);
+        format!(
+            "sftp = {{ host = '127.0.0.1', port = {port}, user = '{user}', host_key = '{host_key}', \
+             key_file = '{keys}/client', passphrase_file = '{keys}/phrase' }}"
         )
     }
 }

@@ -53,6 +53,8 @@ mod migrations;
 mod mllp;
 mod mllp_limits;
 mod mllp_tls;
+mod outbound;
+mod outbound_others;
 mod packed;
 mod panics;
 mod parameters;

@@ -12,7 +12,11 @@ use crate::kiln::Kiln;
 use crate::mllp::{adt, messages, said};
 
 /// A server with one route that asks for TLS.
-fn secured(database: &Database, authority: &Authority, client_ca: Option<&Authority>) -> Kiln {
+pub(crate) fn secured(
+    database: &Database,
+    authority: &Authority,
+    client_ca: Option<&Authority>,
+) -> Kiln {
     let directory = &database.directory;
     authority.issue("127.0.0.1").write(directory);
     let path = |name: &str| directory.join(name).display().to_string();

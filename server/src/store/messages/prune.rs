@@ -14,6 +14,7 @@ const NEWEST: &str =
     "SELECT number FROM messages WHERE received_at < ? ORDER BY received_at DESC LIMIT 1";
 const OLDEST: &str = "SELECT number FROM messages WHERE status = ? AND number <= ? AND received_at < ? ORDER BY number LIMIT ? + 0";
 const TABLES: &[&str] = &[
+    "outgoing",
     "message_keys",
     "message_bodies",
     "message_results",

@@ -4,7 +4,7 @@ use diesel::sql_types::BigInt;
 
 use interop::route::Reply;
 
-use super::{Message, ORDER, Outcome, PATIENT, VISIT};
+use super::{Direction, Message, ORDER, Outcome, PATIENT, VISIT};
 use crate::auth::Action;
 use crate::store::error::Error;
 use crate::store::statement::{Bind, Statement};
@@ -12,7 +12,7 @@ use crate::store::tx::Tx;
 
 const INSERT: &str = "INSERT INTO messages (id, direction, route, application, facility, receiver, control_id, type, event, \
      structure, version, event_time, received_at, settled_at, stage, status, code, reason, reused, attempts, size, hash, file) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) RETURNING number";
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number";
 const INSERT_BODY: &str = "INSERT INTO message_bodies (number, codec, body) VALUES (?, ?, ?)";
 const INSERT_RESULT: &str =
     "INSERT INTO message_results (number, answer, touched, codec, report) VALUES (?, ?, ?, ?, ?)";
@@ -28,8 +28,8 @@ const ANSWER_RESULT: &str = "UPDATE message_results SET answer = ? WHERE number 
 pub(super) const BETWEEN_ANSWERS: char = '\n';
 
 impl Tx<'_> {
-    /// Keeps a message and what became of it. Fails with `Taken` when the same message of the same sender is there.
-    pub fn keep_message(&mut self, message: &Message, outcome: &Outcome) -> Result<(), Error> {
+    /// Keeps a message and what became of it; its number. Fails with `Taken` when the same message of the same sender is there.
+    pub fn keep_message(&mut self, message: &Message, outcome: &Outcome) -> Result<i64, Error> {
         self.demand(&[Action::Messages])?;
         self.writes();
         let facts = &message.facts;
@@ -56,6 +56,8 @@ impl Tx<'_> {
             Bind::Text(code),
             Bind::Text(&reason),
             Bind::Small(message.reused.into()),
+            // What is to be sent was not tried yet.
+            Bind::Int((message.direction == Direction::In).into()),
             Bind::Int(i64::try_from(message.size).unwrap_or(i64::MAX)),
             Bind::Bytes(&message.hash),
             Bind::Text(&message.file),
@@ -92,7 +94,7 @@ impl Tx<'_> {
                 self.told(INSERT_KEY, &binds)?;
             }
         }
-        Ok(())
+        Ok(number)
     }
 
     /// What became of a message that is kept already.

@@ -36,6 +36,7 @@ const STOREYS: &[&[&str]] = &[
         "audit",
         "callers",
         "cx",
+        "destinations",
         "fault",
         "entries",
         "kept",
@@ -47,7 +48,7 @@ const STOREYS: &[&[&str]] = &[
     &["operations", "smart"],
     &[
         "http", "console", "facade", "feed", "deliver", "folders", "jobs", "hub", "messages",
-        "mllp", "arranged",
+        "mllp", "arranged", "outbound",
     ],
     // `crate::run` is in lib.rs.
     &["lib", "run"],

@@ -1,0 +1,2 @@
+DROP TABLE outgoing_places;
+DROP TABLE outgoing;
