@@ -108,7 +108,12 @@ impl Rights {
             Action::Delete(name) => letters(Letters::DELETE, name),
             Action::Search(name) | Action::History(Some(name)) => letters(Letters::SEARCH, name),
             // What comes along and what is listed is asked about one by one.
-            Action::Include | Action::History(None) => true,
+            Action::Include => true,
+            Action::History(None) => {
+                let finds = |grant: &Grant| grant.scope.letters.has_any(Letters::SEARCH);
+                let layers = &self.granted.layers;
+                !layers.is_empty() && layers.iter().all(|layer| layer.iter().any(finds))
+            }
             // Operations ask for what they touch.
             Action::Invoke(_) => self.granted.layers.iter().all(|layer| !layer.is_empty()),
             Action::Explain => has(Privilege::Explain),

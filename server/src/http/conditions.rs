@@ -8,6 +8,7 @@ use actix_web::http::header::{self, HttpDate};
 
 use super::request::values;
 use crate::instant::Instant;
+use crate::interactions::precondition::Versions;
 
 /// Whether this version need not be sent. `If-None-Match` decides when it is there: versions are exact, while two of
 /// them can fall into the one second that `If-Modified-Since` can tell.
@@ -28,8 +29,7 @@ pub(super) fn is_held(request: &HttpRequest, version: u64, at: Instant) -> bool 
 }
 
 fn is_version(tag: &str, version: u64) -> bool {
-    let opaque = tag.strip_prefix("W/").unwrap_or(tag);
-    tag == "*" || opaque.trim_matches('"').parse() == Ok(version)
+    Versions::parse(tag).is_some_and(|versions| versions.include(version))
 }
 
 #[cfg(test)]

@@ -33,7 +33,12 @@ impl Versions {
                 let quoted = opaque
                     .strip_prefix('"')
                     .and_then(|rest| rest.strip_suffix('"'));
-                quoted.unwrap_or(opaque).parse().ok()
+                let digits = quoted.unwrap_or(opaque);
+                // One version has one name: `01` and `+1` are none.
+                digits
+                    .parse()
+                    .ok()
+                    .filter(|version: &u64| version.to_string() == digits)
             })
             .collect::<Option<Vec<u64>>>()
             .map(Self::Listed)

@@ -81,6 +81,7 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("audit_events", Goes(&[])),
     ("chain_heads", Goes(&[])),
     ("snapshots", Goes(&["rid"])),
+    ("authors", Goes(&["rid"])),
     ("targets", Goes(&["rid"])),
     ("authors", Goes(&["rid"])),
     ("events", Goes(&["target"])),

@@ -10,7 +10,12 @@ use crate::databases::{Database, sqlite};
 use crate::kiln::Kiln;
 
 /// A server that speaks TLS and knows the callers whom that authority has signed.
-fn secured(database: &Database, authority: &Authority, callers: &Authority, more: &str) -> Kiln {
+pub(crate) fn secured(
+    database: &Database,
+    authority: &Authority,
+    callers: &Authority,
+    more: &str,
+) -> Kiln {
     let directory = &database.directory;
     authority.issue("127.0.0.1").write(directory);
     std::fs::write(directory.join("ca.pem"), callers.pem()).unwrap();

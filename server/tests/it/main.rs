@@ -80,5 +80,6 @@ mod store;
 mod subscriptions;
 mod subscriptions_rights;
 mod text_search;
+mod threats;
 mod topics;
 mod truth;

@@ -176,3 +176,36 @@ fn every_kind_of_fault_is_named_by_a_test() {
     let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("{kind:?}")).collect();
     assert_none(&rules::kinds_without_a_test(&kinds, &tests));
 }
+
+/// The first column of the last one is a list of tests: each of them is there.
+#[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    let page = std::fs::read_to_string(root().join("conformance-tests/SECURITY.md")).unwrap();
+    let mut tests = files("server/tests", ".rs");
+    tests.extend(under("server/src/"));
+    let all: String = tests.into_iter().map(|(_, text)| text).collect();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| |"));
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for row in rows {
+        let proof = row
+            .trim_end_matches('|')
+            .rsplit('|')
+            .next()
+            .unwrap_or_default();
+        let tests: Vec<&str> = proof.split('`').skip(1).step_by(2).collect();
+        if tests.is_empty() {
+            missing.push(format!("no test: {row}"));
+        }
+        for test in tests {
+            named += 1;
+            if !all.contains(&format!("fn {test}(")) {
+                missing.push(test.to_owned());
+            }
+        }
+    }
+    assert!(named > 40);
+    assert_none(&missing);
+}
