@@ -6,6 +6,7 @@ mod diff;
 mod document;
 mod downstream;
 mod embedded;
+pub mod imported;
 mod order;
 mod outcome;
 mod reprocess;
@@ -47,6 +48,8 @@ pub struct Desk {
     pub routes: Routes,
     /// What of them was arranged while the server runs.
     pub arranged: InUse,
+    /// By which what was imported is worked on again.
+    imports: Routes,
     order: Arc<Order>,
     /// Something was acknowledged that is still to be applied.
     work: Notify,
@@ -86,6 +89,7 @@ impl Desk {
     pub fn new(app: Arc<App>, config: &Config) -> Result<Arc<Self>, crate::config::BadRoute> {
         Ok(Arc::new(Self {
             routes: Routes::of(&config.routes)?,
+            imports: Routes::of(&imported::routes())?,
             app,
             arranged: InUse::default(),
             order: Arc::default(),

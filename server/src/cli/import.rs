@@ -5,6 +5,7 @@
 
 mod batch;
 mod foreign;
+mod keeping;
 mod prepare;
 mod read;
 mod report;
@@ -30,12 +31,13 @@ use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::store::{self, Store};
 use foreign::Foreign;
+use keeping::Keeping;
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Takes resources and bundles in JSON or XML, and NDJSON; plain, .gz or .zst, in folders and in .tar archives.\n\
 HL7 v2 (.hl7), clinical documents (C-CDA, .xml) and tables (.csv, .tsv, .psv) go through maps: what they say is merged into\n\
-what is there, found by its identifiers. Rows and messages that are refused come back in NAME.refused.csv beside the report; mended, they can be\n\
+what is there, found by its identifiers. Messages and documents are kept as they came, with what became of them (/api/messages,\nroutes `import` and `import-documents`); one that was here before is not applied twice. Rows and messages that are refused come back in NAME.refused.csv beside the report; mended, they can be\n\
 imported from there.\n\
 Resources keep their ids. A transaction is done as a whole, a batch, collection or searchset entry by entry; a document\n\
 or message is stored as a Bundle. What is refused is reported, the rest is imported, and the exit status is 1.\n\n\
@@ -129,6 +131,8 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         Ok::<_, store::Error>(!view.chain_ends()?.is_empty())
     })?;
     let app = Arc::new(App::new(store.clone(), definitions, &config));
+    let keeping = Keeping::of(&app, &config, &foreign).map_err(crate::config::Error::from);
+    let keeping = keeping.map_err(place::Error::from)?;
     let mut report = report::Report::new(&flags.refused);
     let base = match &config.outside.public_url {
         Some(url) => format!("{url}/fhir"),
@@ -138,7 +142,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
         &app,
         base,
         &sources.files,
-        &foreign,
+        (&foreign, &keeping),
         &mut report,
         flags.again,
     );
@@ -165,8 +169,12 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
 }
 
 fn summary(counts: write::Counts, took: &str) -> String {
+    let known = match counts.known {
+        0 => String::new(),
+        known => format!("; messages that were here before: {}", grouped(known)),
+    };
     format!(
-        "imported {took}: {} created, {} updated, {} unchanged, {} deleted",
+        "imported {took}: {} created, {} updated, {} unchanged, {} deleted{known}",
         grouped(counts.created),
         grouped(counts.updated),
         grouped(counts.unchanged),
@@ -178,7 +186,7 @@ fn import(
     app: &Arc<App>,
     base: String,
     sources: &[source::Source],
-    foreign: &Foreign,
+    (foreign, keeping): (&Foreign, &Keeping),
     report: &mut report::Report,
     again: bool,
 ) -> Result<(write::Counts, String), Error> {
@@ -193,7 +201,7 @@ fn import(
             read::all(sources, &ahead, again, &known, foreign, give);
             Ok(())
         },
-        |chunk| prepare::prepare(app, foreign, chunk),
+        |chunk| prepare::prepare(app, foreign, keeping, chunk),
         |prepared| {
             let (bytes, read) = (prepared.bytes, prepared.read);
             let before = writing.counts.all();

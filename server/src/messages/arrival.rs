@@ -155,7 +155,7 @@ fn header(
 
 impl Arrival {
     /// What is wrong with it before it is mapped.
-    pub(super) fn issue(&self) -> Option<Issue> {
+    pub fn issue(&self) -> Option<Issue> {
         let unreadable = self.unreadable.as_ref().map(Unread::issue);
         unreadable.or_else(|| self.flaw.clone())
     }

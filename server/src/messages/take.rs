@@ -17,7 +17,7 @@ use crate::fault::{Fault, Kind, Panicked};
 use crate::store::{self, Earlier, Outcome, Stage, Status};
 
 /// Attempts when another node took the same message at the same time.
-const ATTEMPTS_MAX: u32 = 3;
+pub(super) const ATTEMPTS_MAX: u32 = 3;
 
 /// What a sender is told, and what is to be known beside.
 #[derive(Debug, Clone)]
@@ -384,7 +384,7 @@ pub(super) fn is_senders(fault: &Fault) -> bool {
     fault.kind.row().status < 500 && !is_taken(fault)
 }
 
-fn is_taken(fault: &Fault) -> bool {
+pub(super) fn is_taken(fault: &Fault) -> bool {
     let source = fault
         .source
         .as_ref()

@@ -141,7 +141,7 @@ impl Desk {
 
     /// Takes the place of a kept message among those that come. None: its route is not there any more.
     pub(super) fn arrive_again(&self, whole: &Whole) -> Option<Arrival> {
-        let running = self.routes.get(&whole.listed.route)?;
+        let running = self.route_of(&whole.listed.route)?;
         let arrival = self.arrive(&running, Bytes::from(whole.raw.clone()), None);
         let file = Some(whole.listed.file.as_str()).filter(|file| !file.is_empty());
         Some(Arrival {
@@ -251,7 +251,7 @@ impl Desk {
 
     /// The text of a message as it was read, and what made what in it when that is asked for.
     pub fn shown(&self, whole: &Whole, is_traced: bool) -> (String, String) {
-        let running = self.routes.get(&whole.listed.route);
+        let running = self.route_of(&whole.listed.route);
         if let Some(running) = running.as_ref().filter(|running| running.is_of_documents()) {
             return self.document_shown(running, whole, is_traced);
         }

@@ -21,7 +21,11 @@ on_both_databases!(
     clinical_documents_of_a_folder_are_merged_into_what_is_there,
 );
 
-fn importing(database: &Database, files: &Files, arguments: &[&str]) -> std::process::Command {
+pub(crate) fn importing(
+    database: &Database,
+    files: &Files,
+    arguments: &[&str],
+) -> std::process::Command {
     let mut command = command();
     command
         .current_dir(&files.0)
@@ -30,11 +34,11 @@ fn importing(database: &Database, files: &Files, arguments: &[&str]) -> std::pro
     command
 }
 
-fn import(database: &Database, files: &Files, arguments: &[&str]) -> Output {
+pub(crate) fn import(database: &Database, files: &Files, arguments: &[&str]) -> Output {
     importing(database, files, arguments).output().unwrap()
 }
 
-fn done(output: &Output, says: &str) {
+pub(crate) fn done(output: &Output, says: &str) {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
     assert!(stdout(output).contains(says), "{}", stdout(output));
 }
@@ -56,7 +60,7 @@ fn all(kiln: &Kiln, query: &str) -> Vec<Value> {
         .collect()
 }
 
-fn count(kiln: &Kiln, query: &str) -> u64 {
+pub(crate) fn count(kiln: &Kiln, query: &str) -> u64 {
     let answer = get(kiln.address, &format!("/fhir/{query}_summary=count"));
     let total = answer.json().get("total").and_then(Value::as_u64);
     total.unwrap_or_else(|| panic!("{}", answer.text()))
@@ -203,7 +207,7 @@ fn every_shipped_table_goes_in(database: &Database) {
     }
 }
 
-fn message(id: u32, name: &str, second: u32) -> String {
+pub(crate) fn message(id: u32, name: &str, second: u32) -> String {
     format!(
         "MSH|^~\\&|APP|FAC|||202401011200{second:02}||ADT^A08^ADT_A01|{id}-{second}|P|2.5.1\r\
          EVN|A08|202401011200{second:02}\rPID|1||{id}^^^HOSP^MR||{name}^Jane||19740315|F\rPV1|1|I\r"
@@ -296,7 +300,8 @@ fn tables_of_synthea_go_in(database: &Database) {
     assert_eq!(count(&kiln, "Patient?"), u64::try_from(rows).unwrap());
 }
 
-const DOCUMENT: &str = include_str!("../../../interop/tests/cda/golden/everything/input.xml");
+pub(crate) const DOCUMENT: &str =
+    include_str!("../../../interop/tests/cda/golden/everything/input.xml");
 
 fn clinical_documents_of_a_folder_are_merged_into_what_is_there(database: &Database) {
     let files = Files::new();

@@ -21,6 +21,7 @@ mod commands_carried;
 mod commands_export;
 mod commands_import;
 mod commands_import_foreign;
+mod commands_import_messages;
 mod commands_verify;
 mod connections;
 mod convert;

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use fhir_spec::Issue;
 use interop::host::{Applied, Effect, Submission};
 use interop::mapping::Entry;
@@ -14,13 +16,14 @@ use crate::cx::Cx;
 use crate::facade;
 use crate::fault::Fault;
 use crate::limits;
-use crate::store::Reached;
+use crate::messages::{Arrival, Desk};
+use crate::store::{Reached, Stage};
 
 /// What came in, so that it can come back.
 #[derive(Debug, Clone)]
 pub(super) enum Raw {
     Row(Arc<Table>, Vec<u8>),
-    Message(Vec<u8>),
+    Message(Bytes),
     /// A clinical document, which is the file itself.
     Clinical,
 }
@@ -39,10 +42,59 @@ pub(super) struct Piece {
 pub(super) enum Said {
     /// Of a row: it goes with others.
     Entries(Vec<Entry>),
-    /// Of a message: it goes by itself.
-    Whole(Box<Submission>),
+    /// Of a message or document: it goes by itself.
+    Whole(Box<Whole>),
     /// Nothing can be made of it; that was reported.
     Nothing,
+}
+
+/// A message or document, which is kept whatever becomes of it.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) desk: Arc<Desk>,
+    pub(super) arrival: Arrival,
+    /// What it says as resources, or how far it came and why no further.
+    pub(super) said: Result<Submission, (Stage, Vec<Issue>)>,
+}
+
+impl Whole {
+    async fn write(&self, cx: &Cx) -> Result<Counts, Fault> {
+        match &self.said {
+            Err((stage, issues)) => {
+                let refused = self.desk.refuse_imported(cx, &self.arrival, *stage, issues);
+                refused.await.map(|()| Counts::default())
+            }
+            Ok(submission) => {
+                let applied = self.desk.apply_imported(cx, &self.arrival, submission);
+                let known = Counts {
+                    known: 1,
+                    ..Counts::default()
+                };
+                Ok(applied.await?.map_or(known, |applied| counts(&applied)))
+            }
+        }
+    }
+}
+
+impl Said {
+    /// Why nothing can be made of it.
+    pub(super) fn refused(&self) -> Option<&[Issue]> {
+        match self {
+            Self::Whole(whole) => whole.said.as_ref().err().map(|(_, issues)| &issues[..]),
+            Self::Entries(_) | Self::Nothing => None,
+        }
+    }
+}
+
+impl Piece {
+    /// One that the store does not take is kept with its reason. Whether it is one that is kept.
+    pub(super) async fn keep(&self, cx: &Cx, issues: &[Issue]) -> Result<bool, Fault> {
+        let Said::Whole(whole) = &self.said else {
+            return Ok(false);
+        };
+        let refused = { &whole.desk }.refuse_imported(cx, &whole.arrival, Stage::Mapped, issues);
+        refused.await.map(|()| true)
+    }
 }
 
 /// Pieces of one source that are written together.
@@ -81,13 +133,9 @@ impl Batch {
         let mut all = Vec::with_capacity(pieces.len());
         let mut table = None;
         for piece in pieces {
-            match (&piece.said, &piece.raw) {
-                (Said::Whole(submission), _) => return Some((**submission).clone()),
-                (Said::Entries(entries), Raw::Row(of, _)) => {
-                    table = table.or(Some(of));
-                    all.extend(entries.iter().cloned());
-                }
-                _ => {}
+            if let (Said::Entries(entries), Raw::Row(of, _)) = (&piece.said, &piece.raw) {
+                table = table.or(Some(of));
+                all.extend(entries.iter().cloned());
             }
         }
         let name = self.source.rsplit('/').next().unwrap_or_default();
@@ -98,6 +146,9 @@ impl Batch {
 
     /// Writes a range of it, whole or not at all.
     pub(super) async fn write(&self, cx: &Cx, range: Range<usize>) -> Result<Counts, Fault> {
+        if let Some(Said::Whole(whole)) = self.pieces.get(range.start).map(|piece| &piece.said) {
+            return whole.write(cx).await;
+        }
         let Some(submission) = self.submission(range) else {
             return Ok(Counts::default());
         };

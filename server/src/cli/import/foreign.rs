@@ -16,6 +16,10 @@ use crate::conversion;
 use crate::documents;
 use crate::limits;
 use crate::maps::Translator;
+use crate::store::Stage;
+
+/// What a message or document says as resources, or how far it came and why no further.
+pub(super) type Mapped = Result<Submission, (Stage, Vec<Issue>)>;
 
 /// With what files of other formats are read.
 #[derive(Debug)]
@@ -137,13 +141,15 @@ impl Foreign {
         let transmission =
             Transmission::open(&bytes, intake).map_err(|error| trouble(error.to_string()))?;
         for place in 0..transmission.message_count() {
-            let Some(text) = transmission.text(place) else {
+            let (Some(text), Some(bytes_of)) =
+                (transmission.text(place), transmission.bytes(place))
+            else {
                 continue;
             };
             take(Document {
                 member: member.cloned(),
                 line: Some(u64::from(conversion::line_of(&bytes, text.at()))),
-                text: text.as_str().as_bytes().to_vec(),
+                text: bytes_of.to_vec(),
                 trouble: None,
                 matter: Matter::Message,
             })?;
@@ -152,29 +158,29 @@ impl Foreign {
     }
 
     /// What a clinical document says.
-    pub(super) fn clinical(&self, bytes: &[u8], seed: &str) -> Result<Submission, Vec<Issue>> {
+    pub(super) fn clinical(&self, bytes: &[u8], facts: &Facts, seed: &str) -> Mapped {
         let documents = &self.translator.documents;
         let converter = documents.get(self.map.as_deref());
-        let converter = converter.map_err(|error| conversion::no_converter(&error))?;
+        let converter =
+            converter.map_err(|error| (Stage::Parsed, conversion::no_converter(&error)))?;
         let occasion = Occasion {
             now: &self.now,
             seed,
             trace: false,
         };
-        let taken = documents::read(converter, bytes, &self.zone, occasion);
-        let (facts, done) = taken.map_err(|error| vec![conversion::undocumented(&error)])?;
+        let done = converter.convert(bytes, occasion);
+        let done =
+            done.map_err(|error| (Stage::Received, vec![conversion::undocumented(&error)]))?;
         let pack = pack(converter.runner().plan().name());
-        Ok(documents::submission(&facts, done, pack))
+        Ok(documents::submission(facts, done, pack))
     }
 
-    /// What a message says; it is read and mapped here.
-    pub(super) fn message(&self, text: &[u8], seed: &str) -> Result<Submission, Vec<Issue>> {
-        let structure = |told: String| vec![Issue::error(IssueCode::Structure, told)];
-        let text = std::str::from_utf8(text).map_err(|error| structure(error.to_string()))?;
-        let text = Text::decoded(text);
-        let message = text
-            .message()
-            .map_err(|error| structure(error.to_string()))?;
+    /// What a message says.
+    pub(super) fn message(&self, text: &Text<'_>, facts: &Facts, seed: &str) -> Mapped {
+        let message = text.message().map_err(|error| {
+            let issue = Issue::error(IssueCode::Structure, error.to_string());
+            (Stage::Received, vec![issue])
+        })?;
         let occasion = Occasion {
             now: &self.now,
             seed,
@@ -183,19 +189,18 @@ impl Foreign {
         let messages = &self.translator.messages;
         let done = messages
             .convert(&message, self.map.as_deref(), occasion)
-            .map_err(|error| conversion::unmapped(&error))?;
+            .map_err(|error| (Stage::Parsed, conversion::unmapped(&error)))?;
         let issues = done.issues();
         if done.has_errors() {
-            return Err(issues.into_iter().filter(Issue::is_error).collect());
+            return Err((Stage::Parsed, issues));
         }
-        let facts = Facts::of(&message, &self.zone);
         Ok(Submission {
             origin: Origin {
                 format: Format::Hl7v2.name().to_owned(),
                 kind: facts.kind_text(),
-                sender_application: facts.sender_application,
-                sender_facility: facts.sender_facility,
-                control_id: facts.control_id,
+                sender_application: facts.sender_application.clone(),
+                sender_facility: facts.sender_facility.clone(),
+                control_id: facts.control_id.clone(),
                 // A file may bring what is long known otherwise.
                 event_time_us: facts.event_time_us,
                 pack: pack(done.map()),

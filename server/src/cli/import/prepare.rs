@@ -8,6 +8,7 @@ use fhir_spec::{Issue, IssueCode};
 
 use super::batch::{Raw, Said};
 use super::foreign::{Foreign, Matter};
+use super::keeping::Keeping;
 use super::read::{Chunk, Item, Origin};
 use crate::accept::{Sealed, Submitted, accept};
 use crate::app::App;
@@ -51,10 +52,10 @@ pub(super) struct Prepared {
     pub(super) read: u64,
 }
 
-pub(super) fn prepare(app: &App, foreign: &Foreign, chunk: Chunk) -> Prepared {
+pub(super) fn prepare(app: &App, foreign: &Foreign, keeping: &Keeping, chunk: Chunk) -> Prepared {
     let mut steps = Vec::with_capacity(chunk.items.len());
     for item in chunk.items {
-        document(app, foreign, item, &mut steps);
+        document(app, (foreign, keeping), item, &mut steps);
     }
     Prepared {
         steps,
@@ -64,7 +65,12 @@ pub(super) fn prepare(app: &App, foreign: &Foreign, chunk: Chunk) -> Prepared {
     }
 }
 
-fn document(app: &App, foreign: &Foreign, item: Item, steps: &mut Vec<Step>) {
+fn document(
+    app: &App,
+    (foreign, keeping): (&Foreign, &Keeping),
+    item: Item,
+    steps: &mut Vec<Step>,
+) {
     let Item {
         origin,
         text,
@@ -84,17 +90,14 @@ fn document(app: &App, foreign: &Foreign, item: Item, steps: &mut Vec<Step>) {
         }
         (None, Matter::Message) => {
             let seed = format!("{}#{}", origin.source, at.documents);
-            let said = foreign
-                .message(&text, &seed)
-                .map(|whole| Said::Whole(Box::new(whole)));
-            (vec![Task::Foreign(Raw::Message(text), said)], false)
+            let text = Bytes::from(text);
+            let said = keeping.message(foreign, &text, &origin, &seed);
+            (vec![Task::Foreign(Raw::Message(text), Ok(said))], false)
         }
         (None, Matter::Clinical) => {
             let seed = format!("{}#{}", origin.source, at.documents);
-            let said = foreign
-                .clinical(&text, &seed)
-                .map(|whole| Said::Whole(Box::new(whole)));
-            (vec![Task::Foreign(Raw::Clinical, said)], false)
+            let said = keeping.clinical(foreign, Bytes::from(text), &origin, &seed);
+            (vec![Task::Foreign(Raw::Clinical, Ok(said))], false)
         }
     };
     let last = tasks.len().saturating_sub(1);

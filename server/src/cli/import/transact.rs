@@ -183,6 +183,12 @@ impl Transactions {
                     None => {
                         if let Some(piece) = batch.pieces.get(range.start) {
                             refuse(piece, &fault.issues)?;
+                            let to = piece.to;
+                            let source = step.source.clone();
+                            let cx = self.cx(&Step { source, from, to }, number)?;
+                            if runtime.block_on(piece.keep(&cx, &fault.issues))? {
+                                from = Some(to);
+                            }
                         }
                     }
                 }

@@ -27,6 +27,8 @@ pub(super) struct Counts {
     pub(super) updated: u64,
     pub(super) unchanged: u64,
     pub(super) deleted: u64,
+    /// Messages and documents that were here before.
+    pub(super) known: u64,
 }
 
 impl Counts {
@@ -35,6 +37,7 @@ impl Counts {
         self.updated += other.updated;
         self.unchanged += other.unchanged;
         self.deleted += other.deleted;
+        self.known += other.known;
     }
 
     pub(super) fn all(self) -> u64 {
@@ -219,7 +222,14 @@ impl<'a> Writing<'a> {
         step: &store::Step,
     ) -> Result<(), Error> {
         let said = match said {
-            Ok(said) => said,
+            Ok(said) => {
+                if let Some(issues) = said.refused() {
+                    let errors = issues.iter().filter(|issue| issue.is_error()).cloned();
+                    let errors: Vec<fhir_spec::Issue> = errors.collect();
+                    self.report.add_raw(&origin, &raw, &errors)?;
+                }
+                said
+            }
             Err(issues) => {
                 self.report.add_raw(&origin, &raw, &issues)?;
                 Said::Nothing
