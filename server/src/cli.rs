@@ -18,6 +18,7 @@ mod place;
 mod progress;
 mod refill;
 mod reindex;
+mod rotate;
 mod send;
 mod serve;
 mod user;
@@ -72,7 +73,7 @@ enum Command {
     Client(client::Flags),
     /// Add, list and disable people who sign in
     User(user::Flags),
-    /// Make, list and revoke keys by which programs come in
+    /// Make, list and revoke keys by which programs come in; give the secrets in the store new ones
     Key(key::Flags),
     /// Check resources against FHIR R4, their profiles and packages
     Validate(validate::Flags),

@@ -4,6 +4,7 @@
 mod addresses;
 mod destinations;
 mod folders;
+mod master;
 mod routes;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use addresses::{Network, Origin, PublicUrl, is_host};
 pub use destinations::{AnswerMode, BadDestination, DestinationSettings, Then, TlsOut, Understood};
 pub use folders::{Folder, Order, Sftp, is_plain};
+pub use master::MasterKey;
 pub use routes::{Acknowledge, BadRoute, Format, RouteSettings, Tls, Transport};
 
 use crate::limits::{Limits, OutOfRange};
@@ -30,6 +32,7 @@ use crate::telemetry::{Log, LogFormat};
 pub struct Settings {
     pub data: Option<PathBuf>,
     pub database: Option<DatabaseUrl>,
+    pub master_key: Option<MasterKey>,
     pub listen: Option<SocketAddr>,
     pub mllp: Option<Mllp>,
     /// In the file only.
@@ -60,6 +63,7 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     pub database: Database,
+    pub master_key: MasterKey,
     pub listen: SocketAddr,
     /// With it HTTP is spoken by TLS only.
     pub tls: Option<Tls>,
@@ -243,6 +247,7 @@ pub enum Error {
 
 const DATA_DEFAULT: &str = "./kiln-data";
 const TEXT_INDEX: &str = "text-index";
+const MASTER_KEY: &str = "master.key";
 const SQLITE_FILE: &str = "kiln.sqlite";
 const MLLP_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2575);
@@ -268,6 +273,7 @@ impl Settings {
         Self {
             data: self.data.or(other.data),
             database: self.database.or(other.database),
+            master_key: self.master_key.or(other.master_key),
             listen: self.listen.or(other.listen),
             mllp: self.mllp.or(other.mllp),
             tls: self.tls.or(other.tls),
@@ -319,6 +325,9 @@ impl Settings {
             database: self
                 .database
                 .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0),
+            master_key: self
+                .master_key
+                .unwrap_or_else(|| MasterKey::Usual(data.join(MASTER_KEY))),
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             tls: self.tls.clone(),
             routes: routes::resolve(configured, mllp, allow_plaintext)?,
@@ -536,6 +545,7 @@ mod tests {
         let Settings {
             data,
             database,
+            master_key,
             listen,
             auth,
             packages,
@@ -560,6 +570,7 @@ mod tests {
             audit,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
+        assert!(matches!(master_key, Some(MasterKey::File(_))));
         assert!(tls.is_some());
         assert!(mllp.is_some() && allow_plaintext.is_some() && messages.is_some());
         assert!(routes.is_some_and(|routes| routes.iter().all(|route| route.route().is_ok())));

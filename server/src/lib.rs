@@ -99,6 +99,10 @@ pub async fn run(
     let certificates = certificates.map(|files| Certificates::read(files, Callers::MayShow));
     let certificates = certificates.transpose()?;
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
+    if let Err(error) = store.unlock(&config.database, &config.master_key) {
+        // All else is served.
+        tracing::error!("secrets can be neither sealed nor opened: {error}");
+    }
     let app = Arc::new(App::new(store.clone(), definitions, config));
     app.audit.start(&app.store);
     if !config.maps.is_empty() {

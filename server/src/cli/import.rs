@@ -130,6 +130,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     config.audit.is_on |= store.survey(&permit, |view| {
         Ok::<_, store::Error>(!view.chain_ends()?.is_empty())
     })?;
+    store.unlock(&config.database, &config.master_key)?;
     let app = Arc::new(App::new(store.clone(), definitions, &config));
     let keeping = Keeping::of(&app, &config, &foreign).map_err(crate::config::Error::from);
     let keeping = keeping.map_err(place::Error::from)?;

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::{self, PemObject};
 
 use super::change::{self, look, open, open_existing, show, write};
 use super::place::Place;
+use super::rotate;
 use crate::auth::{BadScope, Scope, role};
 use crate::callers;
 use crate::instant::Instant;
@@ -37,6 +38,8 @@ kiln key add lab --role sender --certificate lab.pem"
     /// List keys: what they may do and whether they hold
     #[command(after_help = "Example:\n  kiln key list --data ./kiln-data")]
     List(PlaceFlags),
+    /// Seal the secrets in the store by a new key
+    Rotate(rotate::Flags),
     /// Let a key hold no longer
     #[command(after_help = "Example:\n  kiln key revoke lab")]
     Revoke(RevokeFlags),
@@ -112,6 +115,7 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     match &flags.command {
         Command::Add(flags) => add(flags),
         Command::List(flags) => list(flags),
+        Command::Rotate(flags) => Ok(rotate::run(flags)?),
         Command::Revoke(flags) => revoke(flags),
     }
 }

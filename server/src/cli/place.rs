@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{self, Config, Database, DatabaseUrl, Settings};
+use crate::config::{self, Config, Database, DatabaseUrl, MasterKey, Settings};
 use crate::store::{self, Store};
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,15 @@ pub(super) struct Place {
         hide_env_values = true
     )]
     database: Option<DatabaseUrl>,
+    /// What wraps the keys by which secrets in the store are sealed: file:PATH, command:COMMAND, or the key itself, in the
+    /// environment [default: DIR/master.key]
+    #[arg(
+        long,
+        value_name = "SOURCE",
+        env = "KILN_MASTER_KEY",
+        hide_env_values = true
+    )]
+    master_key: Option<MasterKey>,
     /// Settings in TOML; flags and environment win over them
     #[arg(long, value_name = "FILE", env = "KILN_CONFIG")]
     config: Option<PathBuf>,
@@ -51,6 +60,7 @@ impl Place {
         let settings = Settings {
             data: self.data.clone(),
             database: self.database.clone(),
+            master_key: self.master_key.clone(),
             ..flags
         };
         settings.or(file).resolve()

@@ -45,8 +45,12 @@ pub enum Error {
     Body(String),
     #[error("the system gives no random numbers: {0}")]
     Chance(String),
-    #[error("the secret that links are sealed with is no such secret")]
+    #[error("a key that secrets or links are sealed with is no such key")]
     Secret,
+    #[error("the master key cannot be used: {0}")]
+    Master(String),
+    #[error("the keys of this store are wrapped by another master key")]
+    OtherMaster,
     #[error("nothing is known of the table {0}")]
     NoTable(&'static str),
     #[error("somebody else has moved `{0}` on meanwhile")]

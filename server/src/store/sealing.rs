@@ -1,6 +1,8 @@
 //! What the links of pages are sealed with: one secret for all nodes, kept in the database. And the searches that are too
 //! long to stand in a link.
 
+use std::sync::{Arc, OnceLock};
+
 use chacha20poly1305::XChaCha20Poly1305;
 use chacha20poly1305::aead::{Generate, Key};
 use diesel::sql_types::Binary;
@@ -8,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::connection::Connection;
 use super::error::Error;
+use super::seals::Ring;
 use super::statement::{Bind, Statement};
 use super::view::View;
 use crate::auth::Action;
@@ -15,7 +18,11 @@ use crate::instant::Instant;
 
 /// A key of 256 bits. It is not shown and not logged.
 #[derive(Clone)]
-pub struct Secret([u8; 32]);
+pub struct Secret {
+    bytes: [u8; 32],
+    /// By what secrets in the store are sealed, once that is unlocked.
+    ring: Arc<OnceLock<Ring>>,
+}
 
 /// By what a long search is found again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +47,24 @@ impl Secret {
     /// One that stands in no database.
     #[cfg(test)]
     pub(crate) fn example(byte: u8) -> Self {
-        Self([byte; 32])
+        let secret = Self::of([byte; 32]);
+        let _first = secret.ring.set(Ring::example(byte));
+        secret
+    }
+
+    fn of(bytes: [u8; 32]) -> Self {
+        Self {
+            bytes,
+            ring: Arc::default(),
+        }
     }
 
     pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
+    }
+
+    pub fn ring(&self) -> &Arc<OnceLock<Ring>> {
+        &self.ring
     }
 }
 
@@ -77,13 +97,13 @@ fn stored(connection: &mut Connection) -> Result<Option<Secret>, Error> {
     let found: Vec<Vec<u8>> = connection.rows(Statement::<Binary>::new(SELECT, &binds))?;
     let first = found.into_iter().next();
     first
-        .map(|bytes| Ok(Secret(bytes.try_into().map_err(|_| Error::Secret)?)))
+        .map(|bytes| Ok(Secret::of(bytes.try_into().map_err(|_| Error::Secret)?)))
         .transpose()
 }
 
 /// A name for the database that its secret belongs to; it tells nothing of the secret.
 pub(super) fn identity(secret: &Secret) -> String {
-    let digest = Sha256::digest([b"identity".as_slice(), &secret.0].concat());
+    let digest = Sha256::digest([b"identity".as_slice(), &secret.bytes].concat());
     digest
         .iter()
         .take(8)

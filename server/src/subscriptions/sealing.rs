@@ -1,6 +1,8 @@
 //! Secrets of Subscriptions, sealed where they are stored and shown. What was sealed can be sent back as it is shown, and
 //! counts only for the place that it was given for.
 
+use std::sync::{Arc, OnceLock};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead, Payload};
@@ -9,17 +11,18 @@ use fhir_spec::json::Value;
 use fhir_spec::{Issue, IssueCode};
 use sha2::{Digest, Sha256};
 
+use super::Subscription;
 use super::channel::{Channel, SECRET};
-use crate::store::Secret;
+use crate::store::{Ring, Secret};
 
-/// How a sealed text begins.
-const MARK: &str = "sealed:1:";
+/// How a sealed text begins; the version of its key and a colon follow.
+const MARK: &str = "sealed:";
 const NONCE_BYTES: usize = 24;
 
 /// What secrets are sealed with.
 #[derive(Clone)]
 pub struct Seal {
-    key: [u8; 32],
+    ring: Arc<OnceLock<Ring>>,
 }
 
 impl std::fmt::Debug for Seal {
@@ -30,18 +33,17 @@ impl std::fmt::Debug for Seal {
 
 impl Seal {
     pub fn of(secret: &Secret) -> Self {
-        let digest = Sha256::digest([b"subscriptions".as_slice(), secret.bytes()].concat());
-        Self { key: digest.into() }
-    }
-
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&self.key.into())
+        Self {
+            ring: Arc::clone(secret.ring()),
+        }
     }
 
     /// The same text for the same place is sealed alike, so that what is put again changes nothing.
     fn close(&self, place: &str, text: &str) -> Option<String> {
+        let (version, key) = self.ring.get()?.newest().ok()?;
+        let key = derived(key);
         let mut digest = Sha256::new();
-        for part in [&self.key, place.as_bytes(), b"\0", text.as_bytes()] {
+        for part in [&key, place.as_bytes(), b"\0", text.as_bytes()] {
             digest.update(part);
         }
         let digest = digest.finalize();
@@ -51,36 +53,70 @@ impl Seal {
             aad: place.as_bytes(),
         };
         let nonce = XNonce::try_from(nonce).ok()?;
-        let sealed = self.cipher().encrypt(&nonce, payload).ok()?;
+        let cipher = XChaCha20Poly1305::new(&key.into());
+        let sealed = cipher.encrypt(&nonce, payload).ok()?;
         let bytes = [nonce.as_slice(), &sealed].concat();
-        Some(format!("{MARK}{}", URL_SAFE_NO_PAD.encode(bytes)))
+        Some(format!("{MARK}{version}:{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
     /// None: it was sealed by somebody else, or for another place.
     pub fn open(&self, place: &str, text: &str) -> Option<String> {
-        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(MARK)?).ok()?;
+        let (version, sealed) = text.strip_prefix(MARK)?.split_once(':')?;
+        let key = derived(self.ring.get()?.key(version.parse().ok()?)?);
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
         let payload = Payload {
             msg: sealed,
             aad: place.as_bytes(),
         };
         let nonce = XNonce::try_from(nonce).ok()?;
-        let opened = self.cipher().decrypt(&nonce, payload).ok()?;
+        let cipher = XChaCha20Poly1305::new(&key.into());
+        let opened = cipher.decrypt(&nonce, payload).ok()?;
         String::from_utf8(opened).ok()
     }
 
     fn closed(&self, place: &str, text: &str) -> Result<String, String> {
         if text.starts_with(MARK) {
-            return match self.open(place, text) {
-                Some(_) => Ok(text.to_owned()),
-                None => {
-                    Err("this was sealed for another endpoint: send the secret itself".to_owned())
-                }
-            };
+            // By the key of now, whichever it was sealed by.
+            let opened = self.open(place, text);
+            return opened
+                .and_then(|opened| self.close(place, &opened))
+                .ok_or_else(|| {
+                    "this was sealed for another endpoint: send the secret itself".to_owned()
+                });
         }
         self.close(place, text)
             .ok_or_else(|| "this cannot be sealed".to_owned())
     }
+}
+
+fn derived(key: [u8; 32]) -> [u8; 32] {
+    Sha256::digest([b"subscriptions".as_slice(), &key].concat()).into()
+}
+
+/// Something in a Subscription was sealed by a key that is not there, or for another place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unopened;
+
+/// The text of a stored Subscription with all that is sealed in it sealed by the newest key. None: it is so already.
+pub fn anew(seal: &Seal, body: &[u8]) -> Result<Option<String>, Unopened> {
+    let text = std::str::from_utf8(body).map_err(|_| Unopened)?;
+    if !text.contains(MARK) {
+        return Ok(None);
+    }
+    let document = fhir_spec::json::parse(body).map_err(|_| Unopened)?;
+    let subscription = Subscription::read(&document).map_err(|_| Unopened)?;
+    let channel = &subscription.channel;
+    let place = channel.endpoint.origin();
+    let values = channel.headers.iter().map(|(_, value)| value);
+    let mut anew = text.to_owned();
+    for value in values.chain(&channel.secrets) {
+        if value.starts_with(MARK) {
+            let sealed = seal.closed(&place, value).map_err(|_| Unopened)?;
+            anew = anew.replace(value.as_str(), &sealed);
+        }
+    }
+    Ok((anew != text).then_some(anew))
 }
 
 /// Seals what is secret in a `Subscription.channel`.

@@ -10,6 +10,7 @@ use crate::databases::Database;
 const SETTINGS: &[&str] = &[
     "KILN_DATA",
     "KILN_DATABASE",
+    "KILN_MASTER_KEY",
     "KILN_LISTEN",
     "KILN_MLLP",
     "KILN_AUTH",
