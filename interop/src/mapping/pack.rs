@@ -41,56 +41,41 @@ impl Pack {
     }
 
     fn take(&mut self, file: File, problems: &mut Vec<Problem>) {
-        let mut twice = |what: &str, word: &super::row::Word, is_there: bool| {
-            if is_there {
-                let expected = format!("another name: there is a {what} of this name");
-                problems.push(Problem::new(word.at.clone(), expected).found(&word.text));
-            }
-        };
-        for map in &file.maps {
-            twice("map", &map.name, self.map(&map.name.text).is_some());
-        }
-        for shared in &file.shared {
-            let is_there = |other: &Shared| other.name.text == shared.name.text;
-            twice(
-                "group of blocks",
-                &shared.name,
-                self.shared.iter().any(is_there),
-            );
-        }
-        for part in &file.parts {
-            let is_there = |other: &Part| {
-                other.name.text == part.name.text
-                    && other.target.text == part.target.text
-                    && other.is_type == part.is_type
-            };
-            twice(
-                "segment or type map",
-                &part.name,
-                self.parts.iter().any(is_there),
-            );
-        }
-        for table in &file.tables {
-            twice(
-                "code table",
-                &table.name,
-                self.tables
-                    .iter()
-                    .any(|other| other.name.text == table.name.text),
-            );
-        }
-        for part in &file.out_parts {
-            let is_there = |other: &OutPart| {
-                other.name.text == part.name.text
-                    && other.target.text == part.target.text
-                    && other.is_type == part.is_type
-            };
-            twice(
-                "segment or type map for the way out",
-                &part.name,
-                self.out_parts.iter().any(is_there),
-            );
-        }
+        once(
+            "map",
+            &self.maps,
+            &file.maps,
+            |map| (&map.name, "", false),
+            problems,
+        );
+        once(
+            "group of blocks",
+            &self.shared,
+            &file.shared,
+            |shared| (&shared.name, "", false),
+            problems,
+        );
+        once(
+            "segment or type map",
+            &self.parts,
+            &file.parts,
+            |part| (&part.name, &part.target.text, part.is_type),
+            problems,
+        );
+        once(
+            "code table",
+            &self.tables,
+            &file.tables,
+            |table| (&table.name, "", false),
+            problems,
+        );
+        once(
+            "segment or type map for the way out",
+            &self.out_parts,
+            &file.out_parts,
+            |part| (&part.name, &part.target.text, part.is_type),
+            problems,
+        );
         self.maps.extend(file.maps);
         self.shared.extend(file.shared);
         self.parts.extend(file.parts);
@@ -161,5 +146,28 @@ impl Pack {
         self.overlays
             .iter()
             .map(|overlay| overlay.name.text.as_str())
+    }
+}
+
+/// A name, for what it is, and whether it is of a type.
+type Key<'k> = (&'k Word, &'k str, bool);
+
+/// Tells what is new and has the name of something that is there already.
+fn once<T>(
+    what: &str,
+    there: &[T],
+    new: &[T],
+    key: fn(&T) -> Key<'_>,
+    problems: &mut Vec<Problem>,
+) {
+    for item in new {
+        let (word, target, is_type) = key(item);
+        let is_there = there.iter().map(key).any(|(other, of, is_of_type)| {
+            other.text == word.text && of == target && is_of_type == is_type
+        });
+        if is_there {
+            let expected = format!("another name: there is a {what} of this name");
+            problems.push(Problem::new(word.at.clone(), expected).found(&word.text));
+        }
     }
 }

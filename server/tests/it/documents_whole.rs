@@ -21,7 +21,16 @@ fn a_plain_document_keeps_its_header_its_words_and_what_is_attached(database: &D
         <component><structuredBody><component><section><title>Findings</title><text><paragraph>All is <content styleCode=\"Bold\">well</content>.</paragraph>\
         <renderMultiMedia referencedObject=\"PIC\"/></text><entry><observationMedia classCode=\"OBS\" moodCode=\"EVN\" ID=\"PIC\"><id root=\"9.9.5\" extension=\"pic\"/>\
         <value mediaType=\"image/png\" representation=\"B64\">iVBORw0KGgo=</value></observationMedia></entry></section></component></structuredBody></component></ClinicalDocument>";
-    taken(&kiln, plain);
+    let xml = [("Content-Type", "application/xml")];
+    let answer = send(
+        kiln.address,
+        "POST",
+        "/api/documents",
+        &xml,
+        plain.as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
     let composition = &found(&kiln, "Composition")[0];
     assert_eq!(composition.str_of("title"), Some("A letter"));
     let text = composition.items_of("section")[0].get("text").unwrap();
