@@ -51,7 +51,7 @@ pub async fn tell(
     let now = (app.clock)();
     let made: Vec<NewOutgoing> = spoken
         .into_iter()
-        .map(|(key, spoken)| outgoing(app, destination, told, (key, spoken), now))
+        .map(|made| outgoing(app, destination, told, made, now))
         .collect();
     let count = made.len();
     if count == 0 {
@@ -84,6 +84,9 @@ async fn before(app: &App, caller: &Caller, event: &Event) -> Result<Option<Valu
     Ok(found.await?.and_then(|found| parse(&found.body).ok()))
 }
 
+/// A message, by what it is known in the row, and the resources that it tells of.
+type Made = (String, Spoken, Vec<Touched>);
+
 /// The messages, each with what it is made of.
 async fn spoken(
     app: &Arc<App>,
@@ -92,7 +95,7 @@ async fn spoken(
     told: Told<'_>,
     before: &Option<Value>,
     after: Value,
-) -> Result<Vec<(String, Spoken)>, Fault> {
+) -> Result<Vec<Made>, Fault> {
     let understood = &destination.understood;
     let overlay = destination.settings.overlay.as_deref();
     let translator = app
@@ -124,7 +127,7 @@ fn speak(
     told: Told<'_>,
     (before, at): (&Option<Value>, &str),
     library: &Library,
-) -> Result<Vec<(String, Spoken)>, Unspoken> {
+) -> Result<Vec<Made>, Unspoken> {
     let Some(after) = library.resources().next() else {
         return Ok(Vec::new());
     };
@@ -146,7 +149,10 @@ fn speak(
         };
         let written = &destination.understood.written;
         let spoken = speaker.speak(&kind, library, &[after], header, written)?;
-        all.push((key, spoken));
+        let resources = library.resources();
+        let told = resources.filter_map(|one| touched(one, &spoken.told));
+        let told = told.collect();
+        all.push((key, spoken, told));
     }
     Ok(all)
 }
@@ -176,7 +182,7 @@ fn outgoing(
     app: &App,
     destination: &Destination,
     told: Told<'_>,
-    (key, spoken): (String, Spoken),
+    (key, spoken, touched): Made,
     now: Instant,
 ) -> NewOutgoing {
     let mut facts = facts(&spoken.text, destination);
@@ -189,7 +195,6 @@ fn outgoing(
     let patients: Vec<String> = patients.cloned().collect();
     facts.subjects.extend(patients);
     facts.subjects.push(resource);
-    let touched = spoken.told.iter().filter_map(|told| touched(told));
     let sequence = destination.settings.sequence;
     let report = match spoken.issues.is_empty() {
         true => Packed::default(),
@@ -211,7 +216,7 @@ fn outgoing(
         },
         key,
         report,
-        touched: touched.collect(),
+        touched,
         numbered: sequence.then_some(spoken.bytes),
     }
 }
@@ -240,13 +245,15 @@ pub(super) fn hash(parts: &[&[u8]]) -> [u8; 16] {
     hash
 }
 
-/// A resource that the message tells of.
-fn touched(address: &str) -> Option<Touched> {
-    let (resource_type, id) = address.split_once('/')?;
-    Some(Touched {
+/// A resource, if the message tells of it, in the version that it tells of.
+fn touched(resource: &Value, told: &[String]) -> Option<Touched> {
+    let (resource_type, id) = (resource.str_of("resourceType")?, resource.str_of("id")?);
+    let address = format!("{resource_type}/{id}");
+    let version = resource.get("meta")?.str_of("versionId")?;
+    told.contains(&address).then(|| Touched {
         resource_type: resource_type.to_owned(),
         id: id.to_owned(),
-        version: 0,
+        version: version.parse().unwrap_or_default(),
         effect: Effect::Unchanged,
     })
 }

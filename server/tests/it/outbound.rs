@@ -254,6 +254,11 @@ fn a_stay_is_told_from_beginning_to_end(database: &Database) {
         resources.contains(&"Encounter/v1") && resources.contains(&"Patient/p1"),
         "{resources:?}"
     );
+    // In the version that was told of: p1 was changed once before.
+    let told_of = whole.items_of("resources").iter();
+    let mut told_of = told_of.filter(|one| text(one, "reference") == "Patient/p1");
+    let version = told_of.next().and_then(|one| one.get("version"));
+    assert_eq!(version.and_then(Value::as_u64), Some(2));
     let shown = get(kiln.address, "/api/destinations/ward").json();
     assert_eq!(shown.get("waiting").and_then(Value::as_u64), Some(0));
     assert_eq!(shown.get("sent").and_then(Value::as_u64), Some(4));
