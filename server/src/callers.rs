@@ -14,7 +14,7 @@ use crate::auth::{Action, Caller, Grant, Granted, Principal, Rights, Scope, may,
 use crate::config::Auth;
 use crate::fault::{Fault, Kind};
 use crate::store::{Error, Key, Token};
-pub use absent::{absent, remembered};
+pub use absent::{absent, is_of, remembered};
 
 /// How long what was looked up is believed.
 const KEPT: Duration = Duration::from_millis(1_000);

@@ -8,10 +8,12 @@ mod channel;
 pub mod client;
 pub mod connect;
 mod hl7v2;
+pub mod listening;
 mod message;
 mod rest_hook;
 pub mod signature;
 mod task;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;

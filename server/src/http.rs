@@ -34,6 +34,7 @@ mod search;
 mod shape;
 mod shown;
 mod smart;
+mod sockets;
 mod unread;
 mod visits;
 mod writes;
@@ -49,7 +50,7 @@ use std::time::Duration;
 use actix_http::{HttpService, Protocol};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::{AppConfig, Server};
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, Data, Payload};
 use actix_web::{App as HttpApp, HttpRequest, HttpResponse};
@@ -76,6 +77,8 @@ struct Front {
     callers: Option<Rate>,
     /// Requests from each address that showed nothing which lets anybody in.
     strangers: Option<Rate>,
+    /// Those who listen.
+    sockets: Arc<sockets::Sockets>,
     /// Set when the server has been told to stop.
     stopping: AtomicBool,
 }
@@ -99,6 +102,7 @@ pub async fn serve(
         traffic: Traffic::of(routes::names()),
         callers: Rate::new(limits.requests_per_caller_s_max, SECOND),
         strangers: Rate::new(limits.strangers_per_address_min_max, 60 * SECOND),
+        sockets: Arc::default(),
         stopping: AtomicBool::new(false),
     });
     let told = |error| Error::Listen(listen, error);
@@ -115,6 +119,7 @@ pub async fn serve(
         // Whoever asks is told before the first connection is refused.
         front.stopping.store(true, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(limits.stop_notice_ms)).await;
+        front.sockets.leave();
         handle.stop(true).await;
         // The server's own future ends now; this one must not end before it.
         std::future::pending::<()>().await;
@@ -200,7 +205,8 @@ async fn answer(front: Data<Front>, request: HttpRequest, mut payload: Payload) 
         let work = pin!(answered(&front, &request, &mut payload, &id, started));
         work.instrument(span).await
     };
-    if response.status().is_success() {
+    let is_taken = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if is_taken || response.status().is_success() {
         response
     } else {
         unread::held_by(response, payload)

@@ -298,6 +298,23 @@ pub const DELIVERY_POLL_MS: u64 = 1_000;
 /// What an endpoint may ask for with Retry-After, in seconds.
 pub const DELIVERY_RETRY_AFTER_S_MAX: u64 = 86_400;
 
+/// Websockets of those who listen, and of one caller (or one address that shows nothing).
+pub const SOCKETS_MAX: usize = 1_024;
+pub const SOCKETS_PER_CALLER_MAX: usize = 32;
+/// Subscriptions that one of them is bound to.
+pub const SOCKET_BINDINGS_MAX: usize = 100;
+/// What it may send at a time.
+pub const SOCKET_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// How long a token to bind by holds.
+pub const SOCKET_TOKEN_S: u64 = 300;
+/// Batches of events that it may be behind before it has to look at all of its subscriptions.
+pub const SOCKET_AHEAD_MAX: usize = 256;
+/// After how many beats (`DELIVERY_POLL_MS`) it is looked for heartbeats, and asked whether the other side is there;
+pub const SOCKET_LOOK_BEATS: u64 = 2;
+pub const SOCKET_PING_BEATS: u64 = 20;
+/// after so much silence it is closed.
+pub const SOCKET_SILENT_MS: u64 = 60_000;
+
 /// How deep `kiln import` looks into folders.
 pub const IMPORT_DEPTH_MAX: usize = 64;
 /// Files of an archive that are looked at.

@@ -1,5 +1,6 @@
 //! Operations: one file each. <https://hl7.org/fhir/R4/operations.html>
 
+mod binding_token;
 pub mod ccd;
 mod closure;
 pub mod document;
@@ -29,6 +30,7 @@ pub const ALL: &[Operation] = &[
     document::OPERATION,
     status::OPERATION,
     events::OPERATION,
+    binding_token::OPERATION,
     ccd::OPERATION,
 ];
 

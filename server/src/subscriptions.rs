@@ -3,6 +3,7 @@
 //! A Subscription is read here once, strictly, before it is stored: what cannot be served is refused with all that is
 //! wrong. Its secrets are sealed before they reach the disk and are not shown again.
 
+pub mod binding;
 pub mod bundle;
 pub mod channel;
 pub mod dispatch;

@@ -38,6 +38,16 @@ pub fn absent(app: &App, view: &mut View<'_>, standing: &str) -> Result<Option<C
     }))
 }
 
+/// Whether this is by what somebody is found who is there.
+pub fn is_of(standing: &str, caller: &Caller) -> bool {
+    match (caller, standing.strip_prefix(caller.name())) {
+        (Caller::Open | Caller::Kiln, _) => true,
+        // What a client had asked for may differ from token to token.
+        (_, Some(rest)) => rest.is_empty() || rest.starts_with(' '),
+        (_, None) => false,
+    }
+}
+
 /// The same, when it was asked a moment ago.
 pub fn remembered(app: &App, standing: &str) -> Option<Caller> {
     match app.auth {

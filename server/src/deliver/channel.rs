@@ -3,7 +3,7 @@
 
 use fhir_spec::definitions::Definitions;
 
-use super::task::Told;
+use super::told::Told;
 use super::{Outcome, Worker, hl7v2, message, rest_hook};
 use crate::instant::Instant;
 use crate::store::{Event, Found, Target};
@@ -47,6 +47,7 @@ impl Worker {
             Kind::RestHook => rest_hook::deliver(self, delivery).await,
             Kind::Message => message::deliver(self, delivery).await,
             Kind::Hl7v2 => hl7v2::deliver(self, delivery).await,
+            Kind::Websocket => Outcome::Failed("who listens comes here".to_owned(), None),
         };
         drop(room);
         outcome

@@ -2,6 +2,7 @@
 //! the event is settled. What becomes of them there stands in the store of messages.
 
 use super::channel::{Delivery, What};
+use super::told::acting;
 use super::{Outcome, Worker};
 use crate::fault::Fault;
 use crate::outbound::speak::{Told, tell};
@@ -15,7 +16,7 @@ pub(super) async fn deliver(worker: &Worker, delivery: &Delivery<'_>) -> Outcome
         let name = name.unwrap_or_default();
         return Outcome::Failed(format!("there is no destination `{name}`"), None);
     };
-    let caller = match worker.author(delivery.told).await {
+    let caller = match acting(&worker.app, &delivery.told.author).await {
         Ok(Some(caller)) => caller,
         Ok(None) => {
             return Outcome::Failed("who subscribed has no rights any more".to_owned(), None);

@@ -5,56 +5,12 @@ use std::time::Duration;
 
 use super::backoff::pause;
 use super::channel::{Delivery, What};
+use super::told::{Batch, Told, acting, batch, told};
 use super::{Outcome, Worker, permit};
-use crate::accept::resource_type;
-use crate::auth::{Action, Caller, may, may_all};
-use crate::callers;
 use crate::fault::Fault;
 use crate::instant::Instant;
-use crate::limits;
-use crate::store::{Error, Event, Fate, Found, NEVER, Progressed, State, Target, Trouble};
-use crate::subscriptions::sealing::Seal;
-use crate::subscriptions::{Subscription, TYPE, status};
-
-/// What is known of a target while it is worked for.
-pub(super) struct Told {
-    pub(super) subscription: Subscription,
-    /// Headers and secrets as they are sent.
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) secrets: Vec<String>,
-    /// By what the rights of whoever wrote it are found; empty: nobody knows who that was.
-    author: String,
-}
-
-/// Some events of a target, in order.
-struct Batch {
-    events: Vec<(Event, Option<Found>)>,
-    /// The numbers of those between that their author may not see,
-    hidden: Vec<i64>,
-    /// and up to which number this is all there is.
-    last: i64,
-}
-
-impl Told {
-    /// Whether it is time to say that there is nothing to say.
-    fn is_silent(&self, target: &Target, now: Instant) -> bool {
-        self.heartbeat_at(target.sent_at) <= now.micros()
-    }
-
-    fn heartbeat_at(&self, sent_at: i64) -> i64 {
-        let period = self.subscription.channel.heartbeat_s;
-        let period = period.filter(|_| self.subscription.topic().is_some());
-        let sent_at = Instant::from_micros(sent_at);
-        period.map_or(NEVER, |seconds| {
-            sent_at.plus(Duration::from_secs(seconds)).micros()
-        })
-    }
-
-    /// When something is to be done again though nothing happens.
-    fn idle_at(&self, target: &Target, sent_at: i64) -> i64 {
-        self.heartbeat_at(sent_at).min(target.ends_at)
-    }
-}
+use crate::store::{Error, Fate, NEVER, Progressed, State, Target, Trouble};
+use crate::subscriptions::status;
 
 impl Worker {
     /// As long as there are events and they arrive.
@@ -83,11 +39,20 @@ impl Worker {
             let over = Trouble::off("its end is over");
             return self.failed(&target, target.done, over).await;
         }
-        let Some(told) = self.told(&target).await? else {
+        let Some(told) = told(&self.app, &target).await? else {
             let lost = Trouble::off("it can no longer be understood");
             return self.failed(&target, target.done, lost).await;
         };
-        if self.author(&told).await?.is_none() {
+        if !told.subscription.channel.kind.is_sent() {
+            // Who listens comes here (`listening.rs`).
+            let listening = Trouble {
+                state: Some(State::Listening),
+                due_at: target.ends_at,
+                ..Trouble::off("")
+            };
+            return self.failed(&target, target.done, listening).await;
+        }
+        if acting(&self.app, &told.author).await?.is_none() {
             return self.failed(&target, target.done, Trouble::orphaned()).await;
         }
         if target.state == State::Handshake {
@@ -98,14 +63,14 @@ impl Worker {
             None => 1,
         };
         loop {
-            let Some(author) = self.author(&told).await? else {
+            let Some(author) = acting(&self.app, &told.author).await? else {
                 return self.failed(&target, target.done, Trouble::orphaned()).await;
             };
             let Batch {
                 events,
                 hidden,
                 last,
-            } = self.batch(&target, &author).await?;
+            } = batch(&self.app, &target, &author).await?;
             let (mut done, mut sent_at, mut trouble) = (target.done, target.sent_at, None);
             for some in events.chunks(together) {
                 let outcome = self.say(&target, &told, What::Events(some)).await;
@@ -190,102 +155,6 @@ impl Worker {
         }
         self.app.dispatch.failed.add(1);
         Some(self.trouble(target, before, number, outcome))
-    }
-
-    /// None: it makes no sense.
-    async fn told(&self, target: &Target) -> Result<Option<Told>, Fault> {
-        let permit = may(&Caller::Kiln, Action::Read(TYPE))?;
-        let store = &self.app.store;
-        let found = store
-            .find(&permit, TYPE, &target.id, Some(target.version))
-            .await?;
-        let (rid, version) = (target.rid, target.version);
-        let permit = may(&Caller::Kiln, Action::Deliver)?;
-        let author = store.read(permit, move |view| view.author(rid, version));
-        let author: Option<String> = author.await.map_err(|error: Error| Fault::from(error))?;
-        let document = found.and_then(|found| fhir_spec::json::parse(&found.body).ok());
-        let Some(subscription) = document.and_then(|document| Subscription::read(&document).ok())
-        else {
-            return Ok(None);
-        };
-        let seal = Seal::of(store.secret()?);
-        let place = subscription.channel.endpoint.origin();
-        let open = |text: &String| seal.open(&place, text).unwrap_or_else(|| text.clone());
-        let channel = &subscription.channel;
-        let headers = channel.headers.iter();
-        let headers = headers.map(|(name, value)| (name.clone(), open(value)));
-        Ok(Some(Told {
-            headers: headers.collect(),
-            secrets: channel.secrets.iter().map(open).collect(),
-            author: author.unwrap_or_default(),
-            subscription,
-        }))
-    }
-
-    /// Whoever wrote the Subscription, with the rights of now. None: they have none any more.
-    pub(super) async fn author(&self, told: &Told) -> Result<Option<Caller>, Fault> {
-        if let Some(caller) = callers::remembered(&self.app, &told.author) {
-            return Ok(Some(caller));
-        }
-        let (app, author) = (Arc::clone(&self.app), told.author.clone());
-        let permit = may(&Caller::Kiln, Action::Admit)?;
-        let store = &self.app.store;
-        let read = store.read(permit, move |view| callers::absent(&app, view, &author));
-        read.await.map_err(|error: Error| Fault::from(error))
-    }
-
-    /// The next events with what is to be sent of them, as far as their author may see it: asked anew for each batch.
-    async fn batch(&self, target: &Target, author: &Caller) -> Result<Batch, Fault> {
-        let (rid, done) = (target.rid, target.done);
-        let permit = may(&Caller::Kiln, Action::Deliver)?;
-        let read = self.app.store.read(permit, move |view| {
-            view.events_after(rid, done, limits::DELIVERY_UNSETTLED_MAX)
-        });
-        let mut events: Vec<Event> = read.await.map_err(|error: Error| Fault::from(error))?;
-        let last = events.last().map_or(done, |event| event.number);
-        let is_readable = |event: &Event| {
-            let named = resource_type(&event.resource_type);
-            named.is_some_and(|name| may(author, Action::Read(name)).is_ok())
-        };
-        events.retain(is_readable);
-        let types = events
-            .iter()
-            .filter_map(|event| resource_type(&event.resource_type));
-        let permit = may_all(author, types.map(Action::Read))?;
-        let sees_all = permit.rights().is_none();
-        let wanted = events.clone();
-        let read = self.app.store.read(permit, move |view| {
-            let mut found = Vec::with_capacity(wanted.len());
-            let mut bytes: usize = 0;
-            for event in &wanted {
-                if bytes > limits::DELIVERY_BYTES_MAX {
-                    break;
-                }
-                let version = match resource_type(&event.resource_type) {
-                    Some(type_) => view.version(type_, &event.id, event.version)?,
-                    None => None,
-                };
-                bytes += version.as_ref().map_or(0, |found| found.body.len());
-                found.push(version);
-            }
-            Ok::<_, Error>(found)
-        });
-        let found = read.await?;
-        // What did not fit comes with the next batch.
-        let last = match events.get(found.len()) {
-            Some(next) => next.number - 1,
-            None => last,
-        };
-        let events = events.into_iter().zip(found);
-        let seen = events.filter(|(_, found)| sees_all || found.is_some());
-        let events: Vec<(Event, Option<Found>)> = seen.collect();
-        let is_told = |number| events.iter().any(|(event, _)| event.number == number);
-        let hidden = (done + 1..=last).filter(|number| !is_told(*number));
-        Ok(Batch {
-            hidden: hidden.collect(),
-            events,
-            last,
-        })
     }
 
     /// Tells it by the channel that the subscription asks for.

@@ -122,12 +122,14 @@ impl Follows {
             tx.bear_events(&events)?;
             let mut grown: std::collections::BTreeMap<i64, i64> = std::collections::BTreeMap::new();
             grown.extend(events.iter().map(|event| (event.target, event.number)));
-            for (rid, born) in grown {
-                tx.target_grows(rid, born, lease.now)?;
+            for (rid, born) in &grown {
+                tx.target_grows(*rid, *born, lease.now)?;
             }
-            tx.follow(NAME, from, to)
+            tx.follow(NAME, from, to)?;
+            Ok::<_, store::Error>(grown.into_keys().collect())
         });
-        self.runtime.block_on(written)?;
+        let grown: Vec<i64> = self.runtime.block_on(written)?;
+        self.app.dispatch.told_of(&grown);
         self.stored = Some(to);
         self.leased_until = Some(until);
         self.stored_at = (self.app.clock)();
@@ -219,6 +221,11 @@ impl Follows {
             target.state = State::Off;
             target.problem = "its end is over".to_owned();
             return (target, Some(State::Off));
+        }
+        if !subscription.channel.kind.is_sent() {
+            target.state = State::Listening;
+            target.due_at = target.ends_at;
+            return (target, Some(State::Listening));
         }
         target.due_at = now.micros();
         if subscription.shakes_hands() {

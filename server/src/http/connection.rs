@@ -187,7 +187,8 @@ pub(super) struct Connection {
 /// What goes on on a connection, as far as time is kept.
 #[derive(Default)]
 pub(super) struct Watch {
-    has_request: Cell<bool>,
+    /// Of a websocket it is never over.
+    requests: Cell<u32>,
     /// Since when a request has been coming that is not whole yet.
     head_since: Cell<Option<Instant>>,
     /// Since when the client has taken nothing of an answer.
@@ -199,13 +200,13 @@ pub(super) struct UnderWay(Rc<Watch>);
 
 impl Watch {
     pub(super) fn request(self: &Rc<Self>) -> UnderWay {
-        self.has_request.set(true);
+        self.requests.set(self.requests.get().saturating_add(1));
         self.head_since.set(None);
         UnderWay(Rc::clone(self))
     }
 
     fn heard(&self) {
-        if !self.has_request.get() && self.head_since.get().is_none() {
+        if self.requests.get() == 0 && self.head_since.get().is_none() {
             self.head_since.set(Some(Instant::now()));
         }
     }
@@ -213,7 +214,7 @@ impl Watch {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.has_request.set(false);
+        self.0.requests.set(self.0.requests.get().saturating_sub(1));
     }
 }
 

@@ -43,6 +43,20 @@ pub(super) fn refuse_foreign_pages(outside: &Outside, request: &HttpRequest) -> 
     }
 }
 
+/// A browser opens websockets of any page, and lets it read what comes: whoever listens must be of here.
+pub(super) fn refuse_foreign_sockets(
+    outside: &Outside,
+    request: &HttpRequest,
+) -> Result<(), Fault> {
+    match origin(request) {
+        Some(origin) if allowed(outside, origin).is_none() && !is_own(outside, request, origin) => {
+            let diagnostics = "web pages of this origin may not listen here (cors_origins)";
+            Err(Fault::new(Kind::Forbidden, diagnostics))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A page can have its own name lead to this machine, and then the browser takes the server for the page's own (DNS
 /// rebinding). It can do that with a name of the public DNS, not with an address and not with a name without a dot.
 fn is_known_host(outside: &Outside, request: &HttpRequest) -> bool {

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::{
     Front, address, bundle, convert, criteria, deliveries, destinations, documents, health,
     history, hl7, interactions as handlers, messages, metrics, overlays, page, reply, request,
-    routes_api, search, smart, visits, writes,
+    routes_api, search, smart, sockets, visits, writes,
 };
 use crate::accept::resource_type;
 use crate::auth::{Action, Caller, may};
@@ -56,6 +56,7 @@ const OTHERS: &[&str] = &[
     "deliveries",
     "destinations",
     "capabilities",
+    sockets::WEBSOCKET,
     "options",
     "refused",
     "unknown",
@@ -262,6 +263,10 @@ async fn fhir(
     if path == smart::DISCOVERY {
         let found = only_get(request, || smart::discovered(app, request));
         return ("auth", found);
+    }
+    if path == sockets::WEBSOCKET {
+        let opened = sockets::open(front, request, payload);
+        return (sockets::WEBSOCKET, Box::pin(opened).await);
     }
     if path == "metadata" {
         return (

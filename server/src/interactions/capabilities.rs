@@ -46,6 +46,7 @@ pub fn run(
         ("searchParam", Value::from(of_all_types(has_text, &search))),
         ("compartment", Value::from(compartments(app.definitions()))),
         ("operation", Value::from(operations(None))),
+        ("extension", Value::from(vec![listened(base)])),
     ]);
     let rest = match app.auth {
         Auth::Open => rest,
@@ -139,6 +140,13 @@ fn subscribed(resource: &mut Object, topics: &[&str]) {
     resource.insert_at(0, "extension", topics);
     let profile = format!("{BACKPORT}backport-subscription");
     resource.set("supportedProfile", vec![Value::from(profile)]);
+}
+
+/// Where who subscribes by websocket listens. <https://hl7.org/fhir/R4/extension-capabilitystatement-websocket.html>
+fn listened(base: &str) -> Value {
+    const URL: &str = "http://hl7.org/fhir/StructureDefinition/capabilitystatement-websocket";
+    let socket = subscriptions::binding::socket_of(base);
+    Object::from_iter([("url", URL), ("valueUri", &socket)]).into()
 }
 
 /// What can be asked of all types at once.

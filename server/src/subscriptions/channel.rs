@@ -23,6 +23,8 @@ pub enum Kind {
     Message,
     /// Messages of HL7 v2 to a destination of this server.
     Hl7v2,
+    /// Who is told comes here and listens.
+    Websocket,
 }
 
 #[derive(Debug, Clone)]
@@ -45,14 +47,21 @@ pub struct Channel {
 }
 
 impl Kind {
-    pub const ALL: &[Self] = &[Self::RestHook, Self::Message, Self::Hl7v2];
+    pub const ALL: &[Self] = &[Self::RestHook, Self::Message, Self::Hl7v2, Self::Websocket];
 
     /// Whether who follows a topic must answer before it is told of anything.
     pub fn shakes_hands(self) -> bool {
         match self {
             Self::RestHook | Self::Message => true,
             Self::Hl7v2 => false,
+            // Whoever listens is there.
+            Self::Websocket => false,
         }
+    }
+
+    /// Whether it is told by this server; else who wants to know comes here.
+    pub fn is_sent(self) -> bool {
+        self != Self::Websocket
     }
 
     /// <https://hl7.org/fhir/R4/valueset-subscription-channel-type.html>; a kind that R4 does not know is named by the
@@ -62,6 +71,7 @@ impl Kind {
             Self::RestHook => "rest-hook",
             Self::Message => "message",
             Self::Hl7v2 => "hl7v2",
+            Self::Websocket => "websocket",
         }
     }
 
@@ -70,6 +80,7 @@ impl Kind {
         match self {
             Self::RestHook | Self::Message => &["http", "https"],
             Self::Hl7v2 => &[HL7V2],
+            Self::Websocket => &[],
         }
     }
 }
@@ -115,7 +126,11 @@ pub(super) fn read(channel: &Value, note: &mut impl FnMut(&str, String)) -> Opti
     let kind = kind_of(channel, note);
     // Of a kind that is not known at least the usual is expected.
     let schemes = kind.unwrap_or(Kind::RestHook).schemes();
-    let endpoint = Endpoint::parse(channel.str_of("endpoint").unwrap_or_default(), schemes);
+    let endpoint = match schemes {
+        // What stands there does not matter: nothing goes there.
+        [] => Ok(Endpoint::none()),
+        _ => Endpoint::parse(channel.str_of("endpoint").unwrap_or_default(), schemes),
+    };
     let endpoint = endpoint.map_err(|told| note("channel.endpoint", told)).ok();
     let mut headers = Vec::new();
     for (index, line) in channel.items_of("header").iter().enumerate() {
@@ -230,10 +245,10 @@ fn payload(mime: &str) -> Option<Format> {
 impl Channel {
     /// Whether this server may send there, as far as that can be told without looking up its name.
     pub fn check(&self, settings: &Deliveries) -> Result<(), String> {
-        match self.destination() {
-            // What it may reach is asked when it is connected to.
-            Some(_) => Ok(()),
-            None => self.endpoint.check(settings),
+        match self.kind {
+            // Nothing goes there; or what it may reach is asked when it is connected to.
+            Kind::Websocket | Kind::Hl7v2 => Ok(()),
+            Kind::RestHook | Kind::Message => self.endpoint.check(settings),
         }
     }
 

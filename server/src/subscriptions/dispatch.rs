@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
+use crate::limits;
 use crate::metrics::Counter;
 use crate::store::{Counts, Progress};
 
@@ -17,6 +18,8 @@ pub struct Dispatch {
     pub given_up: Counter,
     counts: Mutex<Counts>,
     bell: Notify,
+    /// For whom events were born on this node.
+    grown: broadcast::Sender<Arc<[i64]>>,
 }
 
 impl Dispatch {
@@ -28,12 +31,26 @@ impl Dispatch {
             given_up: Counter::default(),
             counts: Mutex::new(Counts::default()),
             bell: Notify::new(),
+            grown: broadcast::Sender::new(limits::SOCKET_AHEAD_MAX),
         }
     }
 
     /// There is something to send.
     pub fn wake(&self) {
         self.bell.notify_one();
+    }
+
+    /// Events were born for these.
+    pub fn told_of(&self, targets: &[i64]) {
+        if !targets.is_empty() {
+            // Nobody may listen.
+            let _listeners = self.grown.send(targets.into());
+        }
+    }
+
+    /// For whom events are born from now on.
+    pub fn grown(&self) -> broadcast::Receiver<Arc<[i64]>> {
+        self.grown.subscribe()
     }
 
     pub async fn woken(&self) {

@@ -38,6 +38,13 @@ const OURS: &[&str] = &[
 const PORTS: &[u16] = &[80, 443];
 
 impl Endpoint {
+    /// Nothing is sent anywhere: who is told comes here.
+    pub fn none() -> Self {
+        Self {
+            uri: Uri::default(),
+        }
+    }
+
     /// `schemes`: how it may begin.
     pub fn parse(url: &str, schemes: &[&str]) -> Result<Self, String> {
         let usual = schemes.last().copied().unwrap_or_default();

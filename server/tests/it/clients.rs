@@ -1,4 +1,4 @@
-//! Clients of others do a day's work: fhir-kit-client, fhirclient and fhirpy; by MLLP @medplum/hl7 and python-hl7. Clinical documents are held against the rules of HL7. `conformance-tests/clients/run --install DIR`
+//! Clients of others do a day's work: fhir-kit-client, fhirclient and fhirpy; aiohttp listens; by MLLP @medplum/hl7 and python-hl7. Clinical documents are held against the rules of HL7. `conformance-tests/clients/run --install DIR`
 //! brings them; `KILN_CLIENTS=DIR` says where they are. Without that they are skipped aloud.
 
 use std::ffi::OsString;

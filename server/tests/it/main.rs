@@ -86,3 +86,4 @@ mod text_search;
 mod threats;
 mod topics;
 mod truth;
+mod websockets;

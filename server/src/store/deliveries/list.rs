@@ -60,7 +60,7 @@ impl Delivery {
             _ if event.number <= target.done => Self::Delivered,
             (_, State::Error) => Self::Dead,
             (_, State::Off) => Self::Left,
-            (_, State::Handshake | State::Active) => Self::Waiting,
+            (_, State::Handshake | State::Active | State::Listening) => Self::Waiting,
         }
     }
 
@@ -139,7 +139,7 @@ impl Tx<'_> {
         self.demand(&[Action::Deliver])?;
         self.writes();
         let up_to = match target.state {
-            State::Off => i64::MAX,
+            State::Off | State::Listening => i64::MAX,
             _ => target.done,
         };
         let (rid, before) = (Bind::Int(target.rid), Bind::Int(before.micros()));

@@ -23,6 +23,8 @@ pub enum State {
     /// It was tried as often as it may be: somebody must look at it. Its events are kept.
     Error,
     Off,
+    /// It is active, and nobody is told: who wants to know comes and listens.
+    Listening,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,6 +118,8 @@ const RESUME: &str = "UPDATE targets SET state = CASE WHEN state = 3 THEN 2 ELSE
      WHERE rid = ? AND state <> 4";
 const SKIP: &str = "UPDATE targets SET done = ?, attempts = 0, due_at = CASE WHEN state = 2 THEN ? ELSE due_at END \
      WHERE rid = ? AND done = ?";
+const LISTENED: &str =
+    "UPDATE targets SET done = CASE WHEN done > ? THEN done ELSE ? END, sent_at = ? WHERE rid = ?";
 const RELEASE: &str = "UPDATE targets SET node = '', until = 0 WHERE rid = ? AND node = ?";
 const VERSION: &str = "UPDATE targets SET version = ? WHERE rid = ?";
 const ADOPT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body, r.id FROM resources r \
@@ -123,7 +127,13 @@ const ADOPT: &str = "SELECT v.rid, v.version, v.at, v.change, v.codec, v.body, r
      AND NOT EXISTS (SELECT 1 FROM targets t WHERE t.rid = r.rid) AND ";
 
 impl State {
-    pub const ALL: &[Self] = &[Self::Handshake, Self::Active, Self::Error, Self::Off];
+    pub const ALL: &[Self] = &[
+        Self::Handshake,
+        Self::Active,
+        Self::Error,
+        Self::Off,
+        Self::Listening,
+    ];
 
     pub fn number(self) -> i64 {
         match self {
@@ -131,6 +141,7 @@ impl State {
             Self::Active => 2,
             Self::Error => 3,
             Self::Off => 4,
+            Self::Listening => 5,
         }
     }
 
@@ -138,7 +149,7 @@ impl State {
     pub fn code(self) -> &'static str {
         match self {
             Self::Handshake => "requested",
-            Self::Active => "active",
+            Self::Active | Self::Listening => "active",
             Self::Error => "error",
             Self::Off => "off",
         }
@@ -293,7 +304,8 @@ impl View<'_> {
                     counts.dead += events;
                     counts.in_error = targets;
                 }
-                State::Off => {}
+                // Nobody is late: they are told when they come.
+                State::Off | State::Listening => {}
             }
         }
         Ok(counts)
@@ -410,6 +422,20 @@ impl Tx<'_> {
         Ok(now.filter(|now| {
             now.state == State::Active && now.version == target.version && now.born > now.done
         }))
+    }
+
+    /// Who listens was told of events up to this number.
+    pub fn target_listened(&mut self, rid: i64, done: i64, now: Instant) -> Result<(), Error> {
+        self.demand(&[Action::Deliver])?;
+        self.writes();
+        let binds = [
+            Bind::Int(done),
+            Bind::Int(done),
+            Bind::Int(now.micros()),
+            Bind::Int(rid),
+        ];
+        let done = self.connection.execute(Statement::new(LISTENED, &binds));
+        self.noted(done.map_err(Error::from)).map(|_| ())
     }
 
     /// It has shown that it is there: from now on it is told.
