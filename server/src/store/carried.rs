@@ -86,7 +86,6 @@ pub const TABLES: &[(&str, Fate)] = &[
     ("snapshots", Goes(&["rid"])),
     ("authors", Goes(&["rid"])),
     ("targets", Goes(&["rid"])),
-    ("authors", Goes(&["rid"])),
     ("events", Goes(&["target"])),
 ];
 

@@ -156,31 +156,26 @@ fn keys_and_events_that_wait_come_along(database: &Database) {
     for target in &copies(database, &files) {
         let before = came(&receiver);
         receiver.usually(Answer::Status(200));
-        let smart = format!("auth = 'smart'\n{settings}");
-        let kiln = Kiln::configured(target, &smart);
-        let bearer = format!("Bearer {key}");
-        let headers = [("Authorization", bearer.as_str())];
+        let kiln = Kiln::configured(target, &settings);
         let path = format!("/api/deliveries/{id}/retry");
-        let resumed = send(kiln.address, "POST", &path, &headers, b"").unwrap();
+        let resumed = send(kiln.address, "POST", &path, &[], b"").unwrap();
         assert_eq!(resumed.status, 200, "{}", resumed.text());
-        let open = send(kiln.address, "POST", &path, &[], b"").unwrap();
-        assert_eq!(open.status, 401);
-        let body = r#"{"resourceType":"Patient","name":[{"family":"D"}]}"#;
-        let headers = [headers[0], crate::client::FHIR_JSON];
-        let put = send(
-            kiln.address,
-            "POST",
-            "/fhir/Patient",
-            &headers,
-            body.as_bytes(),
-        );
-        assert_eq!(put.unwrap().status, 201);
+        patient(&kiln, "D");
         receiver.wait(before.len() + 3);
         target.wait_for(&format!("SELECT done FROM targets WHERE id = '{id}'"), 4);
         let now = came(&receiver);
         let expected = [("2", "B"), ("3", "C"), ("4", "D")];
         let expected = expected.map(|(number, name)| (number.to_owned(), name.to_owned()));
         assert_eq!(now[before.len()..], expected);
+        kiln.stop("TERM");
+        // Who has the key comes in, and nobody else.
+        let kiln = Kiln::configured(target, &format!("auth = 'smart'\n{settings}"));
+        let path = format!("/api/deliveries/{id}/retry");
+        let bearer = format!("Bearer {key}");
+        for (headers, status) in [(&[("Authorization", bearer.as_str())][..], 200), (&[], 401)] {
+            let answer = send(kiln.address, "POST", &path, headers, b"").unwrap();
+            assert_eq!(answer.status, status, "{}", answer.text());
+        }
         kiln.stop("TERM");
     }
 }

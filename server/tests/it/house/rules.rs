@@ -414,5 +414,11 @@ pub(crate) fn tables_without_a_fate(scripts: &[&str], named: &[&str]) -> Vec<Str
         .iter()
         .filter(|name| !made.iter().any(|table| table == *name));
     let gone = gone.map(|name| format!("{PLACE} names {name}, which no migration makes"));
-    unnamed.chain(gone).collect()
+    let twice = named
+        .iter()
+        .enumerate()
+        .filter(|(place, name)| named[..*place].contains(name));
+    let twice = twice
+        .map(|(_, name)| format!("{PLACE} names {name} twice: its rows would be carried twice"));
+    unnamed.chain(gone).chain(twice).collect()
 }

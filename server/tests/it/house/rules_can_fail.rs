@@ -141,6 +141,7 @@ fn tables() {
         "DROP TABLE a;\nALTER TABLE b RENAME TO c;",
     ];
     assert!(tables_without_a_fate(&scripts, &["c"]).is_empty());
+    assert_eq!(tables_without_a_fate(&scripts, &["c", "c"]).len(), 1);
     let broken = tables_without_a_fate(&scripts, &["b"]);
     assert!(broken[0].contains("the table c is not in") && broken[1].contains("names b"));
 }
