@@ -14,10 +14,12 @@ use crate::accept::{Accepted, Sealed};
 use crate::audit::Audit;
 use crate::callers::Callers;
 use crate::config::{Auth, Config, Deliveries, Outside};
+use crate::consents::Consents;
 use crate::destinations::Destinations;
 use crate::instant::Instant;
 use crate::kept::Kept;
 use crate::limits::Limits;
+use crate::policies::Policies;
 use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::subscriptions::dispatch::Dispatch;
@@ -35,6 +37,10 @@ pub struct App {
     pub auth: Auth,
     /// Who keeps what is done here.
     pub audit: Audit,
+    /// What the house denies, whoever grants it,
+    pub policies: Policies,
+    /// and what patients do.
+    pub consents: Consents,
     /// Those who came in lately.
     pub callers: Callers,
     pub outside: Outside,
@@ -73,7 +79,9 @@ impl App {
             ids: ordered_id,
             started_at: system_clock(),
             auth: config.auth,
-            audit: Audit::new(config.audit.is_on),
+            audit: Audit::new(config.audit),
+            policies: Policies::of(&config.policies).unwrap_or_else(|_| Policies::closed()),
+            consents: Consents::default(),
             callers: Callers::default(),
             outside: config.outside.clone(),
             limits: config.limits,
@@ -100,7 +108,9 @@ impl App {
             ids: self.ids,
             started_at: self.started_at,
             auth: self.auth,
-            audit: Audit::new(self.audit.is_on()),
+            audit: Audit::new(self.audit.settings()),
+            policies: self.policies.clone(),
+            consents: Consents::default(),
             callers: Callers::default(),
             outside: self.outside.clone(),
             limits: self.limits,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::app::App;
 use crate::auth::{Action, Caller, Did, Ended, Record, Step, Visit, may};
+use crate::config::Auditing;
 use crate::fault::{Fault, Kind};
 use crate::limits;
 use crate::store::{self, Store};
@@ -21,7 +22,7 @@ use crate::store::{self, Store};
 /// Who keeps the audit.
 #[derive(Debug, Default)]
 pub struct Audit {
-    is_on: bool,
+    settings: Auditing,
     queue: OnceLock<mpsc::Sender<Waiting>>,
 }
 
@@ -75,21 +76,25 @@ pub struct Entering<'a> {
 }
 
 impl Audit {
-    pub fn new(is_on: bool) -> Self {
+    pub fn new(settings: Auditing) -> Self {
         Self {
-            is_on,
+            settings,
             queue: OnceLock::new(),
         }
     }
 
     /// Whether anything is told.
     pub fn is_on(&self) -> bool {
-        self.is_on
+        self.settings.is_on
+    }
+
+    pub fn settings(&self) -> Auditing {
+        self.settings
     }
 
     /// From now on those who wait are kept together.
     pub fn start(&self, store: &Store) {
-        if self.is_on {
+        if self.settings.is_on {
             let (queue, waiting) = mpsc::channel(limits::AUDIT_QUEUE_MAX);
             // It is started once: the first stays.
             if self.queue.set(queue).is_ok() {
@@ -163,6 +168,53 @@ pub async fn entered(app: &App, entering: Entering<'_>) -> Result<(), Fault> {
             false => Ended::Refused,
         },
         told: (!entering.told.is_empty()).then(|| entering.told.to_owned()),
+        ..Step::default()
+    });
+    app.audit.settle(&app.store, &visit).await
+}
+
+/// What is sent out of the house.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// Scheme, host and port, or what else tells the receiver from others. No secrets.
+    pub to: &'a str,
+    /// The channel.
+    pub door: &'static str,
+    pub is_sent: bool,
+    /// For whom, and in which way.
+    pub why: &'a str,
+}
+
+/// A resource by type and id, its version, and its text where that went along.
+pub type Item<'a> = ((&'a str, &'a str), u64, Option<&'a [u8]>);
+
+/// Tells what has left the house.
+pub async fn sent<'a>(
+    app: &App,
+    sending: &Sending<'_>,
+    resources: impl Iterator<Item = Item<'a>>,
+) -> Result<(), Fault> {
+    if !app.audit.is_on() {
+        return Ok(());
+    }
+    let mut visit = Visit::new(Caller::Kiln, sending.door, (app.clock)());
+    sending.to.clone_into(&mut visit.who);
+    sending.to.clone_into(&mut visit.address);
+    let (mut patients, mut what) = (Vec::new(), Vec::new());
+    for (named, version, text) in resources {
+        visit.patients_of(named, text.unwrap_or_default(), &mut patients);
+        what.push(format!("{}/{}/_history/{version}", named.0, named.1));
+    }
+    visit.note(Step {
+        code: event::SENT,
+        action: Did::Read,
+        outcome: match sending.is_sent {
+            true => Ended::Well,
+            false => Ended::Failed,
+        },
+        patients,
+        what: (!what.is_empty()).then(|| what.join(" ")),
+        told: Some(sending.why.to_owned()),
         ..Step::default()
     });
     app.audit.settle(&app.store, &visit).await

@@ -2,6 +2,7 @@
 //! next requests of a caller ask nobody; what was revoked meanwhile holds no longer than that.
 
 mod absent;
+mod governed;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -63,10 +64,14 @@ pub async fn caller(app: &App, shown: Shown<'_>) -> Result<Caller, Fault> {
         Some(known) => Some(known),
         None => {
             let found = looked_up(app, &hash).await?;
-            if let Some(principal) = &found {
-                app.callers.keep(hash, principal);
+            match found {
+                None => None,
+                Some(principal) => {
+                    let principal = governed::governed(app, principal).await?;
+                    app.callers.keep(hash, &principal);
+                    Some(principal)
+                }
             }
-            found
         }
     };
     let found = found.filter(|principal| match shown {

@@ -2,6 +2,7 @@
 //! defaults. `server/kiln.example.toml` shows every setting of the file.
 
 mod addresses;
+mod audit;
 mod destinations;
 mod folders;
 mod master;
@@ -18,6 +19,7 @@ use search::Registry;
 use serde::Deserialize;
 
 pub use addresses::{Network, Origin, PublicUrl, is_host};
+pub use audit::{Audit, Auditing, Policy};
 pub use destinations::{AnswerMode, BadDestination, DestinationSettings, Then, TlsOut, Understood};
 pub use folders::{Folder, Order, Sftp, is_plain};
 pub use master::MasterKey;
@@ -57,6 +59,7 @@ pub struct Settings {
     pub messages: Option<Messages>,
     pub deliveries: Option<Deliveries>,
     pub audit: Option<Audit>,
+    pub policies: Option<Vec<Policy>>,
 }
 
 /// What the server runs with.
@@ -77,6 +80,7 @@ pub struct Config {
     pub deliveries: Deliveries,
     pub auth: Auth,
     pub audit: Auditing,
+    pub policies: Vec<Policy>,
     /// FHIR packages (.tgz) laid over R4.
     pub packages: Vec<PathBuf>,
     /// Maps of the operator: files, and folders of them.
@@ -137,23 +141,6 @@ pub enum Auth {
     Open,
     /// Users and apps sign in
     Smart,
-}
-
-/// Whether it is kept who did what, and for how long.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Audit {
-    /// None: where people and apps sign in. Where everyone may do everything nobody could say who it was.
-    pub enabled: Option<bool>,
-    /// None: for ever.
-    pub retain_days: Option<u32>,
-}
-
-/// The same, decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Auditing {
-    pub is_on: bool,
-    pub retain_days: Option<u32>,
 }
 
 /// Where MLLP is spoken.
@@ -296,6 +283,7 @@ impl Settings {
             messages: self.messages.or(other.messages),
             deliveries: self.deliveries.or(other.deliveries),
             audit: self.audit.or(other.audit),
+            policies: self.policies.or(other.policies),
         }
     }
 
@@ -340,6 +328,7 @@ impl Settings {
                 is_on: audit.enabled.unwrap_or(auth == Auth::Smart),
                 retain_days: audit.retain_days,
             },
+            policies: self.policies.unwrap_or_default(),
             packages: self.packages.unwrap_or_default(),
             maps: self.maps.unwrap_or_default(),
             outside: Outside {
@@ -568,6 +557,7 @@ mod tests {
             messages,
             deliveries,
             audit,
+            policies,
         } = toml::from_str(&uncommented).unwrap();
         assert!(data.is_some() && database.is_some() && listen.is_some());
         assert!(matches!(master_key, Some(MasterKey::File(_))));
@@ -580,6 +570,7 @@ mod tests {
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
         assert!(maps.is_some() && folders.is_some() && secrets.is_some());
         assert!(text_index.is_some() && provenance.is_some());
+        assert!(policies.is_some_and(|policies| crate::policies::Policies::of(&policies).is_ok()));
         assert!(audit.is_some_and(|audit| audit.retain_days.is_some() && audit.enabled.is_some()));
         assert!(log.is_some() && log_format.is_some());
         let attempts = deliveries.map(|deliveries| deliveries.attempts_s);

@@ -2,6 +2,7 @@
 
 mod address;
 mod arranged;
+mod audits;
 mod base;
 mod binary;
 mod body;

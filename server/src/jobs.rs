@@ -2,6 +2,7 @@
 //! leased, so that of several nodes one does it.
 
 pub mod prune;
+pub mod prune_audit;
 pub mod prune_events;
 pub mod reindex;
 
@@ -22,6 +23,7 @@ pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {
         arranged::run(&app, &desk),
         messages::run(Arc::clone(&desk)),
         prune::run(&app, kept),
+        prune_audit::run(&app),
         prune_events::run(&app),
         deliver::run(Arc::clone(&app)),
         outbound::run(Arc::clone(&app)),

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod callers;
 pub mod cli;
 pub mod config;
+pub mod consents;
 pub mod conversion;
 pub mod cx;
 pub mod deliver;
@@ -31,6 +32,7 @@ pub mod mllp;
 pub mod operations;
 pub mod outbound;
 pub mod packages;
+pub mod policies;
 pub mod rate;
 pub mod schedule;
 pub mod shelf;
@@ -54,6 +56,8 @@ use crate::tls::{Callers, Certificates};
 pub enum Error {
     #[error(transparent)]
     Config(#[from] config::Error),
+    #[error(transparent)]
+    Policy(#[from] policies::BadPolicy),
     #[error(transparent)]
     Log(#[from] telemetry::Error),
     #[error(transparent)]
@@ -98,6 +102,7 @@ pub async fn run(
     let certificates = config.tls.as_ref();
     let certificates = certificates.map(|files| Certificates::read(files, Callers::MayShow));
     let certificates = certificates.transpose()?;
+    policies::Policies::of(&config.policies)?;
     let store = Store::open_to_serve(&config.database, &config.limits, &registry)?;
     if let Err(error) = store.unlock(&config.database, &config.master_key) {
         // All else is served.

@@ -274,6 +274,9 @@ pub const AUDIT_WAIT_MS: u64 = 10_000;
 /// Events that a search in the audit looks at for one page, and how many are read together.
 pub const AUDIT_EVENTS_LOOKED_AT_MAX: usize = 50_000;
 pub const AUDIT_EVENTS_READ_AT_ONCE: u32 = 500;
+/// Consents that are read together, and those that deny something to one caller and can be held to.
+pub const CONSENTS_READ_AT_ONCE: u32 = 500;
+pub const CONSENTS_OF_CALLER_MAX: usize = 200;
 /// Events that are taken out together when they were kept long enough.
 pub const AUDIT_EVENTS_CUT_AT_ONCE: i64 = 2_000;
 

@@ -28,6 +28,9 @@ const SHARED: &[&str] = &[
     "ValueSet",
 ];
 
+/// What tells what is withheld.
+const CONSENT: &str = "Consent";
+
 /// Codes of confidentiality that only those with clearance see.
 /// <https://terminology.hl7.org/CodeSystem-v3-Confidentiality.html>
 const SENSITIVE: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R,\
@@ -70,6 +73,12 @@ pub struct Granted {
     pub clearance: bool,
     /// Whether `*` means the audit too. Else it does not: the audit must be named.
     pub audits: bool,
+    /// What patients have refused to let be seen: it is denied like the rest, but not in an emergency.
+    pub withheld: Vec<Grant>,
+    /// Whether they may break the glass.
+    pub emergency: bool,
+    /// By what they are.
+    pub roles: Vec<&'static str>,
 }
 
 /// What was granted, and what it comes to among the resources of each type.
@@ -90,6 +99,22 @@ impl Rights {
             registry,
             known: Mutex::default(),
         }
+    }
+
+    /// The same, less or more than was granted.
+    pub fn governed(&self, change: impl FnOnce(&mut Granted)) -> Self {
+        let mut granted = self.granted.clone();
+        change(&mut granted);
+        Self::new(granted, Arc::clone(&self.registry))
+    }
+
+    /// With what is labelled as restricted and what patients have withheld; None: they may not break the glass.
+    pub(super) fn in_emergency(&self) -> Option<Self> {
+        let opened = |granted: &mut Granted| {
+            granted.clearance = true;
+            granted.withheld = Vec::new();
+        };
+        self.granted.emergency.then(|| self.governed(opened))
     }
 
     /// By what resources are found, as it was when these rights were looked up.
@@ -176,9 +201,14 @@ impl Rights {
         if all.is_empty() {
             return Reach::Nothing;
         }
-        let denied = counting(&self.granted.denied).into_iter();
+        let mut denied = counting(&self.granted.denied);
+        // That something is withheld is to be seen.
+        if !matches!(resource_type, AUDITED | CONSENT) {
+            denied.extend(counting(&self.granted.withheld));
+        }
+        let denied = denied.into_iter();
         // and denies everything.
-        let denied = denied.map(|grant| self.of(&grant, resource_type, letters));
+        let denied = denied.map(|grant| self.of_denied(&grant, resource_type, letters));
         let denied = denied.map(|way| way.unwrap_or(Reach::All)).collect();
         all.push(Reach::any(denied).outside());
         if labels_count && !self.granted.clearance {
@@ -202,6 +232,20 @@ impl Rights {
                 filter,
             ]),
         })
+    }
+
+    /// The same of what is denied: of what belongs to nobody, a patient withholds nothing.
+    fn of_denied(
+        &self,
+        grant: &Grant,
+        resource_type: &'static str,
+        letters: Letters,
+    ) -> Option<Reach> {
+        let is_of_patient = grant.scope.level == Level::Patient;
+        match is_of_patient && SHARED.contains(&resource_type) {
+            true => Some(Reach::Nothing),
+            false => self.of(grant, resource_type, letters),
+        }
     }
 
     /// What belongs to the patient.

@@ -12,6 +12,8 @@ pub struct Role {
     clearance: bool,
     /// Whether the audit may be read.
     audits: bool,
+    /// Whether, with a reason, they may see what is restricted or withheld.
+    emergency: bool,
 }
 
 pub const ALL: &[Role] = &[
@@ -28,6 +30,7 @@ pub const ALL: &[Role] = &[
         ],
         clearance: true,
         audits: true,
+        emergency: true,
     },
     Role {
         name: "clinician",
@@ -35,6 +38,7 @@ pub const ALL: &[Role] = &[
         privileges: &[],
         clearance: false,
         audits: false,
+        emergency: false,
     },
     Role {
         name: "patient",
@@ -42,6 +46,7 @@ pub const ALL: &[Role] = &[
         privileges: &[],
         clearance: false,
         audits: false,
+        emergency: false,
     },
     Role {
         name: "integrator",
@@ -54,6 +59,7 @@ pub const ALL: &[Role] = &[
         ],
         clearance: false,
         audits: false,
+        emergency: false,
     },
     Role {
         name: "sender",
@@ -61,6 +67,7 @@ pub const ALL: &[Role] = &[
         privileges: &[Privilege::Submit],
         clearance: false,
         audits: false,
+        emergency: false,
     },
     Role {
         name: "auditor",
@@ -68,6 +75,16 @@ pub const ALL: &[Role] = &[
         privileges: &[Privilege::Watch],
         clearance: true,
         audits: true,
+        emergency: false,
+    },
+    // Beside another role: by itself it allows nothing.
+    Role {
+        name: "emergency",
+        scopes: &[],
+        privileges: &[],
+        clearance: false,
+        audits: false,
+        emergency: true,
     },
 ];
 
@@ -92,6 +109,8 @@ pub fn granted(roles: &[&Role], patient: Option<&str>) -> Granted {
         granted.privileges.extend(role.privileges);
         granted.clearance |= role.clearance;
         granted.audits |= role.audits;
+        granted.emergency |= role.emergency;
+        granted.roles.push(role.name);
     }
     granted.layers.push(layer);
     granted

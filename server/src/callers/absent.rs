@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fhir_spec::json::parse;
 
-use super::{CLIENT, KEY, of_key};
+use super::{CLIENT, KEY, governed, of_key};
 use crate::app::App;
 use crate::auth::{Caller, Grant, Granted, Principal, Rights, Scope};
 use crate::config::Auth;
@@ -32,7 +32,7 @@ pub fn absent(app: &App, view: &mut View<'_>, standing: &str) -> Result<Option<C
         None
     };
     Ok(principal.map(|principal| {
-        let principal = Arc::new(principal);
+        let principal = governed::held(app, Arc::new(principal));
         app.callers.keep(standing.to_owned(), &principal);
         Caller::Known(principal)
     }))

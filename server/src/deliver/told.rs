@@ -89,6 +89,7 @@ pub(super) async fn acting(app: &Arc<App>, standing: &str) -> Result<Option<Call
     if let Some(caller) = callers::remembered(app, standing) {
         return Ok(Some(caller));
     }
+    app.consents.refresh(app).await?;
     let (own, standing) = (Arc::clone(app), standing.to_owned());
     let permit = may(&Caller::Kiln, Action::Admit)?;
     let read = app

@@ -7,12 +7,12 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{
-    Front, address, bundle, convert, criteria, deliveries, destinations, documents, health,
+    Front, address, audits, bundle, convert, criteria, deliveries, destinations, documents, health,
     history, hl7, interactions as handlers, messages, metrics, overlays, page, reply, request,
     routes_api, search, smart, sockets, visits, writes,
 };
 use crate::accept::resource_type;
-use crate::auth::{Action, Caller, may};
+use crate::auth::{AUDITED, Action, Caller, may};
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -37,6 +37,7 @@ const DOORS: &[(&str, Action)] = &[
     ("overlays", Action::Arrange),
     ("deliveries", Action::Deliver),
     ("destinations", Action::Arrange),
+    ("audit", Action::Search(AUDITED)),
 ];
 
 pub(super) type Answer = Result<HttpResponse, Fault>;
@@ -55,6 +56,7 @@ const OTHERS: &[&str] = &[
     "overlays",
     "deliveries",
     "destinations",
+    "audit",
     "capabilities",
     sockets::WEBSOCKET,
     "options",
@@ -183,6 +185,10 @@ async fn api(
                 "deliveries",
                 Box::pin(deliveries::follow(&cx, request, rest)).await,
             )
+        }
+        _ if is_below(path, "audit") => {
+            let rest = path.trim_start_matches("audit");
+            ("audit", Box::pin(audits::follow(&cx, request, rest)).await)
         }
         _ if is_below(path, "messages") => {
             let rest = path.trim_start_matches("messages");

@@ -9,7 +9,11 @@ use super::routes::Answer;
 use super::{address, request, shown};
 use crate::app::App;
 use crate::auth::{Caller, Did, Ended, Step, Visit};
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind};
+
+/// Why somebody breaks the glass: sees what is restricted, or withheld by a patient.
+const GLASS: &str = "x-break-glass";
+const REASON_BYTES_MAX: usize = 200;
 
 /// The name of a request, for those who have only the request.
 #[derive(Debug, Clone)]
@@ -34,7 +38,15 @@ pub(super) async fn caller(app: &App, http: &HttpRequest) -> Result<Caller, Faul
         Err(_) if !shown::shows_something(http) => return found,
         Err(_) => Caller::Open,
     };
+    let glass = http.headers().get(GLASS);
+    let glass = glass.map(|value| broken(&inner, value.to_str().unwrap_or_default()));
+    let (inner, reason, refused) = match glass {
+        None => (inner, None, None),
+        Some(Ok((caller, reason))) => (caller, Some(reason), None),
+        Some(Err(fault)) => (inner, None, Some(fault)),
+    };
     let mut visit = Visit::new(inner, "rest", (app.clock)());
+    visit.reason = reason;
     if found.is_err() {
         "unknown".clone_into(&mut visit.who);
     }
@@ -52,7 +64,24 @@ pub(super) async fn caller(app: &App, http: &HttpRequest) -> Result<Caller, Faul
     }
     let visit = Arc::new(visit);
     http.extensions_mut().insert(Arc::clone(&visit));
-    found.map(|_| Caller::Noted(visit))
+    found?;
+    match refused {
+        Some(fault) => Err(fault),
+        None => Ok(Caller::Noted(visit)),
+    }
+}
+
+/// The caller in an emergency, with the reason that they give.
+fn broken(caller: &Caller, reason: &str) -> Result<(Caller, String), Fault> {
+    let reason = reason.trim();
+    if !(1..=REASON_BYTES_MAX).contains(&reason.len()) {
+        let told = format!("X-Break-Glass says why, in 1 to {REASON_BYTES_MAX} letters");
+        return Err(Fault::new(Kind::WrongParameter, told));
+    }
+    match caller.in_emergency() {
+        Some(caller) => Ok((caller, reason.to_owned())),
+        None => Err(Fault::new(Kind::Forbidden, "you may not break the glass")),
+    }
 }
 
 /// Keeps what was done for whoever has asked. Not one answer leaves before that.
@@ -73,6 +102,18 @@ pub(super) async fn settle(
         Ok(response) => response.status().as_u16(),
         Err(fault) => fault.kind.row().status,
     };
+    if visit.reason.is_some() {
+        // Somebody is to look at it.
+        tracing::warn!(
+            caller = visit.who,
+            request.id = visit.request,
+            "the glass was broken"
+        );
+        visit.note(Step {
+            code: "emergency",
+            ..rest(http, interaction, status, &visit)
+        });
+    }
     if status >= 400 || !visit.has_done() {
         visit.note(rest(http, interaction, status, &visit));
     }

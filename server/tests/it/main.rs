@@ -87,3 +87,4 @@ mod threats;
 mod topics;
 mod truth;
 mod websockets;
+mod withheld;

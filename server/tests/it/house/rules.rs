@@ -35,6 +35,8 @@ const STOREYS: &[&[&str]] = &[
         "app",
         "audit",
         "callers",
+        "consents",
+        "policies",
         "cx",
         "destinations",
         "fault",
