@@ -8,13 +8,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Moment};
 
+use fhir_spec::json::parse;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
-use crate::auth::{Action, Caller, Grant, Granted, Principal, Rights, Scope, may, role};
+use crate::auth::{Action, Caller, Grant, Granted, Level, Principal, Rights, Scope, may, role};
 use crate::config::Auth;
 use crate::fault::{Fault, Kind};
-use crate::store::{Error, Key, Token};
+use crate::instant::Instant;
+use crate::store::{AppGrant, Error, Key, Person, Token, View};
 pub use absent::{absent, is_of, remembered};
 
 /// How long what was looked up is believed.
@@ -103,27 +105,124 @@ pub fn hash_of_certificate(der: &[u8]) -> String {
     format!("certificate:{hex}")
 }
 
-async fn looked_up(app: &App, hash: &str) -> Result<Option<Arc<Principal>>, Fault> {
+/// What was shown, as it is kept, while it holds.
+pub async fn held(app: &App, hash: &str) -> Result<Option<Held>, Fault> {
     let permit = may(&Caller::Kiln, Action::Admit)?;
     let (wanted, now) = (hash.to_owned(), (app.clock)());
     let found = app.store.read(permit, move |view| {
         Ok::<_, Error>(match view.key(&wanted)? {
             Some(key) => Some(Held::Key(key)),
-            None => view.token(&wanted, now)?.map(Held::Token),
+            None => match view.token(&wanted, now)? {
+                Some(token) if !token.grant.is_empty() => allowed(view, token, now)?,
+                token => token.map(Held::Token),
+            },
         })
     });
-    let principal = match found.await? {
-        Some(Held::Key(key)) => key.holds(now).then(|| of_key(app, &key)),
+    Ok(found.await?.filter(|held| match held {
+        Held::Key(key) => key.holds(now),
+        Held::Token(_) | Held::Granted(_) => true,
+    }))
+}
+
+async fn looked_up(app: &App, hash: &str) -> Result<Option<Arc<Principal>>, Fault> {
+    let principal = match held(app, hash).await? {
+        Some(Held::Key(key)) => Some(of_key(app, &key)),
         Some(Held::Token(token)) => Some(of_token(app, &token)),
+        Some(Held::Granted(granted)) => {
+            let scope = &granted.token.scope;
+            Some(of_granted(app, scope, &granted.grant, &granted.person))
+        }
         None => None,
     };
     Ok(principal.map(Arc::new))
 }
 
 /// What was shown, as it is kept.
-enum Held {
+#[derive(Debug)]
+pub enum Held {
     Key(Key),
     Token(Token),
+    Granted(Box<PersonToken>),
+}
+
+/// A token of an app that a person uses.
+#[derive(Debug)]
+pub struct PersonToken {
+    pub token: Token,
+    pub grant: AppGrant,
+    pub person: Person,
+}
+
+/// The person of that name.
+pub async fn person(app: &App, name: &str) -> Result<Option<Person>, Fault> {
+    let (wanted, permit) = (name.to_owned(), may(&Caller::Kiln, Action::Admit)?);
+    let found = app.store.read(permit, move |view| view.person(&wanted));
+    Ok(found.await.map_err(|error: Error| error)?)
+}
+
+/// What a person allowed holds as long as they do not take it back and may come in themselves.
+fn allowed(view: &mut View<'_>, token: Token, now: Instant) -> Result<Option<Held>, Error> {
+    let Some(grant) = view.app_grant(&token.grant, now)? else {
+        return Ok(None);
+    };
+    let person = view.person(&grant.person)?;
+    Ok(person.map(|person| {
+        let granted = PersonToken {
+            token,
+            grant,
+            person,
+        };
+        Held::Granted(Box::new(granted))
+    }))
+}
+
+/// What the roles of a person allow them.
+fn rights_of(person: &Person) -> Granted {
+    let roles: Vec<_> = person
+        .roles
+        .split_whitespace()
+        .filter_map(role::named)
+        .collect();
+    let patient = person.fhir_user.as_deref();
+    let patient = patient.and_then(|reference| reference.strip_prefix("Patient/"));
+    role::granted(&roles, patient)
+}
+
+/// A person who has signed in here, with all that they may.
+pub async fn of_person(app: &App, person: &Person) -> Result<Caller, Fault> {
+    let principal = Arc::new(Principal {
+        name: format!("user:{}", person.name),
+        fhir_user: person.fhir_user.clone(),
+        // When they are not there nothing is done for them.
+        standing: String::new(),
+        rights: Arc::new(Rights::new(rights_of(person), app.search())),
+    });
+    Ok(Caller::Known(governed::governed(app, principal).await?))
+}
+
+/// A person by way of an app: what both may, and nothing that is not about resources.
+fn of_granted(app: &App, scope: &str, grant: &AppGrant, person: &Person) -> Principal {
+    let context = parse(grant.context.as_bytes()).ok();
+    let patient = context
+        .as_ref()
+        .and_then(|context| context.str_of("patient"));
+    let mut rights = rights_of(person);
+    rights.privileges.clear();
+    let scopes = scope.split_whitespace();
+    let scopes = scopes.filter_map(|text| Scope::parse(text).ok());
+    // A person is no system.
+    let scopes = scopes.filter(|scope| scope.level != Level::System);
+    let of_app = scopes.map(|scope| Grant {
+        scope,
+        patient: patient.map(str::to_owned),
+    });
+    rights.layers.push(of_app.collect());
+    Principal {
+        name: format!("user:{}", person.name),
+        fhir_user: person.fhir_user.clone(),
+        standing: absent::of_grant(&grant.id, scope),
+        rights: Arc::new(Rights::new(rights, app.search())),
+    }
 }
 
 /// A backend service, with what it was given.
@@ -194,9 +293,9 @@ impl Callers {
         all.insert(hash, known);
     }
 
-    /// What was shown holds no longer.
-    pub fn forget(&self, hash: &str) {
-        self.lock().remove(hash);
+    /// Something that was shown holds no longer.
+    pub fn forget_all(&self) {
+        self.lock().clear();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Known>> {

@@ -34,6 +34,7 @@ mod routes_api;
 mod search;
 mod shape;
 mod shown;
+mod signin;
 mod smart;
 mod sockets;
 mod unread;
@@ -65,6 +66,7 @@ use crate::limits;
 use crate::messages::Desk;
 use crate::metrics::Traffic;
 use crate::rate::Rate;
+use crate::smart::origins::Origins;
 use crate::tls::Certificates;
 use connection::{Admission, Connection, Watch};
 
@@ -80,6 +82,10 @@ struct Front {
     strangers: Option<Rate>,
     /// Those who listen.
     sockets: Arc<sockets::Sockets>,
+    /// Passwords that were not right, of each name and from each address.
+    failed_logins: Option<Rate>,
+    /// From where the pages of apps come.
+    origins: Origins,
     /// Set when the server has been told to stop.
     stopping: AtomicBool,
 }
@@ -104,6 +110,8 @@ pub async fn serve(
         callers: Rate::new(limits.requests_per_caller_s_max, SECOND),
         strangers: Rate::new(limits.strangers_per_address_min_max, 60 * SECOND),
         sockets: Arc::default(),
+        failed_logins: Rate::new(limits.failed_logins_min_max, 60 * SECOND),
+        origins: Origins::default(),
         stopping: AtomicBool::new(false),
     });
     let told = |error| Error::Listen(listen, error);
@@ -223,7 +231,12 @@ async fn answered(
     started: Instant,
 ) -> HttpResponse {
     let app = &front.app;
-    let (interaction, answered) = followed(front, request, payload).await;
+    let is_of_app = match cors::origin(request).and_then(|origin| origin.to_str().ok()) {
+        // When it cannot be looked up nobody is let in who is not anyway.
+        Some(origin) => front.origins.has(app, origin).await.unwrap_or(false),
+        None => false,
+    };
+    let (interaction, answered) = followed(front, request, payload, is_of_app).await;
     let answered = visits::settle(app, request, interaction, answered).await;
     let mut response = answered.unwrap_or_else(|fault| reply::fault(request, id, &fault));
     if let Some(coding) = coding::wanted(request, &mut response) {
@@ -234,7 +247,7 @@ async fn answered(
         let headers = response.headers_mut();
         headers.insert(header::STRICT_TRANSPORT_SECURITY, reply::A_YEAR);
     }
-    cors::allow(&app.outside, request, &mut response);
+    cors::allow(&app.outside, request, &mut response, is_of_app);
     let status = response.status().as_u16();
     let time_us = (app.clock)().micros() - started.micros();
     let time_us = u64::try_from(time_us).unwrap_or_default();
@@ -248,8 +261,9 @@ async fn followed(
     front: &Data<Front>,
     request: &HttpRequest,
     payload: &mut Payload,
+    is_of_app: bool,
 ) -> (&'static str, routes::Answer) {
-    if let Err(fault) = cors::refuse_foreign_pages(&front.app.outside, request) {
+    if let Err(fault) = cors::refuse_foreign_pages(&front.app.outside, request, is_of_app) {
         return ("refused", Err(fault));
     }
     let work = pin!(routes::follow(front, request, payload));

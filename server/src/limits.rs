@@ -95,6 +95,8 @@ limits! {
     requests_per_caller_s_max: u32 = 0, from 0, to 1_000_000;
     /// Requests a minute from one address which show nothing that lets in, and as many at once; 0: any number.
     strangers_per_address_min_max: u32 = 120, from 0, to 1_000_000;
+    /// Passwords a minute that are not right, of one name and from one address, and as many at once; 0: any number.
+    failed_logins_min_max: u32 = 10, from 0, to 1_000_000;
     /// Entries of a page, of a history or of a search, when the client does not say how many.
     page_size_default: u32 = 50, from 1, to 1_000_000;
     /// Entries of a page at most, whatever the client says.

@@ -54,6 +54,13 @@ impl Rate {
         true
     }
 
+    /// Whether once more would be too often.
+    pub fn is_over(&self, who: &str, now: Instant) -> bool {
+        let now = now.micros();
+        let last = self.lock().get(who).copied().unwrap_or(now).max(now);
+        last.saturating_add(self.each) - now > self.ahead_max
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, i64>> {
         self.lasts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,6 +79,7 @@ mod tests {
         let first: Vec<bool> = (0..6).map(|_| rate.allows("a", at(0))).collect();
         assert_eq!(first, [true, true, true, true, false, false]);
         assert!(rate.allows("b", at(0)), "others are not held up");
+        assert!(rate.is_over("a", at(0)) && !rate.is_over("b", at(0)) && !rate.is_over("c", at(0)));
         assert!(!rate.allows("a", at(SECOND / 4 - 1)));
         assert!(rate.allows("a", at(SECOND / 4)));
         assert!(!rate.allows("a", at(SECOND / 4)));

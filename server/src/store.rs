@@ -66,7 +66,7 @@ pub use deliveries::{
 };
 pub use error::Error;
 pub use feed::{Entry, Position};
-pub use grants::{AppGrant, Launch, Voucher};
+pub use grants::{AppGrant, Launch, SigningKey, Voucher};
 pub use history::{Mark, Past, Range};
 pub use identity::Head;
 use imports::Noting;

@@ -37,6 +37,8 @@ pub enum Action {
     Arrange,
     /// To see the metrics.
     Watch,
+    /// To ask what the tokens of others are good for.
+    Introspect,
     /// To see and change who may come in.
     Admit,
     /// To keep what the audit tells.

@@ -59,6 +59,8 @@ pub enum Privilege {
     Maintain,
     /// To see the metrics.
     Watch,
+    /// To ask what the tokens of others are good for.
+    Introspect,
 }
 
 /// What rights are made of.
@@ -147,6 +149,7 @@ impl Rights {
             Action::Arrange => has(Privilege::Arrange),
             Action::Maintain | Action::Deliver => has(Privilege::Maintain),
             Action::Watch => has(Privilege::Watch),
+            Action::Introspect => has(Privilege::Introspect),
             // These are the server's own.
             Action::Follow | Action::Admit | Action::Note => false,
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fhir_spec::json::parse;
 
-use super::{CLIENT, KEY, governed, of_key};
+use super::{CLIENT, KEY, governed, of_granted, of_key};
 use crate::app::App;
 use crate::auth::{Caller, Grant, Granted, Principal, Rights, Scope};
 use crate::config::Auth;
@@ -14,6 +14,13 @@ use crate::store::{Error, View};
 pub(super) fn of_client(id: &str, scope: &str) -> String {
     format!("{CLIENT}{id} {scope}")
 }
+
+/// By what a person with an app is found again: by what they allowed it.
+pub(super) fn of_grant(id: &str, scope: &str) -> String {
+    format!("{GRANT}{id} {scope}")
+}
+
+const GRANT: &str = "grant:";
 
 /// Who that was (`Permit::standing`), with the rights that they have by now. None: nobody is known any more by what it says.
 pub fn absent(app: &App, view: &mut View<'_>, standing: &str) -> Result<Option<Caller>, Error> {
@@ -28,6 +35,8 @@ pub fn absent(app: &App, view: &mut View<'_>, standing: &str) -> Result<Option<C
         newest.map(|key| of_key(app, &key))
     } else if let Some(named) = standing.strip_prefix(CLIENT) {
         of_registered(app, view, named)?
+    } else if let Some(named) = standing.strip_prefix(GRANT) {
+        of_allowed(app, view, named)?
     } else {
         None
     };
@@ -40,6 +49,10 @@ pub fn absent(app: &App, view: &mut View<'_>, standing: &str) -> Result<Option<C
 
 /// Whether this is by what somebody is found who is there.
 pub fn is_of(standing: &str, caller: &Caller) -> bool {
+    // A person comes by an app, under a name of their own.
+    if caller.standing() == Some(standing) {
+        return true;
+    }
     match (caller, standing.strip_prefix(caller.name())) {
         (Caller::Open | Caller::Kiln, _) => true,
         // What a client had asked for may differ from token to token.
@@ -54,6 +67,16 @@ pub fn remembered(app: &App, standing: &str) -> Option<Caller> {
         Auth::Open => Some(Caller::Open),
         Auth::Smart => app.callers.known(standing, app).map(Caller::Known),
     }
+}
+
+/// What a person allowed, as long as they do not take it back and may come in themselves.
+fn of_allowed(app: &App, view: &mut View<'_>, named: &str) -> Result<Option<Principal>, Error> {
+    let (id, scope) = named.split_once(' ').unwrap_or((named, ""));
+    let Some(grant) = view.app_grant(id, (app.clock)())? else {
+        return Ok(None);
+    };
+    let person = view.person(&grant.person)?;
+    Ok(person.map(|person| of_granted(app, scope, &grant, &person)))
 }
 
 /// What the token was good for, as far as the client is registered for it today.

@@ -1,11 +1,13 @@
 //! A small look at the store, or a small change of it, from the command line: of keys, clients and people.
 
+use std::io::Read;
 use std::process::ExitCode;
 
 use super::packages;
 use super::place::{self, Place};
 use crate::auth::{Action, Caller, Forbidden, may};
 use crate::config::{self, Config};
+use crate::smart::password;
 use crate::store::{self, Store, Tx, View};
 
 /// Why nothing came of it, whatever it was to be.
@@ -58,6 +60,18 @@ pub(super) fn write<T: Send + 'static>(
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_all().build().map_err(Error::Runtime)?;
     Ok(runtime.block_on(store.write(permit, work))?)
+}
+
+/// What was typed or piped in, without the end of its line.
+pub(super) fn secret_from_stdin() -> std::io::Result<String> {
+    let most = u64::try_from(password::BYTES_MAX).unwrap_or(u64::MAX) + 2;
+    let mut text = String::new();
+    std::io::stdin()
+        .lock()
+        .take(most)
+        .read_to_string(&mut text)?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
 /// Shows it, and that is all.

@@ -7,7 +7,7 @@ use fhir_spec::json::{Data, Value, parse};
 
 use super::change::{self, look, open, open_existing, show, write};
 use super::place::Place;
-use crate::smart::{Registration, Unfit};
+use crate::smart::{Proof, Registration, SECRET, Unfit};
 use crate::store::Client;
 
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,9 @@ pub(super) struct Flags {
 enum Command {
     /// Register a client and print what is known of it, as JSON
     #[command(
-        after_help = "A backend service signs an assertion with its private key and gets a token for five minutes at /auth/token\n\
-(SMART Backend Services).\n\n\
-Example:\n  kiln client add nightly --name \"Nightly report\" --grant client_credentials --jwks keys.json --scope \"system/Observation.rs\""
+        after_help = "An app that people use is led to /auth/authorize and back to one of its redirects (SMART App Launch). A backend service\n\
+signs an assertion with its private key and gets a token for five minutes at /auth/token (SMART Backend Services).\n\n\
+Example:\n  kiln client add chart --redirect https://app.example.org/cb --public --scope \"launch/patient offline_access patient/*.rs\"\n  kiln client add nightly --name \"Nightly report\" --grant client_credentials --jwks keys.json --scope \"system/Observation.rs\""
     )]
     Add(AddFlags),
     /// Print all that are registered, as JSON, one a line
@@ -42,6 +42,7 @@ struct PlaceFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
 enum Grant {
+    AuthorizationCode,
     ClientCredentials,
 }
 
@@ -57,17 +58,37 @@ struct AddFlags {
         hide_default_value = true
     )]
     name: String,
-    /// How it comes to a token
-    #[arg(long, value_name = "GRANT", default_value = "client_credentials")]
-    grant: Grant,
-    /// Its public keys: a JSON Web Key Set
-    #[arg(long, value_name = "FILE")]
-    jwks: PathBuf,
-    /// What it may get: scopes of the level `system`
+    /// Where people are led back to; may be given more than once
+    #[arg(long = "redirect", value_name = "URI")]
+    redirects: Vec<String>,
+    /// Where it is launched from a record
+    #[arg(long, value_name = "URL")]
+    launch_url: Option<String>,
+    /// How it comes to a token: authorization_code with a redirect, else client_credentials [default: what goes with it]
+    #[arg(long = "grant", value_name = "GRANT")]
+    grants: Vec<Grant>,
+    #[command(flatten)]
+    proof: ProofFlags,
+    /// What it may get: scopes of the level `system` when it comes by itself, and of others with people
     #[arg(long, value_name = "SCOPES")]
     scope: String,
     #[command(flatten)]
     place: Place,
+}
+
+/// By what it shows that it is the one.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct ProofFlags {
+    /// It has nothing to show: it runs in browsers or on phones
+    #[arg(long)]
+    public: bool,
+    /// Read its secret from the standard input
+    #[arg(long)]
+    secret_stdin: bool,
+    /// Its public keys: a JSON Web Key Set
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +108,12 @@ pub(super) enum Error {
     Registered(String),
     #[error("no client of that id is registered")]
     NoClient,
+    #[error("the secret cannot be read from the standard input")]
+    Stdin(#[source] std::io::Error),
+    #[error(
+        "--grant authorization_code needs --redirect, and what has a --redirect has that grant"
+    )]
+    Grant,
     #[error("the keys in `{path}` cannot be read")]
     Keys {
         path: String,
@@ -104,17 +131,27 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
 }
 
 fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
-    let Grant::ClientCredentials = flags.grant;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_:/".contains(c);
     if !(1..=64).contains(&flags.id.len()) || !flags.id.chars().all(is_plain) {
         return Err(Unfit::Id.into());
     }
-    let keys = std::fs::read_to_string(&flags.jwks).map_err(|source| Error::Keys {
-        path: flags.jwks.display().to_string(),
-        source,
-    })?;
+    let has_redirect = !flags.redirects.is_empty();
+    if !flags.grants.is_empty() && flags.grants.contains(&Grant::AuthorizationCode) != has_redirect
+    {
+        return Err(Error::Grant);
+    }
+    let is_alone = flags.grants.contains(&Grant::ClientCredentials);
+    let registration = Registration {
+        name: flags.name.clone(),
+        scopes: Vec::new(),
+        words: Vec::new(),
+        redirects: flags.redirects.clone(),
+        launch_url: flags.launch_url.clone(),
+        comes_alone: is_alone || (flags.grants.is_empty() && !has_redirect),
+        proof: proof(&flags.proof)?,
+    };
     let (_, store) = open(&flags.place)?;
-    let registration = Registration::of(&flags.name, &flags.scope, &keys, &store.registry())?;
+    let registration = registration.with_scope(&flags.scope, &store.registry())?;
     let client = Client {
         id: flags.id.clone(),
         body: registration.to_json()?.to_string(),
@@ -127,7 +164,22 @@ fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
     }
 }
 
-/// What is kept of it, with its id before it.
+fn proof(flags: &ProofFlags) -> Result<Proof, Error> {
+    if flags.secret_stdin {
+        let secret = change::secret_from_stdin().map_err(Error::Stdin)?;
+        return Ok(Proof::secret(&secret)?);
+    }
+    let Some(path) = &flags.jwks else {
+        return Ok(Proof::None);
+    };
+    let keys = std::fs::read_to_string(path).map_err(|source| Error::Keys {
+        path: path.display().to_string(),
+        source,
+    })?;
+    Ok(Proof::keys(&keys)?)
+}
+
+/// What is kept of it and no secret, with its id before it.
 fn shown(client: &Client) -> Result<Value, Error> {
     let body = parse(client.body.as_bytes()).map_err(|_| Unfit::Kept)?;
     let Data::Object(body) = body.data else {
@@ -135,7 +187,7 @@ fn shown(client: &Client) -> Result<Value, Error> {
     };
     let mut object = fhir_spec::json::Object::new();
     object.set("client_id", client.id.as_str());
-    for (name, value) in body.iter() {
+    for (name, value) in body.iter().filter(|(name, _)| *name != SECRET) {
         object.set(name, value.clone());
     }
     Ok(object.into())

@@ -1,6 +1,5 @@
 //! `kiln user`: people who sign in.
 
-use std::io::Read;
 use std::process::ExitCode;
 
 use fhir_spec::reference::is_id;
@@ -130,7 +129,7 @@ fn add(flags: &AddFlags) -> Result<ExitCode, Error> {
         name: flags.name.clone(),
         roles: roles(flags)?,
         fhir_user: flags.fhir_user.clone(),
-        password: password::kept(&from_stdin()?)?,
+        password: password::kept(&change::secret_from_stdin().map_err(Error::Stdin)?)?,
         created_at: now(),
         disabled_at: None,
     };
@@ -187,7 +186,7 @@ fn disable(flags: &NameFlags) -> Result<ExitCode, Error> {
 }
 
 fn set_password(flags: &PasswordFlags) -> Result<ExitCode, Error> {
-    let kept = password::kept(&from_stdin()?)?;
+    let kept = password::kept(&change::secret_from_stdin().map_err(Error::Stdin)?)?;
     let (_, store) = open_existing(&flags.place)?;
     let name = flags.name.clone();
     known(write(&store, move |tx| tx.set_password(&name, &kept))?)
@@ -198,16 +197,6 @@ fn known(is_known: bool) -> Result<ExitCode, Error> {
         true => Ok(ExitCode::SUCCESS),
         false => Err(Error::Unknown),
     }
-}
-
-/// What was typed or piped in, without the end of its line.
-pub(super) fn from_stdin() -> Result<String, Error> {
-    let most = u64::try_from(password::BYTES_MAX).unwrap_or(u64::MAX) + 2;
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
-    read.map_err(Error::Stdin)?;
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
 fn now() -> Instant {

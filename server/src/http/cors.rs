@@ -17,12 +17,24 @@ const ALLOWED: HeaderValue = HeaderValue::from_static(
     "Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, \
      If-None-Match, Prefer, X-Api-Key, X-Request-Id",
 );
+/// Where pages of all origins may send forms: apps that run in browsers come from anywhere.
+const OPEN_TO_PAGES: &[&str] = &[
+    "/auth/authorize",
+    "/auth/token",
+    "/auth/revoke",
+    "/auth/userinfo",
+    "/auth/introspect",
+];
 /// How long a browser may keep what a preflight said, in seconds.
 const KEPT_FOR: HeaderValue = HeaderValue::from_static("7200");
 
 /// A browser sends simple requests of any page without asking first; what they would change must not change. Other
 /// clients send no `Origin`.
-pub(super) fn refuse_foreign_pages(outside: &Outside, request: &HttpRequest) -> Result<(), Fault> {
+pub(super) fn refuse_foreign_pages(
+    outside: &Outside,
+    request: &HttpRequest,
+    is_of_app: bool,
+) -> Result<(), Fault> {
     if !is_known_host(outside, request) {
         let diagnostics = "this server is not known under the name in the Host header (public_url)";
         return Err(Fault::new(Kind::Forbidden, diagnostics));
@@ -31,7 +43,10 @@ pub(super) fn refuse_foreign_pages(outside: &Outside, request: &HttpRequest) -> 
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS
     );
+    // What comes in at these doors is let in by what it says itself: the forms of people bear a mark.
+    let is_for_all = OPEN_TO_PAGES.contains(&request.path());
     match origin(request) {
+        Some(_) if is_for_all || is_of_app => Ok(()),
         Some(origin) if !changes_nothing && allowed(outside, origin).is_none() => {
             if is_own(outside, request, origin) {
                 return Ok(());
@@ -87,13 +102,23 @@ fn host_name(host: &str) -> &str {
 }
 
 /// Says on an answer who may read it, and on the answer to a preflight what may be asked.
-pub(super) fn allow(outside: &Outside, request: &HttpRequest, response: &mut HttpResponse) {
-    if outside.cors_origins.is_empty() {
+/// `is_of_app`: a page of an app that is registered asks.
+pub(super) fn allow(
+    outside: &Outside,
+    request: &HttpRequest,
+    response: &mut HttpResponse,
+    is_of_app: bool,
+) {
+    if outside.cors_origins.is_empty() && !is_of_app {
         return;
     }
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    let Some(allowed) = origin(request).and_then(|origin| allowed(outside, origin)) else {
+    let allowed = origin(request).and_then(|origin| match is_of_app {
+        true => Some(origin.clone()),
+        false => allowed(outside, origin),
+    });
+    let Some(allowed) = allowed else {
         return;
     };
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
@@ -111,7 +136,7 @@ pub(super) fn allow(outside: &Outside, request: &HttpRequest, response: &mut Htt
     }
 }
 
-fn origin(request: &HttpRequest) -> Option<&HeaderValue> {
+pub(super) fn origin(request: &HttpRequest) -> Option<&HeaderValue> {
     request.headers().get(header::ORIGIN)
 }
 

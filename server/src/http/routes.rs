@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::http::Method;
+use actix_web::http::{Method, header};
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::accept::resource_type;
 use crate::auth::{AUDITED, Action, Caller, may};
+use crate::config::Auth;
 use crate::cx::Cx;
 use crate::fault::{Fault, Kind};
 use crate::instant::Instant;
@@ -82,6 +83,10 @@ pub(super) async fn follow(
     if let Err(fault) = request::within_limits(&front.app.limits, request) {
         return ("refused", Err(fault));
     }
+    // A browser that asks before it asks shows nothing; it hears nothing either of what is there.
+    if is_preflight(request) && front.app.auth == Auth::Smart {
+        return ("options", Ok(reply::options(Some(METHODS))));
+    }
     // Decoded: `%50atient` is `Patient`.
     let path = request.match_info().as_str();
     let (interaction, answer) = lead(front, request, path, payload).await;
@@ -92,6 +97,15 @@ pub(super) async fn follow(
         }
         answer => (interaction, answer),
     }
+}
+
+const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
+
+fn is_preflight(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    *request.method() == Method::OPTIONS
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        && headers.contains_key(header::ORIGIN)
 }
 
 async fn lead(
@@ -114,7 +128,7 @@ async fn lead(
             let rest = path.strip_prefix(smart::AUTH).unwrap_or_default();
             (
                 "auth",
-                Box::pin(smart::follow(&cx, request, payload, rest)).await,
+                Box::pin(smart::follow(front, &cx, request, payload, rest)).await,
             )
         }
         _ if path.starts_with(API) => api(front, request, path, payload).await,
@@ -215,6 +229,12 @@ async fn cx(front: &Front, request: &HttpRequest) -> Result<Cx, Fault> {
         app: Arc::clone(app),
         now,
     })
+}
+
+/// Whether somebody who is nobody does not come too often.
+pub(super) fn stranger(front: &Front, request: &HttpRequest, now: Instant) -> Result<(), Fault> {
+    let nobody = Fault::new(Kind::Unauthorized, "");
+    within_rates(front, request, Err(&nobody), now)
 }
 
 /// Whether whoever asks does not do so too often.

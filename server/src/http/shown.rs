@@ -25,11 +25,11 @@ pub(super) async fn caller(app: &App, request: &HttpRequest) -> Result<Caller, F
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             callers::caller(app, Shown::Token(token.trim())).await
         }
-        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
-            let decoded = STANDARD.decode(encoded.trim()).ok();
-            let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-            let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
-            let shown = pair.map_or(Shown::Nothing, |(name, key)| Shown::Password { name, key });
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("basic") => {
+            let pair = basic(request);
+            let shown = pair
+                .as_ref()
+                .map_or(Shown::Nothing, |(name, key)| Shown::Password { name, key });
             callers::caller(app, shown).await
         }
         _ => {
@@ -47,4 +47,30 @@ pub(super) fn shows_something(request: &HttpRequest) -> bool {
     let certificate = request.conn_data::<Certificate>();
     let has_certificate = certificate.is_some_and(|certificate| certificate.0.is_some());
     has_certificate || headers.contains_key(KEY) || headers.contains_key(header::AUTHORIZATION)
+}
+
+/// A name with a password, as browsers and old programs send them.
+pub(super) fn basic(request: &HttpRequest) -> Option<(String, String)> {
+    let text = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, encoded) = text.split_once(' ')?;
+    let is_basic = scheme.eq_ignore_ascii_case("basic");
+    let bytes = STANDARD.decode(encoded.trim()).ok().filter(|_| is_basic)?;
+    let decoded = String::from_utf8(bytes).ok()?;
+    let (name, password) = decoded.split_once(':')?;
+    Some((name.to_owned(), password.to_owned()))
+}
+
+/// The token that a request shows.
+pub(super) fn token(request: &HttpRequest) -> Option<&str> {
+    let text = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

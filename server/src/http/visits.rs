@@ -8,6 +8,7 @@ use actix_web::{HttpMessage, HttpRequest};
 use super::routes::Answer;
 use super::{address, request, shown};
 use crate::app::App;
+use crate::audit::{self, Entering, Entrance};
 use crate::auth::{Caller, Did, Ended, Step, Visit};
 use crate::fault::{Fault, Kind};
 
@@ -83,6 +84,30 @@ fn broken(caller: &Caller, reason: &str) -> Result<(Caller, String), Fault> {
         None => Err(Fault::new(Kind::Forbidden, "you may not break the glass")),
     }
 }
+
+/// Tells of somebody at the entrance: who, whether they were let in, and what for.
+pub(super) async fn entered(
+    app: &App,
+    http: &HttpRequest,
+    what: Entrance,
+    (who, is_let_in, told): (&str, bool, &str),
+) -> Result<(), Fault> {
+    let address = address::of(&app.outside, http).map(|address| address.to_string());
+    let request = request::id(http).unwrap_or_default();
+    let who: String = who.chars().take(WHO_MAX).collect();
+    let entering = Entering {
+        what,
+        who: &who,
+        address: &address.unwrap_or_default(),
+        request: &request,
+        is_let_in,
+        told,
+    };
+    audit::entered(app, entering).await
+}
+
+/// What strangers say to be is kept up to here.
+const WHO_MAX: usize = 80;
 
 /// Keeps what was done for whoever has asked. Not one answer leaves before that.
 pub(super) async fn settle(

@@ -1,11 +1,11 @@
 //! The assertion by which a client shows that it holds its private key.
 //! <https://hl7.org/fhir/smart-app-launch/STU2.2/client-confidential-asymmetric.html>
 
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde::Deserialize;
 
-use super::{Refusal, Registration};
+use super::Refusal;
 use crate::instant::Instant;
 
 /// What SMART names as the longest life of an assertion, and how far clocks may be apart.
@@ -69,7 +69,7 @@ pub(super) fn issuer(token: &str) -> Result<String, Refusal> {
 /// What the client says, once it is proven that it does.
 pub(super) fn proven(
     token: &str,
-    (id, client): (&str, &Registration),
+    (id, keys): (&str, &JwkSet),
     audience: &str,
     now: Instant,
 ) -> Result<Claims, Refusal> {
@@ -80,11 +80,7 @@ pub(super) fn proven(
         .kid
         .as_deref()
         .ok_or_else(|| invalid("the header names no key: kid"))?;
-    let fitting = client
-        .keys
-        .keys
-        .iter()
-        .filter(|key| is_meant(key, kid, algorithm));
+    let fitting = keys.keys.iter().filter(|key| is_meant(key, kid, algorithm));
     let claims = fitting
         .filter_map(|key| verified(token, key, algorithm))
         .next()

@@ -1,17 +1,45 @@
 //! What is known of a client: kept as JSON, checked when it is registered.
+//! <https://hl7.org/fhir/smart-app-launch/STU2.2/app-launch.html#register-app-with-ehr>
 
 use fhir_spec::json::{Object, Value, parse};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
 use search::Registry;
 
+use super::password;
+use super::redirect;
 use crate::auth::{BadScope, Level, Scope};
 
-/// A backend service.
+/// An app that people use, or a service that comes by itself.
 #[derive(Debug, Clone)]
 pub struct Registration {
     pub name: String,
     pub scopes: Vec<Scope>,
-    pub keys: JwkSet,
+    /// What is asked for in the same breath and is not about resources, such as `openid`.
+    pub words: Vec<&'static str>,
+    /// Where people are led back to, to the letter. None: nobody is led here.
+    pub redirects: Vec<String>,
+    /// Where the app is launched.
+    pub launch_url: Option<String>,
+    /// Whether it gets tokens without anybody.
+    pub comes_alone: bool,
+    pub proof: Proof,
+}
+
+/// By what a client shows that it is the one.
+#[derive(Clone)]
+pub enum Proof {
+    /// By nothing: it runs where nothing can be hidden.
+    None,
+    /// By a secret, of which the hash is known.
+    Secret(String),
+    /// By a private key, of which the public one is known.
+    Keys(JwkSet),
+}
+
+impl std::fmt::Debug for Proof {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.method())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +48,20 @@ pub enum Unfit {
     Id,
     #[error("scope {text}: {told}")]
     Scope { text: String, told: BadScope },
-    #[error("scope {0}: a client that comes by itself has scopes of the level `system`")]
+    #[error(
+        "scope {0}: a client that comes by itself has scopes of the level `system`, and only such a one"
+    )]
     Level(String),
     #[error("it needs a scope: without one it may do nothing")]
     NoScope,
+    #[error(
+        "redirect {0}: expected https://..., http:// on this machine, or a scheme of the app's own with a dot in it; without a fragment"
+    )]
+    Redirect(String),
+    #[error("it needs a redirect, where people are led back to, or the grant client_credentials")]
+    NoRedirect,
+    #[error("a client that comes by itself shows that it is the one by a key")]
+    NoKeys,
     #[error("the keys are no JSON Web Key Set: {0}")]
     Keys(String),
     #[error(
@@ -32,51 +70,118 @@ pub enum Unfit {
     Key(usize),
     #[error("there is no key in the set")]
     NoKey,
+    #[error("the secret: {0}")]
+    Secret(#[from] password::Error),
     #[error("it is kept in a way that this version does not know")]
     Kept,
 }
 
+/// What may be asked for beside scopes of resources.
+/// <https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html>
+pub const WORDS: &[&str] = &[
+    "openid",
+    "fhirUser",
+    "profile",
+    "launch",
+    "launch/patient",
+    "launch/encounter",
+    "offline_access",
+    "online_access",
+];
+
 const RSA_BYTES_MIN: usize = 256;
 const KEYS_MAX: usize = 20;
 
+/// The word, when it is one.
+pub(super) fn word(text: &str) -> Option<&'static str> {
+    WORDS.iter().find(|word| **word == text).copied()
+}
+
+impl Proof {
+    pub fn keys(text: &str) -> Result<Self, Unfit> {
+        key_set(text).map(Self::Keys)
+    }
+
+    pub fn secret(text: &str) -> Result<Self, Unfit> {
+        Ok(Self::Secret(password::kept(text)?))
+    }
+
+    fn method(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Secret(_) => "client_secret_basic",
+            Self::Keys(_) => "private_key_jwt",
+        }
+    }
+}
+
 impl Registration {
-    /// Reads what an operator says of a client.
-    pub fn of(name: &str, scope: &str, keys: &str, registry: &Registry) -> Result<Self, Unfit> {
-        let mut scopes = Vec::new();
+    /// Reads the scopes that an operator gives a client, and looks whether all of it goes together.
+    pub fn with_scope(mut self, scope: &str, registry: &Registry) -> Result<Self, Unfit> {
         for text in scope.split_whitespace() {
+            if let Some(word) = word(text) {
+                self.words.push(word);
+                continue;
+            }
             let told = |told| Unfit::Scope {
                 text: text.to_owned(),
                 told,
             };
             let scope = Scope::parse(text).map_err(told)?;
             scope.check(registry).map_err(told)?;
-            if scope.level != Level::System {
+            let is_of_its_kind = match scope.level {
+                Level::System => self.comes_alone,
+                Level::Patient | Level::User => !self.redirects.is_empty(),
+            };
+            if !is_of_its_kind {
                 return Err(Unfit::Level(text.to_owned()));
             }
-            scopes.push(scope);
+            self.scopes.push(scope);
         }
-        if scopes.is_empty() {
-            return Err(Unfit::NoScope);
+        let bad = self.redirects.iter().find(|uri| !redirect::is_fit(uri));
+        match bad {
+            Some(bad) => Err(Unfit::Redirect(bad.clone())),
+            None if self.scopes.is_empty() && self.words.is_empty() => Err(Unfit::NoScope),
+            None if self.redirects.is_empty() && !self.comes_alone => Err(Unfit::NoRedirect),
+            None if self.comes_alone && !matches!(self.proof, Proof::Keys(_)) => Err(Unfit::NoKeys),
+            None => Ok(self),
         }
-        Ok(Self {
-            name: name.to_owned(),
-            scopes,
-            keys: key_set(keys)?,
-        })
     }
 
-    /// As it is kept, and shown to operators: there is no secret in it.
+    /// As it is kept. The hash of a secret is for nobody's eyes: see `SECRET`.
     pub fn to_json(&self) -> Result<Value, Unfit> {
-        let keys =
-            serde_json::to_string(&self.keys).map_err(|error| Unfit::Keys(error.to_string()))?;
-        let keys = parse(keys.as_bytes()).map_err(|error| Unfit::Keys(error.to_string()))?;
-        let scopes: Vec<String> = self.scopes.iter().map(ToString::to_string).collect();
+        let words = self.words.iter().map(|word| (*word).to_owned());
+        let scopes = self.scopes.iter().map(ToString::to_string);
+        let scopes: Vec<String> = words.chain(scopes).collect();
+        let mut grants = Vec::new();
+        if !self.redirects.is_empty() {
+            grants.extend(["authorization_code", "refresh_token"].map(Value::from));
+        }
+        if self.comes_alone {
+            grants.push(Value::from("client_credentials"));
+        }
         let mut object = Object::new();
         object.set("client_name", self.name.as_str());
         object.set("scope", scopes.join(" "));
-        object.set("grant_types", vec![Value::from("client_credentials")]);
-        object.set("token_endpoint_auth_method", "private_key_jwt");
-        object.set("jwks", keys);
+        object.set("grant_types", grants);
+        object.set("token_endpoint_auth_method", self.proof.method());
+        if !self.redirects.is_empty() {
+            let all = self.redirects.iter().map(|uri| Value::from(uri.as_str()));
+            object.set("redirect_uris", all.collect::<Vec<_>>());
+        }
+        if let Some(url) = &self.launch_url {
+            object.set("launch_url", url.as_str());
+        }
+        match &self.proof {
+            Proof::None => {}
+            Proof::Secret(hash) => object.set(SECRET, hash.as_str()),
+            Proof::Keys(keys) => {
+                let told = |error: String| Unfit::Keys(error);
+                let keys = serde_json::to_string(keys).map_err(|error| told(error.to_string()))?;
+                let keys = parse(keys.as_bytes()).map_err(|error| told(error.to_string()))?;
+                object.set("jwks", keys);
+            }
+        }
         Ok(object.into())
     }
 
@@ -84,30 +189,58 @@ impl Registration {
     pub fn kept(body: &str) -> Result<Self, Unfit> {
         let json = parse(body.as_bytes()).map_err(|_| Unfit::Kept)?;
         let scope = json.str_of("scope").ok_or(Unfit::Kept)?;
-        let keys = json.get("jwks").ok_or(Unfit::Kept)?.to_string();
-        let scopes = scope
-            .split_whitespace()
-            .filter_map(|text| Scope::parse(text).ok());
+        let proof = match (json.str_of("token_endpoint_auth_method"), json.get("jwks")) {
+            (Some("none"), _) => Proof::None,
+            (Some("client_secret_basic"), _) => {
+                Proof::Secret(json.str_of(SECRET).ok_or(Unfit::Kept)?.to_owned())
+            }
+            (_, Some(keys)) => {
+                let keys = serde_json::from_str(&keys.to_string());
+                Proof::Keys(keys.map_err(|_| Unfit::Kept)?)
+            }
+            _ => return Err(Unfit::Kept),
+        };
+        let texts = |name: &str| {
+            let items = json.items_of(name).iter().filter_map(Value::as_str);
+            items.map(str::to_owned).collect::<Vec<String>>()
+        };
+        let scopes = scope.split_whitespace();
         Ok(Self {
             name: json.str_of("client_name").unwrap_or_default().to_owned(),
-            scopes: scopes.collect(),
-            keys: serde_json::from_str(&keys).map_err(|_| Unfit::Kept)?,
+            words: scope.split_whitespace().filter_map(word).collect(),
+            scopes: scopes.filter_map(|text| Scope::parse(text).ok()).collect(),
+            redirects: texts("redirect_uris"),
+            launch_url: json.str_of("launch_url").map(str::to_owned),
+            comes_alone: texts("grant_types").contains(&"client_credentials".to_owned()),
+            proof,
         })
+    }
+
+    /// Whether it has nothing to show.
+    pub fn is_public(&self) -> bool {
+        matches!(self.proof, Proof::None)
     }
 
     /// What it gets of what it asks for: nothing that it was not registered for.
     pub fn granted(&self, asked: &[Scope]) -> Vec<Scope> {
-        let mut granted: Vec<Scope> = Vec::new();
-        for wanted in asked {
-            for own in &self.scopes {
-                let common = common(own, wanted);
-                granted.extend(common.filter(|scope| !granted.contains(scope)));
-            }
-        }
-        granted
+        within(&self.scopes, asked)
     }
 }
 
+/// Under what the hash of a secret is kept.
+pub const SECRET: &str = "client_secret_hash";
+
+/// What of these is within those.
+pub(super) fn within(those: &[Scope], these: &[Scope]) -> Vec<Scope> {
+    let mut all: Vec<Scope> = Vec::new();
+    for wanted in these {
+        for own in those {
+            let common = common(own, wanted);
+            all.extend(common.filter(|scope| !all.contains(scope)));
+        }
+    }
+    all
+}
 /// What both allow.
 fn common(own: &Scope, wanted: &Scope) -> Option<Scope> {
     let resource_type = match (own.resource_type, wanted.resource_type) {
@@ -162,14 +295,10 @@ mod tests {
     /// C11, G12: what is granted is within both.
     #[test]
     fn nobody_gets_more_than_they_are_registered_for() {
-        let client = Registration {
-            name: String::new(),
-            scopes: vec![
-                scope("system/Observation.rs?category=laboratory"),
-                scope("system/Patient.r"),
-            ],
-            keys: JwkSet { keys: Vec::new() },
-        };
+        let own = [
+            scope("system/Observation.rs?category=laboratory"),
+            scope("system/Patient.r"),
+        ];
         for (asked, granted) in [
             ("system/Patient.cruds", "system/Patient.r"),
             (
@@ -188,7 +317,7 @@ mod tests {
             ("user/Patient.r", ""),
             ("system/Patient.s", ""),
         ] {
-            let got = client.granted(&[scope(asked)]);
+            let got = within(&own, &[scope(asked)]);
             let got: Vec<String> = got.iter().map(ToString::to_string).collect();
             assert_eq!(got.join(" "), granted, "{asked}");
         }

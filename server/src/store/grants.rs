@@ -1,6 +1,8 @@
 //! What people allowed apps to do for them: grants, and the codes and refresh tokens that come of them, each of which
 //! counts once. What ends a grant ends all that came of it.
 
+mod signing;
+
 use diesel::sql_types::{BigInt, Text};
 
 use super::error::Error;
@@ -9,6 +11,8 @@ use super::tx::Tx;
 use super::view::View;
 use crate::auth::Action;
 use crate::instant::Instant;
+
+pub use self::signing::SigningKey;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppGrant {

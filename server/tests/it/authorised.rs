@@ -100,7 +100,7 @@ fn patient(id: &str, family: &str) -> String {
     format!(r#"{{"resourceType":"Patient","id":"{id}","name":[{{"family":"{family}"}}]}}"#)
 }
 
-fn ids(answer: &Answer) -> Vec<String> {
+pub(crate) fn ids(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let bundle = answer.json();
     let entries = bundle.items_of("entry").iter();

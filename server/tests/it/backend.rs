@@ -186,7 +186,7 @@ fn a_service_gets_what_it_is_registered_for(database: &Database) {
             got.str_of("scope"),
             Some("system/Patient.rs system/Observation.r")
         );
-        assert_eq!(got.str_of("token_type"), Some("bearer"));
+        assert_eq!(got.str_of("token_type"), Some("Bearer"));
         assert_eq!(got.get("expires_in").and_then(Value::as_u64), Some(300));
         let bearer = format!("Bearer {}", token(&answer));
         let status = |method: &str, path: &str| {

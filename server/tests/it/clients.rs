@@ -6,15 +6,18 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::authorised::{Holder, cli, key};
 use crate::ccd::STORED;
 use crate::client::{get, post, send};
 use crate::commands::Files;
 use crate::convert::DOCUMENT;
 use crate::databases::Database;
 use crate::kiln::Kiln;
+use crate::ward::{PASSWORD, REDIRECT, Ward};
 
 on_both_databases!(
     clients_of_others_do_a_days_work,
+    fhirclient_signs_somebody_in,
     documents_that_go_out_keep_the_rules_of_c_cda,
 );
 
@@ -40,6 +43,34 @@ fn clients_of_others_do_a_days_work(database: &Database) {
         .output()
         .unwrap();
     succeeds(&output);
+}
+
+/// B1 to B10, E1, with the library that apps use.
+fn fhirclient_signs_somebody_in(database: &Database) {
+    let Some(place) = place() else { return };
+    let ward = Ward::new(database);
+    let seeder = Holder {
+        kiln: &ward.kiln,
+        key: key(database, "more", &["--role", "admin"]),
+    };
+    seeder.put(r#"{"resourceType":"Practitioner","id":"1"}"#);
+    let scope = "launch launch/patient openid fhirUser offline_access patient/*.rs";
+    let flags = ["client", "add", "chart", "--public", "--scope", scope];
+    let more = [
+        "--redirect",
+        REDIRECT,
+        "--launch-url",
+        "http://127.0.0.1:9/launch",
+    ];
+    succeeds(&cli(database, &[&flags[..], &more].concat()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conformance-tests/clients");
+    // Node looks for packages beside the script that asks for them.
+    let beside = Path::new(&place).join("smart_launch.mjs");
+    std::fs::copy(script.join("smart_launch.mjs"), &beside).unwrap();
+    let mut node = Command::new("node");
+    node.arg(beside)
+        .args([&*ward.base(), "chart", REDIRECT, "anna", PASSWORD, "p1"]);
+    succeeds(&node.output().unwrap());
 }
 
 fn succeeds(output: &Output) {

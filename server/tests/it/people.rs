@@ -11,15 +11,24 @@ on_both_databases!(people_come_and_go_beside_a_running_server);
 
 /// A command that reads a password.
 pub(crate) fn with_password(database: &Database, arguments: &[&str], password: &str) -> Output {
+    piped(
+        database,
+        &[arguments, &["--password-stdin"]].concat(),
+        password,
+    )
+}
+
+/// A command that reads a line.
+pub(crate) fn piped(database: &Database, arguments: &[&str], line: &str) -> Output {
     let mut kiln = command();
-    kiln.args(arguments).arg("--password-stdin");
+    kiln.args(arguments);
     kiln.arg("--data").arg(&database.directory);
     kiln.args(["--database", &database.url]);
     let piped = kiln.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = piped.stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = process.stdin.take().unwrap();
     // What is refused before it is read closes the pipe.
-    let _written = writeln!(stdin, "{password}");
+    let _written = writeln!(stdin, "{line}");
     drop(stdin);
     process.wait_with_output().unwrap()
 }
