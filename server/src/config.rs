@@ -18,7 +18,7 @@ use fhir_spec::definitions::Definitions;
 use search::Registry;
 use serde::Deserialize;
 
-pub use addresses::{Network, Origin, PublicUrl, is_host};
+pub use addresses::{Exit, Network, Origin, PublicUrl, is_host};
 pub use audit::{Audit, Auditing, Policy};
 pub use destinations::{AnswerMode, BadDestination, DestinationSettings, Then, TlsOut, Understood};
 pub use folders::{Folder, Order, Sftp, is_plain};
@@ -48,6 +48,7 @@ pub struct Settings {
     pub public_url: Option<PublicUrl>,
     pub trusted_proxies: Option<Vec<Network>>,
     pub cors_origins: Option<Vec<Origin>>,
+    pub outbound_allow: Option<Vec<Exit>>,
     pub text_index: Option<bool>,
     pub provenance: Option<bool>,
     pub log: Option<String>,
@@ -167,8 +168,8 @@ pub struct Messages {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Deliveries {
-    /// Addresses that are told although they are not public, or in the clear.
-    pub allow: Vec<Network>,
+    /// Where the server calls although it is not public, or in the clear: what `outbound_allow` says is added.
+    pub allow: Vec<Exit>,
     /// How long is waited before each attempt, in seconds; after the last one the target is given up.
     pub attempts_s: Vec<u64>,
     /// How long events can be asked for again after they were told.
@@ -273,6 +274,7 @@ impl Settings {
             public_url: self.public_url.or(other.public_url),
             trusted_proxies: self.trusted_proxies.or(other.trusted_proxies),
             cors_origins: self.cors_origins.or(other.cors_origins),
+            outbound_allow: self.outbound_allow.or(other.outbound_allow),
             text_index: self.text_index.or(other.text_index),
             provenance: self.provenance.or(other.provenance),
             log: self.log.or(other.log),
@@ -305,9 +307,14 @@ impl Settings {
         let auth = self.auth.unwrap_or(Auth::Open);
         let audit = self.audit.unwrap_or_default();
         let mut deliveries = self.deliveries.unwrap_or_default();
+        deliveries
+            .allow
+            .extend(self.outbound_allow.unwrap_or_default());
         if auth == Auth::Open {
             // Whoever reaches such a server is on this machine and reaches what is here anyway.
-            deliveries.allow.extend(Network::LOOPBACK);
+            deliveries
+                .allow
+                .extend(Network::LOOPBACK.map(Exit::Network));
         }
         let config = Config {
             database: self
@@ -544,6 +551,7 @@ mod tests {
             public_url,
             trusted_proxies,
             cors_origins,
+            outbound_allow,
             text_index,
             provenance,
             log,
@@ -568,6 +576,7 @@ mod tests {
         assert!(all.len() == 2 && all.iter().all(|one| one.check().is_ok()));
         assert!(auth.is_some() && packages.is_some() && public_url.is_some());
         assert!(trusted_proxies.is_some() && cors_origins.is_some());
+        assert!(outbound_allow.is_some());
         assert!(maps.is_some() && folders.is_some() && secrets.is_some());
         assert!(text_index.is_some() && provenance.is_some());
         assert!(policies.is_some_and(|policies| crate::policies::Policies::of(&policies).is_ok()));

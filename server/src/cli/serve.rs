@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::packages::Packages;
 use super::place::Place;
 use crate::Error;
-use crate::config::{Auth, Config, Mllp, Network, Origin, PublicUrl, Settings};
+use crate::config::{Auth, Config, Exit, Mllp, Network, Origin, PublicUrl, Settings};
 use crate::telemetry::{self, LogFormat};
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +46,15 @@ pub(super) struct Flags {
         value_delimiter = ','
     )]
     cors_origins: Option<Vec<Origin>>,
+    /// Networks and host:port that may be called although they are not public, separated by commas [default: none; with
+    /// `--auth open` this machine]
+    #[arg(
+        long,
+        value_name = "PLACES",
+        env = "KILN_OUTBOUND_ALLOW",
+        value_delimiter = ','
+    )]
+    outbound_allow: Option<Vec<Exit>>,
     /// Whether texts are indexed, for _text, _content and :text [default: true]
     #[arg(long, value_name = "BOOL", env = "KILN_TEXT_INDEX")]
     text_index: Option<bool>,
@@ -79,6 +88,7 @@ fn config(flags: Flags) -> Result<Config, Error> {
         public_url: flags.public_url,
         trusted_proxies: flags.trusted_proxies,
         cors_origins: flags.cors_origins,
+        outbound_allow: flags.outbound_allow,
         text_index: flags.text_index,
         provenance: flags.provenance,
         log: flags.log,

@@ -19,6 +19,15 @@ pub struct Network {
     bits: u8,
 }
 
+/// Where the server may call although it is not public: all of a network, or one port of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Exit {
+    Network(Network),
+    /// A name or an address; the port.
+    Host(String, u16),
+}
+
 /// The origin of a web page, or every origin.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -113,6 +122,41 @@ impl Network {
     }
 }
 
+impl Exit {
+    /// Whether it leads to this host, to what its name leads to, at this port.
+    pub fn leads_to(&self, host: &str, address: IpAddr, port: u16) -> bool {
+        match self {
+            Self::Network(network) => network.contains(address),
+            Self::Host(own, at) => {
+                let is_same = match own.parse::<IpAddr>() {
+                    Ok(own) => own == address,
+                    Err(_) => own.eq_ignore_ascii_case(host),
+                };
+                is_same && *at == port
+            }
+        }
+    }
+}
+
+impl FromStr for Exit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(network) = text.parse() {
+            return Ok(Self::Network(network));
+        }
+        let read = || {
+            let (host, port) = text.rsplit_once(':')?;
+            let port = port.parse().ok().filter(|port| *port > 0)?;
+            let name = host.trim_start_matches('[').trim_end_matches(']');
+            is_host(text).then(|| Self::Host(name.to_owned(), port))
+        };
+        let expected =
+            "expected a network such as 10.0.0.0/8, or host:port such as lab.example:8443";
+        read().ok_or_else(|| expected.to_owned())
+    }
+}
+
 /// The first bits of an address.
 fn leading(address: IpAddr, bits: u8) -> u128 {
     match address {
@@ -151,7 +195,7 @@ macro_rules! from_text {
     )+};
 }
 
-from_text!(PublicUrl Network Origin);
+from_text!(PublicUrl Network Origin Exit);
 
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,6 +255,37 @@ mod tests {
             "https://*.example.org",
         ] {
             assert!(wrong.parse::<Origin>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn exits() {
+        let leads = |exit: &str, host: &str, address: &str, port| {
+            let exit: Exit = exit.parse().unwrap();
+            exit.leads_to(host, address.parse().unwrap(), port)
+        };
+        assert!(leads("10.0.0.0/8", "a", "10.1.1.1", 1) && leads("10.0.0.1", "a", "10.0.0.1", 9));
+        assert!(leads("lab.example:8443", "LAB.example", "10.0.0.1", 8443));
+        assert!(leads("10.0.0.1:80", "any", "10.0.0.1", 80));
+        assert!(leads("[::1]:80", "any", "::1", 80));
+        assert!(!leads("lab.example:8443", "lab.example", "10.0.0.1", 443));
+        assert!(!leads(
+            "lab.example:8443",
+            "lab.example.evil.test",
+            "10.0.0.1",
+            8443
+        ));
+        assert!(!leads("10.0.0.1:80", "any", "10.0.0.2", 80));
+        for wrong in [
+            "",
+            "lab.example",
+            "lab.example:",
+            "lab.example:0",
+            "lab:99999",
+            "a b:1",
+            "::1:80x",
+        ] {
+            assert!(wrong.parse::<Exit>().is_err(), "{wrong}");
         }
     }
 

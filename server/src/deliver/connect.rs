@@ -65,7 +65,7 @@ pub async fn reached(
     let found = tokio::net::lookup_host((host, port)).await?;
     let mut refused = Error::new(ErrorKind::NotFound, "its name leads nowhere");
     for address in found.collect::<Vec<SocketAddr>>() {
-        match may_reach(settings, scheme, address.ip(), address.port()) {
+        match may_reach(settings, scheme, (host, address.ip()), address.port()) {
             Ok(()) => match TcpStream::connect(address).await {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 
-use crate::config::{Deliveries, Network};
+use crate::config::Deliveries;
 use crate::limits;
 
 /// A URL that something can be sent to.
@@ -92,9 +92,9 @@ impl Endpoint {
         let host = self.uri.host().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']');
         match host.parse::<IpAddr>() {
-            Ok(address) => may_reach(settings, self.scheme(), address, self.port()),
+            Ok(address) => may_reach(settings, self.scheme(), (host, address), self.port()),
             Err(_) if self.scheme() == "http" && settings.allow.is_empty() => Err(
-                "expected https: in the clear only those addresses are told that the operator allows (deliveries.allow)"
+                "expected https: in the clear only those addresses are told that the operator allows (outbound_allow)"
                     .to_owned(),
             ),
             Err(_) => Ok(()),
@@ -107,23 +107,23 @@ impl Endpoint {
 pub fn may_reach(
     settings: &Deliveries,
     scheme: &str,
-    address: IpAddr,
+    (host, address): (&str, IpAddr),
     port: u16,
 ) -> Result<(), String> {
     let plain = plain(address);
-    let mut allowed = settings.allow.iter().copied();
-    if allowed.any(|network: Network| network.contains(plain)) {
+    let mut allowed = settings.allow.iter();
+    if allowed.any(|exit| exit.leads_to(host, plain, port)) {
         return Ok(());
     }
     let told = match (is_public(plain), scheme) {
         (false, _) => {
-            "this address is not public, and the operator does not allow it (deliveries.allow)"
+            "this address is not public, and the operator does not allow it (outbound_allow)"
         }
         (true, "https") if port >= 1024 || PORTS.contains(&port) => return Ok(()),
         (true, "mllps") => return Ok(()),
         (true, "https") => "no webhook is at this port",
         (true, _) => {
-            "expected https: in the clear only those addresses are told that the operator allows (deliveries.allow)"
+            "expected https: in the clear only those addresses are told that the operator allows (outbound_allow)"
         }
     };
     Err(told.to_owned())
@@ -284,6 +284,8 @@ mod tests {
             Ok(())
         );
         assert!(told("http://10.0.0.1/", &["127.0.0.0/8"]).is_err());
+        assert_eq!(told("http://10.0.0.1:9/", &["10.0.0.1:9"]), Ok(()));
+        assert!(told("http://10.0.0.1:8/", &["10.0.0.1:9"]).is_err());
     }
 
     /// T-15

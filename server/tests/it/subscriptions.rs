@@ -22,7 +22,7 @@ on_both_databases!(
     nothing_is_lost_when_the_server_is_killed,
 );
 
-const SETTINGS: &str = "[deliveries]\nallow = [\"127.0.0.0/8\"]\n";
+const SETTINGS: &str = "outbound_allow = [\"127.0.0.0/8\"]\n[deliveries]\n";
 
 pub(crate) fn hurried(attempts: &str) -> String {
     format!("{SETTINGS}attempts_s = {attempts}\n")

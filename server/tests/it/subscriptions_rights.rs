@@ -15,10 +15,11 @@ on_both_databases!(
     rights_count_as_they_are_when_it_is_told,
     a_revoked_key_is_told_nothing_more,
     no_criteria_ask_about_another_s_record,
+    what_is_not_public_is_called_where_it_is_allowed,
 );
 
 fn kiln(database: &Database) -> Kiln {
-    let settings = "[deliveries]\nallow = [\"127.0.0.0/8\"]\nattempts_s = ";
+    let settings = "outbound_allow = [\"127.0.0.0/8\"]\n[deliveries]\nattempts_s = ";
     let attempts = "[0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]";
     Kiln::configured(database, &format!("{SMART}{settings}{attempts}\n"))
 }
@@ -81,6 +82,24 @@ fn told(receiver: &Receiver, count: usize) -> Vec<(String, String)> {
 fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = |(number, value): &(&str, &str)| ((*number).to_owned(), (*value).to_owned());
     all.iter().map(own).collect()
+}
+
+fn what_is_not_public_is_called_where_it_is_allowed(database: &Database) {
+    let (allowed, other) = (Receiver::start(), Receiver::start());
+    let settings = format!("{SMART}outbound_allow = [\"{}\"]\n", allowed.address);
+    let kiln = Kiln::configured(database, &settings);
+    let admin = holder(&kiln, database, "admin", &["--role", "admin"]);
+    let body = subscription("Observation", &other.url(), PAYLOAD);
+    let refused = admin.ask("POST", "/fhir/Subscription", &body);
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(
+        refused.text().contains("outbound_allow"),
+        "{}",
+        refused.text()
+    );
+    admin.subscribe("Observation", &allowed, PAYLOAD);
+    admin.put(&observation("1", "laboratory", "a"));
+    assert_eq!(told(&allowed, 1), pairs(&[("1", "a")]));
 }
 
 fn who_subscribes_is_told_of_what_they_may_see(database: &Database) {

@@ -387,7 +387,7 @@ const INSIDE: &[&str] = &[
 #[test]
 fn t13_endpoints_inside_are_not_reached_however_they_are_written() {
     let database = sqlite();
-    let settings = hurried("[0]").replace("allow = [\"127.0.0.0/8\"]", "");
+    let settings = hurried("[0]").replace("outbound_allow = [\"127.0.0.0/8\"]", "");
     let kiln = Kiln::configured(&database, &format!("auth = \"smart\"\n{settings}"));
     let admin = Holder {
         kiln: &kiln,
