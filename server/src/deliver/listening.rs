@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::channel::{Delivery, What};
-use super::told::{Batch, Told, acting, batch, told};
+use super::told::{Batch, Told, acting, batch, left_the_house, told};
 use crate::app::App;
 use crate::auth::{Action, Caller, may};
 use crate::fault::Fault;
@@ -183,7 +183,7 @@ impl Listener {
         target.done = bound.done;
         if target.born > bound.done {
             let events = batch(&self.app, &target, &caller).await?;
-            self.of_events(bound, &target, events, all);
+            self.of_events(bound, &target, events, all).await?;
         } else if bound.told.heartbeat_at(bound.told_at.micros()) <= (self.app.clock)().micros() {
             let text = self.notification(bound, &target, What::Heartbeat);
             all.push(Said::plain(text));
@@ -192,7 +192,13 @@ impl Listener {
         Ok(true)
     }
 
-    fn of_events(&self, bound: &mut Bound, target: &Target, some: Batch, all: &mut Vec<Said>) {
+    async fn of_events(
+        &self,
+        bound: &mut Bound,
+        target: &Target,
+        some: Batch,
+        all: &mut Vec<Said>,
+    ) -> Result<(), Fault> {
         let Batch { events, last, .. } = some;
         let subscription = &bound.told.subscription;
         let together = match subscription.topic() {
@@ -206,8 +212,13 @@ impl Listener {
             let number = chunk.last().map_or(last, |(event, _)| event.number);
             let up_to = if is_last { last } else { number };
             let text = match subscription.topic() {
+                // Nothing of what has happened leaves the house by this.
                 None => format!("ping {}", bound.id),
-                Some(_) => self.notification(bound, target, What::Events(chunk)),
+                Some(_) => {
+                    let who = bound.standing.split_whitespace().next().unwrap_or_default();
+                    left_the_house(&self.app, target, &bound.told, who, (chunk, true)).await?;
+                    self.notification(bound, target, What::Events(chunk))
+                }
             };
             all.push(Said {
                 text,
@@ -219,6 +230,7 @@ impl Listener {
             bound.told_at = (self.app.clock)();
         }
         bound.done = last.max(done);
+        Ok(())
     }
 
     fn notification(&self, bound: &Bound, target: &Target, what: What<'_>) -> String {

@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use super::backoff::pause;
 use super::channel::{Delivery, What};
-use super::told::{Batch, Told, acting, batch, told};
+use super::told::{Batch, Told, acting, batch, left_the_house, told};
 use super::{Outcome, Worker, permit};
-use crate::audit::{self, Sending};
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::store::{Error, Event, Fate, Found, NEVER, Progressed, State, Target, Trouble};
-use crate::subscriptions::channel::Content;
 use crate::subscriptions::status;
 
 impl Worker {
@@ -76,7 +74,9 @@ impl Worker {
             let (mut done, mut sent_at, mut trouble) = (target.done, target.sent_at, None);
             for some in events.chunks(together) {
                 let outcome = self.say(&target, &told, What::Events(some)).await;
-                self.tell_audit(&target, &told, some, &outcome).await?;
+                let is_sent = outcome == Outcome::Delivered;
+                let to = told.subscription.channel.endpoint.origin();
+                left_the_house(&self.app, &target, &told, &to, (some, is_sent)).await?;
                 let number = some.last().map_or(done, |(event, _)| event.number);
                 let before = if done > target.done {
                     0
@@ -158,46 +158,6 @@ impl Worker {
         }
         self.app.dispatch.failed.add(1);
         Some(self.trouble(target, before, number, outcome))
-    }
-
-    /// The audit tells what has left the house, to whom and for whom. What it cannot tell is sent again.
-    async fn tell_audit(
-        &self,
-        target: &Target,
-        told: &Told,
-        some: &[(Event, Option<Found>)],
-        outcome: &Outcome,
-    ) -> Result<(), Fault> {
-        let channel = &told.subscription.channel;
-        let is_of_topic = told.subscription.topic().is_some();
-        let (content, shows) = match is_of_topic {
-            true => (
-                channel.content.code(),
-                channel.content == Content::FullResource,
-            ),
-            false => ("full-resource", channel.payload.is_some()),
-        };
-        let names = shows || channel.content == Content::IdOnly && is_of_topic;
-        let resources = some.iter().filter(|_| names).map(|(event, found)| {
-            let named = (event.resource_type.as_str(), event.id.as_str());
-            (
-                named,
-                event.version,
-                found.as_ref().map(|found| found.body.as_slice()),
-            )
-        });
-        let why = format!(
-            "Subscription/{} for {}, {content}",
-            target.id,
-            told.author.split_whitespace().next().unwrap_or("nobody")
-        );
-        let sending = Sending {
-            to: &channel.endpoint.origin(),
-            door: channel.kind.code(),
-            is_sent: *outcome == Outcome::Delivered,
-            why: &why,
-        };
-        audit::sent(&self.app, &sending, resources).await
     }
 
     /// Tells it by the channel that the subscription asks for.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::accept::resource_type;
 use crate::app::App;
+use crate::audit::{self, Sending};
 use crate::auth::{Action, Caller, may, may_all};
 use crate::callers;
 use crate::fault::Fault;
 use crate::instant::Instant;
 use crate::limits;
 use crate::store::{Error, Event, Found, NEVER, Target};
+use crate::subscriptions::channel::Content;
 use crate::subscriptions::sealing::Seal;
 use crate::subscriptions::{Subscription, TYPE};
 
@@ -150,4 +152,44 @@ pub(super) async fn batch(app: &App, target: &Target, author: &Caller) -> Result
         events,
         last,
     })
+}
+
+/// The audit tells what has left the house, to whom and for whom. What it cannot tell is sent again.
+pub(super) async fn left_the_house(
+    app: &App,
+    target: &Target,
+    told: &Told,
+    to: &str,
+    (some, is_sent): (&[(Event, Option<Found>)], bool),
+) -> Result<(), Fault> {
+    let channel = &told.subscription.channel;
+    let is_of_topic = told.subscription.topic().is_some();
+    let (content, shows) = match is_of_topic {
+        true => (
+            channel.content.code(),
+            channel.content == Content::FullResource,
+        ),
+        false => ("full-resource", channel.payload.is_some()),
+    };
+    let names = shows || channel.content == Content::IdOnly && is_of_topic;
+    let resources = some.iter().filter(|_| names).map(|(event, found)| {
+        let named = (event.resource_type.as_str(), event.id.as_str());
+        (
+            named,
+            event.version,
+            found.as_ref().map(|found| found.body.as_slice()),
+        )
+    });
+    let why = format!(
+        "Subscription/{} for {}, {content}",
+        target.id,
+        told.author.split_whitespace().next().unwrap_or("nobody")
+    );
+    let sending = Sending {
+        to,
+        door: channel.kind.code(),
+        is_sent,
+        why: &why,
+    };
+    audit::sent(app, &sending, resources).await
 }
