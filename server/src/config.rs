@@ -316,13 +316,13 @@ impl Settings {
                 .allow
                 .extend(Network::LOOPBACK.map(Exit::Network));
         }
+        let database = self
+            .database
+            .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0);
+        let master_key = self.master_key;
         let config = Config {
-            database: self
-                .database
-                .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0),
-            master_key: self
-                .master_key
-                .unwrap_or_else(|| MasterKey::Usual(data.join(MASTER_KEY))),
+            master_key: master_key.unwrap_or_else(|| usual_master_key(&database, &data)),
+            database,
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             tls: self.tls.clone(),
             routes: routes::resolve(configured, mllp, allow_plaintext)?,
@@ -369,6 +369,14 @@ impl Settings {
             Auth::Open | Auth::Smart => Ok(config),
         }
     }
+}
+
+/// Beside the database, where that is a file.
+fn usual_master_key(database: &Database, data: &Path) -> MasterKey {
+    MasterKey::Usual(match database {
+        Database::Sqlite(path) => path.with_file_name(MASTER_KEY),
+        Database::Postgres(_) => data.join(MASTER_KEY),
+    })
 }
 
 impl FromStr for Mllp {

@@ -130,7 +130,10 @@ pub(super) fn run(flags: &Flags) -> Result<ExitCode, Error> {
     config.audit.is_on |= store.survey(&permit, |view| {
         Ok::<_, store::Error>(!view.chain_ends()?.is_empty())
     })?;
-    store.unlock(&config.database, &config.master_key)?;
+    if let Err(error) = store.unlock_where_possible(&config.database, &config.master_key) {
+        // Nothing but secrets of Subscriptions wants it.
+        tracing::warn!("secrets can be neither sealed nor opened: {error}");
+    }
     let app = Arc::new(App::new(store.clone(), definitions, &config));
     let keeping = Keeping::of(&app, &config, &foreign).map_err(crate::config::Error::from);
     let keeping = keeping.map_err(place::Error::from)?;

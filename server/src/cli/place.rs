@@ -19,7 +19,7 @@ pub(super) struct Place {
     )]
     database: Option<DatabaseUrl>,
     /// What wraps the keys by which secrets in the store are sealed: file:PATH, command:COMMAND, or the key itself, in the
-    /// environment [default: DIR/master.key]
+    /// environment [default: master.key beside the SQLite database, else in DIR]
     #[arg(
         long,
         value_name = "SOURCE",

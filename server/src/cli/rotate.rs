@@ -14,7 +14,7 @@ use crate::subscriptions::sealing::{Seal, anew};
 keys have sealed is sealed anew, some at a time, and a server that runs reads both meanwhile. When it is stopped it goes on\n\
 where it was when it is called again. Older keys go, but for the last one, which the next call takes out.\n\n\
 The keys are wrapped by the master key (--master-key, KILN_MASTER_KEY or `master_key`): a file, what a command prints, or the\n\
-key itself in the environment. Without the setting it is DIR/master.key, made when it is first needed. It is in no backup:\n\
+key itself in the environment. Without the setting it is master.key beside the SQLite database, else in DIR, made when it is first needed. It is in no backup:\n\
 keep a copy elsewhere, and give all nodes the same.\n\n\
 Example:\n  kiln key rotate --data ./kiln-data"
 )]

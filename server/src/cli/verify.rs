@@ -32,7 +32,7 @@ const LOAD_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Works beside a running server. Prints what is wrong, a line each; exit status 1 when something is.\n\nExamples:\n  kiln verify --data ./kiln-data\n  kiln verify --audit --data ./kiln-data"
+    after_help = "Works beside a running server. Prints what is wrong, a line each; exit status 1 when something is.\n\nExample:\n  kiln verify --data ./kiln-data\n  kiln verify --audit --data ./kiln-data"
 )]
 pub(super) struct Flags {
     #[command(flatten)]

@@ -9,7 +9,7 @@ use super::told::{Batch, Told, acting, batch, left_the_house, told};
 use super::{Outcome, Worker, permit};
 use crate::fault::Fault;
 use crate::instant::Instant;
-use crate::store::{Error, Event, Fate, Found, NEVER, Progressed, State, Target, Trouble};
+use crate::store::{Error, Fate, NEVER, Progressed, State, Target, Trouble};
 use crate::subscriptions::status;
 
 impl Worker {
@@ -58,10 +58,6 @@ impl Worker {
         if target.state == State::Handshake {
             return self.shake_hands(&target, &told).await;
         }
-        let together = match told.subscription.topic() {
-            Some(_) => told.subscription.channel.count_max,
-            None => 1,
-        };
         loop {
             let Some(author) = acting(&self.app, &told.author).await? else {
                 return self.failed(&target, target.done, Trouble::orphaned()).await;
@@ -72,7 +68,7 @@ impl Worker {
                 last,
             } = batch(&self.app, &target, &author).await?;
             let (mut done, mut sent_at, mut trouble) = (target.done, target.sent_at, None);
-            for some in events.chunks(together) {
+            for some in events.chunks(told.together()) {
                 let outcome = self.say(&target, &told, What::Events(some)).await;
                 let is_sent = outcome == Outcome::Delivered;
                 let to = told.subscription.channel.endpoint.origin();

@@ -50,6 +50,14 @@ impl Told {
         })
     }
 
+    /// How many events are told at a time.
+    pub(super) fn together(&self) -> usize {
+        match self.subscription.topic() {
+            Some(_) => self.subscription.channel.count_max,
+            None => 1,
+        }
+    }
+
     /// When something is to be done again though nothing happens.
     pub(super) fn idle_at(&self, target: &Target, sent_at: i64) -> i64 {
         self.heartbeat_at(sent_at).min(target.ends_at)

@@ -247,6 +247,24 @@ impl Store {
         Ok(())
     }
 
+    /// The same for who may never need it: no folder is made for it.
+    pub fn unlock_where_possible(
+        &self,
+        database: &Database,
+        source: &MasterKey,
+    ) -> Result<(), Error> {
+        let has_place = match source {
+            MasterKey::Usual(path) => path
+                .parent()
+                .is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir()),
+            _ => true,
+        };
+        if has_place {
+            self.unlock(database, source)?;
+        }
+        Ok(())
+    }
+
     /// A key of the next version, wrapped. It seals from the moment at which it is kept.
     pub fn next_seal(&self, source: &MasterKey, version: i64) -> Result<(String, Vec<u8>), Error> {
         let master = Master::read(source, false)?;
