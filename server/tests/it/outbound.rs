@@ -431,6 +431,8 @@ fn a_destination_that_hangs_holds_up_no_other(database: &Database) {
     }
     assert_eq!(quick.wait(5).len(), 5);
     assert_eq!(slow.wait(1).len(), 1);
+    // Answered is one thing, that the answer is kept another.
+    assert_eq!(outgoing(&kiln, "sent", 5).len(), 5);
     assert_eq!(outgoing(&kiln, "waiting", 5).len(), 5);
 }
 
