@@ -235,7 +235,6 @@ pub enum Error {
 
 const DATA_DEFAULT: &str = "./kiln-data";
 const TEXT_INDEX: &str = "text-index";
-const MASTER_KEY: &str = "master.key";
 const SQLITE_FILE: &str = "kiln.sqlite";
 const MLLP_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 2575);
@@ -321,7 +320,7 @@ impl Settings {
             .map_or_else(|| Database::Sqlite(data.join(SQLITE_FILE)), |url| url.0);
         let master_key = self.master_key;
         let config = Config {
-            master_key: master_key.unwrap_or_else(|| usual_master_key(&database, &data)),
+            master_key: master_key.unwrap_or_else(|| MasterKey::usual(&database, &data)),
             database,
             listen: self.listen.unwrap_or(LISTEN_DEFAULT),
             tls: self.tls.clone(),
@@ -369,14 +368,6 @@ impl Settings {
             Auth::Open | Auth::Smart => Ok(config),
         }
     }
-}
-
-/// Beside the database, where that is a file.
-fn usual_master_key(database: &Database, data: &Path) -> MasterKey {
-    MasterKey::Usual(match database {
-        Database::Sqlite(path) => path.with_file_name(MASTER_KEY),
-        Database::Postgres(_) => data.join(MASTER_KEY),
-    })
 }
 
 impl FromStr for Mllp {

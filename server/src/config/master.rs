@@ -1,22 +1,37 @@
 //! Where the master key comes from: what wraps the keys by which secrets in the store are sealed.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
+
+use super::Database;
+
+/// How it is called where nothing else is said.
+const FILE: &str = "master.key";
 
 /// The key itself is only read when it is needed.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum MasterKey {
-    /// In the data directory; made when it is not there.
+    /// Where it lies when nothing else is said; made when it is not there.
     Usual(PathBuf),
     File(PathBuf),
     /// What a shell command prints.
     Command(String),
     /// It stands in the environment.
     Text(String),
+}
+
+impl MasterKey {
+    /// Beside the database, where that is a file.
+    pub(super) fn usual(database: &Database, data: &Path) -> Self {
+        Self::Usual(match database {
+            Database::Sqlite(path) => path.with_file_name(FILE),
+            Database::Postgres(_) => data.join(FILE),
+        })
+    }
 }
 
 impl fmt::Debug for MasterKey {
