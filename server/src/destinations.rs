@@ -97,6 +97,8 @@ impl Destination {
 #[derive(Debug)]
 pub struct Destinations {
     all: RwLock<BTreeMap<String, Arc<Destination>>>,
+    /// Whether there are no others: a command that fills a store does not know which its server will have.
+    is_complete: AtomicBool,
     changed: watch::Sender<u64>,
     /// Rung whenever something became of a message, for those who wait for it.
     settled: Notify,
@@ -106,6 +108,7 @@ impl Default for Destinations {
     fn default() -> Self {
         Self {
             all: RwLock::default(),
+            is_complete: AtomicBool::new(false),
             changed: watch::Sender::new(0),
             settled: Notify::new(),
         }
@@ -136,6 +139,16 @@ impl Destinations {
             self.changed.send_modify(|count| *count += 1);
         }
         removed.is_some()
+    }
+
+    /// From now on there are no others.
+    pub fn complete(&self) {
+        self.is_complete.store(true, Ordering::Release);
+    }
+
+    /// Whether it is certain that there is none of that name.
+    pub fn lacks(&self, name: &str) -> bool {
+        self.is_complete.load(Ordering::Acquire) && self.get(name).is_none()
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<Destination>> {

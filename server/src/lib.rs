@@ -129,6 +129,7 @@ pub async fn run(
                 .join("; "),
         ));
     }
+    app.destinations.complete();
     let jobs = tokio::spawn(jobs::run(
         Arc::clone(&app),
         Arc::clone(&desk),

@@ -278,7 +278,7 @@ fn check(app: &App, subscription: &Subscription) -> Result<Vec<&'static str>, Ve
         wrong.push(issue.at(format!("{TYPE}.channel.endpoint")));
     }
     if let Some(name) = subscription.channel.destination()
-        && app.destinations.get(name).is_none()
+        && app.destinations.lacks(name)
     {
         let told = format!("there is no destination `{name}`");
         let issue = Issue::error(IssueCode::BusinessRule, told);
