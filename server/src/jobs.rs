@@ -10,11 +10,24 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::arranged;
+use crate::auth::Forbidden;
 use crate::config::Messages;
 use crate::deliver;
 use crate::folders;
 use crate::messages::{self, Desk};
 use crate::outbound;
+use crate::store;
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// Why something was not taken out.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+}
 
 /// Everything there is to do, for as long as the server runs.
 pub async fn run(app: Arc<App>, desk: Arc<Desk>, kept: Messages) {

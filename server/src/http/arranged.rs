@@ -1,8 +1,8 @@
-//! What `/api/routes` and `/api/overlays` have in common: versions, kept in the database and put to use at once.
+//! What `/api/routes`, `/api/overlays` and `/api/destinations` have in common: versions, kept in the database and put to use at once.
 
-use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse};
 use fhir_spec::json::{Object, Value, parse};
 
 use super::Front;
@@ -15,6 +15,16 @@ use crate::fault::{Fault, Kind};
 use crate::store::{Arranged, Arrangement};
 
 const NAME_MAX: usize = 64;
+
+/// The parts of a path below a door, and what is wanted there: HEAD is a GET.
+pub(super) fn asked<'r>(request: &'r HttpRequest, path: &'r str) -> (Vec<&'r str>, &'r Method) {
+    let segments = path.split('/').filter(|part| !part.is_empty());
+    let method = match request.method() {
+        &Method::HEAD => &Method::GET,
+        method => method,
+    };
+    (segments.collect(), method)
+}
 
 pub(super) fn json(status: StatusCode, name: &'static str, all: Vec<Value>) -> HttpResponse {
     made(status, Object::from_iter([(name, Value::from(all))]))

@@ -25,11 +25,7 @@ pub(super) async fn follow(
     payload: &mut Payload,
     path: &str,
 ) -> Answer {
-    let segments: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let method = match request.method() {
-        &Method::HEAD => &Method::GET,
-        method => method,
-    };
+    let (segments, method) = arranged::asked(request, path);
     match (segments.as_slice(), method) {
         ([], &Method::GET) => {
             let all = front.desk.routes.all();

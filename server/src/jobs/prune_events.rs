@@ -2,24 +2,16 @@
 
 use std::time::Duration;
 
+use super::{DAY_US, Error};
 use crate::app::App;
-use crate::auth::{Action, Caller, Forbidden, may};
+use crate::auth::{Action, Caller, may};
 use crate::instant::Instant;
-use crate::store::{self, Target, View};
-
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    #[error(transparent)]
-    Forbidden(#[from] Forbidden),
-}
+use crate::store::{Target, View};
 
 /// How often it is looked.
 const PAUSE: Duration = Duration::from_secs(600);
 /// Between two steps, so that others come in between.
 const BREATH: Duration = Duration::from_millis(20);
-const DAY_US: i64 = 86_400_000_000;
 
 /// As long as the server runs.
 pub async fn run(app: &App) {
